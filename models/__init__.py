@@ -1,0 +1,1 @@
+"""The networks: plain ``nn.Module`` definitions, no files, no pages, nothing else of ganbook imported."""
