@@ -76,7 +76,7 @@ def upsample2d(x: Tensor, taps: tuple[float, ...], impl: str = "fast") -> Tensor
     """Doubles the size with the FIR filter (gain 4)."""
     k = len(taps)
     pad = ((k + 1) // 2, (k - 2) // 2)
-    if impl == "fast" and tuple(taps) == (1, 3, 3, 1):
+    if impl != "reference" and tuple(taps) == (1, 3, 3, 1):
         # [1,3,3,1] at factor two is bilinear interpolation; only the border differs, where the FIR sees zeros.
         x = F.interpolate(F.pad(x, [1, 1, 1, 1]), scale_factor=2, mode="bilinear", align_corners=False)
         return x[:, :, 2:-2, 2:-2]
@@ -87,7 +87,7 @@ def downsample2d(x: Tensor, taps: tuple[float, ...], impl: str = "fast") -> Tens
     """Halves the size with the FIR filter."""
     k = len(taps)
     pad = ((k - 1) // 2, (k - 2) // 2)
-    if impl == "fast" and tuple(taps) == (1, 3, 3, 1):
+    if impl != "reference" and tuple(taps) == (1, 3, 3, 1):
         # [1,3,3,1] = [1,2,1] * [1,1]: the pair average halves the size first in nobody's sum, so it goes last.
         x = F.avg_pool2d(F.avg_pool2d(F.pad(x, [1, 1, 1, 1]), 2, 1), 2, 1)
         return F.avg_pool2d(x, 2, 2)
@@ -99,18 +99,29 @@ def _kernel2d(taps: tuple[float, ...], like: Tensor) -> Tensor:
     return torch.outer(f, f)
 
 
-def _full_rate_kernel(weight: Tensor, taps: tuple[float, ...], gain: float, flip: bool) -> Tensor:
-    """The FIR filter convolved into a 3x3 kernel: ``[O, I, 3, 3]`` -> ``[O, I, 6, 6]`` (for four taps)."""
-    o, i, kh, kw = weight.shape
-    f = _kernel2d(taps, weight).to(weight.dtype) * gain
-    k = f.shape[0]
-    w = weight.flip([2, 3]) if flip else weight
-    # Full 2-D convolution of two small kernels; conv2d correlates, so the filter is flipped.
-    w = F.conv2d(w.reshape(o * i, 1, kh, kw), f.flip([0, 1])[None, None], padding=k - 1)
-    return w.reshape(o, i, kh + k - 1, kw + k - 1)
+@lru_cache(maxsize=32)
+def _composition(taps: tuple[float, ...], size: int, gain: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The linear map ``[size^2, (size+k-1)^2]`` from a kernel to that kernel convolved with the FIR filter."""
+    with torch.inference_mode(False):
+        f = torch.tensor(taps, dtype=torch.float32)
+        f = torch.outer(f, f) / f.sum() ** 2 * gain
+        basis = torch.eye(size * size).reshape(size * size, 1, size, size)
+        full = F.conv2d(basis, f.flip([0, 1])[None, None], padding=len(taps) - 1)
+        return full.reshape(size * size, -1).to(dtype=dtype, device=device)
 
 
-def conv2d_up(x: Tensor, weight: Tensor, taps: tuple[float, ...], impl: str = "fast", groups: int = 1) -> Tensor:
+def _full_rate_kernel(weight: Tensor, taps: tuple[float, ...], gain: float) -> Tensor:
+    """The FIR filter convolved into a kernel: ``[O, I, 3, 3]`` -> ``[O, I, 6, 6]`` (for four taps)."""
+    o, i, size, _ = weight.shape
+    full = size + len(taps) - 1
+    # A product with a constant matrix: far cheaper, forwards and backwards, than O*I tiny convolutions.
+    m = _composition(tuple(taps), size, gain, weight.dtype, weight.device)
+    return (weight.reshape(o * i, size * size) @ m).reshape(o, i, full, full)
+
+
+def conv2d_up(
+    x: Tensor, weight: Tensor, taps: tuple[float, ...], impl: str = "fast", groups: int = 1
+) -> Tensor:
     """Transposed 3x3 convolution with stride 2, then the FIR filter: ``[N, I, H, W]`` -> ``[N, O, 2H, 2W]``.
 
     ``impl="composed"`` folds the filter into the kernel and computes the four output phases as one convolution at the
@@ -119,7 +130,7 @@ def conv2d_up(x: Tensor, weight: Tensor, taps: tuple[float, ...], impl: str = "f
     k = len(taps)
     if impl == "composed" and k == 4 and groups == 1:
         o = weight.shape[0]
-        full = _full_rate_kernel(weight, taps, 4.0, flip=False)  # true convolution at the high resolution
+        full = _full_rate_kernel(weight, taps, 4.0)  # true convolution at the high resolution
         full = full.flip([2, 3])  # as a correlation kernel, 6x6
         # Output row 2i+a reads input rows i-1, i, i+1 with every other tap of the kernel, starting at 1-a.
         phases = [full[:, :, 1 - a :: 2, 1 - b :: 2] for a in (0, 1) for b in (0, 1)]
@@ -138,22 +149,24 @@ def conv2d_up(x: Tensor, weight: Tensor, taps: tuple[float, ...], impl: str = "f
     return fir2d(x, taps, pad).mul(4.0) if torch.is_grad_enabled() else fir2d(x, taps, pad).mul_(4.0)
 
 
-def conv2d_down(x: Tensor, weight: Tensor, taps: tuple[float, ...], impl: str = "fast") -> Tensor:
+def conv2d_down(
+    x: Tensor, weight: Tensor, taps: tuple[float, ...], impl: str = "fast", bias: Tensor | None = None
+) -> Tensor:
     """FIR filter, then a convolution with stride 2: ``[N, I, H, W]`` -> ``[N, O, H/2, W/2]``; kernel 3x3 or 1x1."""
     k = len(taps)
     kernel = weight.shape[2]
     if kernel == 1:
-        return F.conv2d(downsample2d(x, taps, impl), weight)
+        return F.conv2d(downsample2d(x, taps, impl), weight, bias)
     pad = (kernel // 2 + (k - 1) // 2, kernel // 2 + (k - 2) // 2)
     if impl == "composed" and pad[0] == pad[1]:
         # Correlation with the flipped filter, then with the kernel, is one correlation with their convolution.
-        full = _full_rate_kernel(weight, tuple(reversed(taps)), 1.0, flip=False)
-        return F.conv2d(x, full, stride=2, padding=pad[0])
+        full = _full_rate_kernel(weight, tuple(reversed(taps)), 1.0)
+        return F.conv2d(x, full, bias, stride=2, padding=pad[0])
     if impl == "reference":
         x = upfirdn2d_reference(x, _kernel2d(taps, x), padding=pad)
     else:
         x = fir2d(x, taps, pad)
-    return F.conv2d(x, weight, stride=2)
+    return F.conv2d(x, weight, bias, stride=2)
 
 
 def bias_act(
@@ -182,7 +195,7 @@ def bias_act(
         gain = gain * SQRT2
     elif activation != "linear":
         raise ValueError(f"unknown activation {activation!r}; lrelu, relu or linear")
-    if gain != 1.0:
+    if abs(gain - 1.0) > 1e-9:
         x = x.mul_(gain) if in_place else x * gain
     if clamp is not None:
         x = x.clamp_(-clamp, clamp) if in_place else x.clamp(-clamp, clamp)
@@ -203,6 +216,8 @@ def modulated_conv2d(
     demodulate: bool = True,
     taps: tuple[float, ...] = (1, 3, 3, 1),
     impl: str = "fast",
+    gain: float = 1.0,
+    bias: Tensor | None = None,
 ) -> Tensor:
     """Convolution whose kernel is scaled by the styles and brought back to unit deviation (eq. 1 to 3).
 
@@ -210,7 +225,8 @@ def modulated_conv2d(
     convolution; larger maps take one kernel per sample, computed one sample after another (a kernel is then the
     smaller thing to scale, and the peak memory stays that of one sample). reference: one group per sample.
 
-    Args: x [N, I, H, W]; weight [O, I, k, k]; styles [N, I]; up 1 or 2. Returns [N, O, up*H, up*W].
+    Args: x [N, I, H, W]; weight [O, I, k, k]; styles [N, I]; up 1 or 2; gain multiplies
+    the result, to which bias [O] is then added. Returns [N, O, up*H, up*W].
     """
     n, channels, height, width = x.shape
     out_channels, _, kernel, _ = weight.shape
@@ -226,9 +242,12 @@ def modulated_conv2d(
         w = w.reshape(n * out_channels, channels, kernel, kernel).to(x.dtype)
         x = x.reshape(1, n * channels, height, width)
         x = conv2d_up(x, w, taps, impl, groups=n) if up == 2 else F.conv2d(x, w, padding=kernel // 2, groups=n)
-        return x.reshape(n, out_channels, *x.shape[2:])
+        x = x.reshape(n, out_channels, *x.shape[2:]) * gain
+        return x if bias is None else x + bias.to(x.dtype).reshape(1, -1, 1, 1)
 
     d = demodulation(weight, styles) if demodulate else None
+    if gain != 1.0:
+        d = styles.new_full((n, out_channels), gain) if d is None else d * gain
 
     def convolve(x: Tensor, w: Tensor) -> Tensor:
         if up == 2:
@@ -242,10 +261,14 @@ def modulated_conv2d(
             if d is not None:
                 w.mul_(d[i].reshape(-1, 1, 1, 1))
             outs.append(convolve(x[i : i + 1], w.to(x.dtype)))
-        return outs[0] if n == 1 else torch.cat(outs)
+        x = outs[0] if n == 1 else torch.cat(outs)
+        return x if bias is None else x.add_(bias.to(x.dtype).reshape(1, -1, 1, 1))
     x = x * styles.to(x.dtype).reshape(n, -1, 1, 1)
     x = convolve(x, weight.to(x.dtype))
-    if d is not None:
-        d = d.to(x.dtype).reshape(n, -1, 1, 1)
-        x = x * d if torch.is_grad_enabled() else x.mul_(d)
-    return x
+    b = None if bias is None else bias.to(x.dtype).reshape(1, -1, 1, 1)
+    if d is None:
+        return x if b is None else x + b
+    d = d.to(x.dtype).reshape(n, -1, 1, 1)
+    if b is not None:
+        return torch.addcmul(b, x, d)  # one pass over the map instead of two
+    return x * d if torch.is_grad_enabled() else x.mul_(d)

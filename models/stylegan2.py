@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .operations import (
+    SQRT2,
     bias_act,
     conv2d_down,
     conv2d_up,
@@ -77,18 +78,21 @@ class Conv2dLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
 
     def forward(self, x: Tensor, gain: float = 1.0, impl: str = "fast") -> Tensor:
-        w = (self.weight * self.weight_gain).to(x.dtype)
-        k = w.shape[2]
-        if self.up == 2 and k == 1:
-            x = upsample2d(F.conv2d(x, w), self.taps, impl)
-        elif self.up == 2:
-            x = conv2d_up(x, w, self.taps, impl)
-        elif self.down == 2:
-            x = conv2d_down(x, w, self.taps, impl)
+        # An activation that is linear in a positive factor lets its gain ride on the (small) weights and bias.
+        if self.activation in ("lrelu", "relu") and impl != "reference":
+            w, gain_left, bias_gain = self.weight * (self.weight_gain * gain * SQRT2), 1 / SQRT2, gain * SQRT2
         else:
-            x = F.conv2d(x, w, padding=k // 2)
+            w, gain_left, bias_gain = self.weight * self.weight_gain, gain, 1.0
+        w, k = w.to(x.dtype), self.weight.shape[2]
+        bias = None if self.bias is None else (self.bias * bias_gain).to(x.dtype)
+        if self.up == 2:
+            x = upsample2d(F.conv2d(x, w), self.taps, impl) if k == 1 else conv2d_up(x, w, self.taps, impl)
+        elif self.down == 2:
+            x, bias = conv2d_down(x, w, self.taps, impl, bias), None
+        else:
+            x, bias = F.conv2d(x, w, bias, padding=k // 2), None
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
-        return bias_act(x, self.bias, self.activation, gain, clamp)
+        return bias_act(x, bias, self.activation, gain_left, clamp)
 
 
 class MappingNetwork(nn.Module):
@@ -219,8 +223,16 @@ class SynthesisLayer(nn.Module):
         styles = self.affine(w)
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
         if self.modulation == "demod":
-            x = modulated_conv2d(x, self.weight, styles, up=self.up, taps=self.taps, impl=impl)
-            return bias_act(x, self.bias, self.activation, gain, clamp, noise)
+            if self.activation not in ("lrelu", "relu") or impl == "reference":
+                x = modulated_conv2d(x, self.weight, styles, up=self.up, taps=self.taps, impl=impl)
+                return bias_act(x, self.bias, self.activation, gain, clamp, noise)
+            # The activation's gain rides on the demodulation factor, the bias and the noise instead of on the map.
+            g = gain * SQRT2
+            x = modulated_conv2d(
+                x, self.weight, styles, up=self.up, taps=self.taps, impl=impl, gain=g, bias=self.bias * g
+            )
+            noise = None if noise is None else noise * g
+            return bias_act(x, None, self.activation, 1 / SQRT2, clamp, noise)
         weight = (self.weight / (self.weight[0].numel() ** 0.5)).to(x.dtype)
         x = conv2d_up(x, weight, self.taps, impl) if self.up == 2 else F.conv2d(x, weight, padding=1)
         x = bias_act(x, self.bias, self.activation, gain, clamp, noise)
@@ -244,7 +256,7 @@ class ToRGBLayer(nn.Module):
             x = F.conv2d(x, (self.weight * self.weight_gain).to(x.dtype))
         else:
             x = modulated_conv2d(x, self.weight, self.affine(w) * self.weight_gain, demodulate=False, impl=impl)
-        return bias_act(x, self.bias, "linear", clamp=self.conv_clamp)
+        return bias_act(x, self.bias, clamp=self.conv_clamp, activation="linear")
 
 
 class SynthesisBlock(nn.Module):
@@ -622,6 +634,7 @@ class Discriminator(nn.Module):
         self.block_resolutions = [res for res in reversed(self.widths) if res > 4]
         self.fp16_from = 2 ** (img_resolution.bit_length() - num_fp16_res) if num_fp16_res else None
         self.growth = (img_resolution, 1.0)
+        self.fade: float | None = None  # while training fades the top block in beside ``fade_fromrgb`` of the size below
         taps = tuple(resample_filter)
         for res in self.block_resolutions:
             block = DiscriminatorBlock(
@@ -656,8 +669,12 @@ class Discriminator(nn.Module):
             layout = torch.channels_last if kind != torch.float32 else torch.preserve_format
             img = img if img is None else img.to(dtype=kind, memory_format=layout)
             x = x if x is None else x.to(dtype=kind, memory_format=layout)
+            picture = img
             x, img = block.read(x, img, impl)
             x = block(x, impl)
+            if self.fade is not None and res == self.img_resolution:  # a block that training has just added
+                below = self.fade_fromrgb(downsample2d(picture, block.taps, impl), impl=impl)
+                x = below.lerp(x, self.fade)
         if self.c_dim > 0:
             cmap = self.mapping(None, c)
         return self.b4(x, img if img is None else img.float(), cmap, impl)

@@ -1,0 +1,1 @@
+"""How the shipped networks were made: one module a network, one command, ``python -m training NAME --data ...``."""

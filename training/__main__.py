@@ -1,0 +1,21 @@
+"""``python -m training NAME ...`` runs the trainer NAME; ``python -m training NAME --help`` lists its options."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+TRAINERS = {"stylegan2": "StyleGAN2 generator and discriminator", "card": "export a training state: weights, card, sheet"}
+
+
+def main(argv: list[str]) -> int:
+    if not argv or argv[0] not in TRAINERS:
+        print("usage: python -m training NAME [options]\n")
+        for name, what in TRAINERS.items():
+            print(f"  {name:12} {what}")
+        return 0 if argv and argv[0] in ("-h", "--help") else 2
+    return importlib.import_module(f"training.{argv[0]}").main(argv[1:]) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,70 @@
+"""Two ways to larger pictures: ProGAN's schedule (for the history), and doubling a finished network."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.stylegan2 import Conv2dLayer
+
+
+class Growth:
+    """Progressive growing (Karras et al. 2018): from 8 px on, each resolution fades in over a stage, then stays for one."""
+
+    def __init__(self, img_resolution: int, stage: int):
+        self.img_resolution, self.stage = img_resolution, stage
+
+    def at(self, shown: int) -> tuple[int, float]:
+        """``(resolution, alpha)`` after so many images."""
+        stages = shown / self.stage
+        if stages < 1:
+            return 8, 1.0
+        number = int((stages - 1) // 2)
+        resolution = 16 << number
+        if resolution > self.img_resolution:
+            return self.img_resolution, 1.0
+        return resolution, min((stages - 1) % 2, 1.0)
+
+    def apply(self, shown: int, *networks) -> None:
+        for net in networks:
+            net.growth = self.at(shown)
+
+
+def growing_images(x: Tensor, resolution: int, alpha: float) -> Tensor:
+    """Photographs as a growing discriminator sees them: reduced, and blended with their half while a stage fades in."""
+    if x.shape[2] > resolution:
+        x = F.avg_pool2d(x, x.shape[2] // resolution)
+    if alpha < 1:
+        x = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2, mode="nearest").lerp(x, alpha)
+    return x
+
+
+def grow(G, D, state: dict, fade: int) -> None:
+    """Starts networks of twice the resolution from a finished run's ``state``.
+
+    All blocks that exist in both are kept; the generator's new toRGB starts at zero, so that its first pictures are the
+    old ones enlarged; the discriminator keeps its old fromRGB beside the new block until ``fade`` images are shown.
+    Raises ValueError when the widths do not fit.
+    """
+    half = G.img_resolution // 2
+    if state["G_config"]["img_resolution"] != half:
+        raise ValueError(f"--grow-from wants a network of {half} px, this one has {state['G_config']['img_resolution']}")
+    for net, old in ((G, state["G_ema"]), (D, state["D"])):
+        new = net.state_dict()
+        kept = {k: v for k, v in old.items() if k in new}
+        wrong = [k for k, v in kept.items() if v.shape != new[k].shape]
+        if wrong:
+            raise ValueError(f"{wrong[0]} is {list(kept[wrong[0]].shape)} in the smaller network, {list(new[wrong[0]].shape)} here")
+        net.load_state_dict({**new, **kept})
+    torgb = G.synthesis.block(G.img_resolution).torgb
+    torgb.weight.data.zero_()
+    D.fade_fromrgb = Conv2dLayer(3, D.widths[half], 1, activation="lrelu", taps=tuple(D.config["resample_filter"]))
+    D.fade_fromrgb.to(torgb.weight.device)
+    D.fade_fromrgb.load_state_dict({k.removeprefix(f"b{half}.fromrgb."): v for k, v in state["D"].items() if k.startswith(f"b{half}.fromrgb.")})
+    D.fade = 0.0 if fade else None
+
+
+def fade_in(D, shown: int, fade: int) -> None:
+    """Moves the fade on; after it, the old fromRGB is not computed any more (it stays in the state, unused)."""
+    if getattr(D, "fade", None) is not None:
+        D.fade = shown / fade if shown < fade else None
