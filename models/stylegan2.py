@@ -81,6 +81,8 @@ class Conv2dLayer(nn.Module):
         # An activation that is linear in a positive factor lets its gain ride on the (small) weights and bias.
         if self.activation in ("lrelu", "relu") and impl != "reference":
             w, gain_left, bias_gain = self.weight * (self.weight_gain * gain * SQRT2), 1 / SQRT2, gain * SQRT2
+        elif self.activation == "linear" and self.bias is None and impl != "reference":
+            w, gain_left, bias_gain = self.weight * (self.weight_gain * gain), 1.0, 1.0
         else:
             w, gain_left, bias_gain = self.weight * self.weight_gain, gain, 1.0
         w, k = w.to(x.dtype), self.weight.shape[2]
