@@ -1,0 +1,184 @@
+"""Where checkpoints come from: those that ship, those on the Hugging Face Hub, and visitors' own files.
+
+    import weights
+    net = weights.load("stylegan2/faces")      # ready module: eval, frozen, shared; weights.names() lists the names
+    net = weights.read("some/file.pkl")        # any supported foreign file, told by its content
+    net.info                                   # weights.CheckpointInfo
+
+Importing this package, and asking for names, entries, descriptions and states, loads neither torch nor huggingface_hub,
+so that a page can list everything at once.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import hub, store
+from .catalogue import CatalogueEntry, CheckpointInfo, entries, entry, names
+from .errors import DownloadFailed, NoRoom, RefusedFile, UserError
+from .hub import Progress, is_offline, set_offline
+from .shelf import status
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+__all__ = [
+    "CatalogueEntry",
+    "CheckpointInfo",
+    "Description",
+    "DownloadFailed",
+    "NoRoom",
+    "RefusedFile",
+    "UserError",
+    "describe",
+    "entries",
+    "entry",
+    "fetch",
+    "forget",
+    "is_offline",
+    "load",
+    "names",
+    "read",
+    "reopen",
+    "set_offline",
+    "size",
+    "status",
+]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a list of checkpoints shows of one.
+
+    ``status`` is shipped, cached, remote or missing. ``bytes_to_download`` is 0 for what is on this machine, None
+    where the Hub has not been asked (``weights.size`` asks). ``sample`` and ``card`` are files of shipped checkpoints,
+    ``link`` is a page on the Hub.
+    """
+
+    name: str
+    technique: str
+    title: str
+    status: str
+    bytes_to_download: int | None
+    licence: str
+    resolution: int | None
+    crop: str | None
+    sample: Path | None
+    card: Path | None
+    link: str | None
+    loadable: bool
+    note: str
+
+
+def describe(name: str) -> Description:
+    """Everything that a list shows of a checkpoint, without network and without torch. Raises UserError."""
+    found = entry(name)
+    where = status(name)
+    resolution = found.resolution
+    if where == "shipped":
+        try:
+            resolution = store.header(found.path)["config"].get("img_resolution")
+        except UserError:  # a damaged file says so when it is loaded
+            pass
+    return Description(
+        name=found.name,
+        technique=found.technique,
+        title=found.title,
+        status=where,
+        bytes_to_download=found.size if where == "remote" else 0,
+        licence=found.licence,
+        resolution=resolution,
+        crop=found.crop,
+        sample=found.sample,
+        card=found.card,
+        link=found.link,
+        loadable=found.loadable,
+        note=found.note,
+    )
+
+
+def size(name: str) -> int | None:
+    """Bytes that a checkpoint on the Hub has to download; asks the Hub where the catalogue does not say.
+
+    None: offline, or the Hub does not tell. Raises DownloadFailed (gone, no network), after seconds at the most.
+    """
+    found = entry(name)
+    return 0 if found.shipped or status(name) == "cached" else hub.size(found)
+
+
+def load(name: str, device: str | torch.device = "auto", progress: Progress | None = None) -> nn.Module:
+    """A checkpoint of the catalogue as a ready network.
+
+    It is in evaluation mode, frozen, and the same object for everyone who asks for it on that device. The first call
+    downloads and converts what is not on this machine; calls at the same time wait for that one.
+
+    Args:
+        name: ``"stylegan2/faces"``; see ``names()``.
+        device: ``auto`` (``$GANBOOK_DEVICE``, else CUDA, else CPU), or as torch names it.
+        progress: called with ``(bytes so far, bytes in all or None)`` during a download.
+
+    Raises:
+        UserError: unknown name, missing file, failed download, unreadable file, no memory on the device.
+    """
+    from . import loading
+
+    return loading.load(name, device, progress)
+
+
+def read(
+    path: str | os.PathLike, device: str | torch.device = "auto", part: str = "generator", limit: int | None = None
+) -> nn.Module:
+    """The network in a file of one's own, whatever its name: NVIDIA pickle, torch or safetensors.
+
+    Nothing in the file is run. The result is known by the file's SHA-256 (``net.info.sha256``), is in no list, and is
+    read from the cache the next time.
+
+    Args:
+        part: ``generator`` (of several the averaged one) or ``discriminator``.
+        limit: largest file in bytes; 2 GiB if not given.
+
+    Raises:
+        RefusedFile: no such file, too large, damaged, hostile, or of a kind that is not read.
+    """
+    from . import formats, loading
+
+    return loading.read(path, device, part, formats.LIMIT if limit is None else limit)
+
+
+def reopen(sha256: str, device: str | torch.device = "auto", part: str = "generator") -> nn.Module:
+    """A network that ``read`` gave before, by the whole ``info.sha256``, without its file.
+
+    Raises UserError if it is not kept any more.
+    """
+    from . import loading
+
+    return loading.reopen(sha256, device, part)
+
+
+def fetch(name: str, progress: Progress | None = None, offline: bool | None = None) -> Path:
+    """Brings a checkpoint onto this machine. Gives our safetensors of it, or the original where it is no network.
+
+    Args:
+        progress: called with ``(bytes so far, bytes in all or None)``.
+        offline: True forbids the network for this call; None is as ``set_offline`` and HF_HUB_OFFLINE say.
+
+    Raises:
+        UserError: as ``load``.
+    """
+    from . import loading
+
+    return loading.fetch(name, progress, offline)
+
+
+def forget(name_or_sha256: str) -> None:
+    """Drops a network from memory, and what the cache folder keeps of it (shipped files stay).
+
+    Takes a name of the catalogue or the whole SHA-256 of an own file.
+    """
+    from . import loading
+
+    loading.forget(name_or_sha256)

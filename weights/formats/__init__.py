@@ -1,0 +1,201 @@
+"""Foreign checkpoint files: told apart by what is in them, and read without running anything of theirs.
+
+``read(path)`` gives a ``Checkpoint`` (technique, kind, constructor arguments, state dict in our names), or raises
+``RefusedFile`` with one sentence. A container (zip, pickle, old torch stream, safetensors) is opened by the module of
+its name; what lies in it is recognised by the names of the tensors, in ``_interpret``.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from ..errors import RefusedFile, UserError, shown
+from . import attgan, nvidia, official, rosinality, tensors, torchfile
+from .checkpoint import Checkpoint, is_tensor, shape_of, take_tensors, without_prefix
+from .records import LEGACY_START
+
+__all__ = ["Checkpoint", "LIMIT", "check_file", "read"]
+
+LIMIT = 2 * 2**30  # bytes; the largest published file that is read has 1.2 GB
+log = logging.getLogger(__name__)
+
+
+def read(path: str | os.PathLike, part: str = "generator", limit: int = LIMIT) -> Checkpoint:
+    """Reads any supported file.
+
+    Args:
+        path: the file; its name says nothing.
+        part: ``generator`` or ``discriminator``, where the file holds both.
+        limit: largest file size in bytes.
+
+    Raises:
+        RefusedFile: whatever is wrong with the file, in one sentence.
+    """
+    path = check_file(path, limit)
+    try:
+        return _read(path, part)
+    except UserError:
+        raise
+    except MemoryError:
+        raise RefusedFile("This checkpoint needs more memory than this machine has free.") from None
+    except Exception as error:  # a bug of ours or of a library, but the visitor's file brought it out
+        log.exception("unexpected error while reading a checkpoint file")
+        raise RefusedFile(
+            f"This file could not be read as a checkpoint ({type(error).__name__}); it is damaged or of unknown kind."
+        ) from error
+
+
+def check_file(path: str | os.PathLike | None, limit: int = LIMIT) -> Path:
+    """Whether there is a file to read at all, and not too large a one."""
+    if not path:
+        raise RefusedFile("No file was given; choose a checkpoint file first.")
+    try:
+        path = Path(path)
+        found = path.stat()
+    except (OSError, ValueError, TypeError):
+        raise RefusedFile("This file is not there any more; choose it again.") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise RefusedFile("This is not a file; choose a checkpoint file.")
+    if found.st_size == 0:
+        raise RefusedFile("This file is empty; choose a checkpoint file.")
+    if found.st_size > limit:
+        raise RefusedFile(
+            f"This file has {found.st_size / 2**20:,.0f} MB, and checkpoints of up to {limit / 2**20:,.0f} MB are read."
+        )
+    return path
+
+
+def _read(path: Path, part: str) -> Checkpoint:
+    size = path.stat().st_size
+    try:
+        with open(path, "rb") as file:
+            start = file.read(512)
+    except OSError:
+        raise RefusedFile("This file cannot be opened; choose it again.") from None
+    if start[:4] == b"PK\x03\x04":
+        tree = torchfile.read_zip(path)
+    elif start.startswith(LEGACY_START):
+        with _mapped(path) as data:
+            tree = torchfile.read_legacy(path, data)
+    elif start[:1] == b"\x80" and 2 <= start[1] <= 5:
+        with _mapped(path) as data:
+            tree = nvidia.read(data)
+            if nvidia.holds_modules(tree):
+                return nvidia.interpret(tree, part, size)
+            return _interpret(tree, part, path, size)
+    elif tensors.looks_like(start):
+        _entries, metadata = tensors.header(path)
+        native = tensors.native(metadata)
+        tree = tensors.read(path)
+        if native is not None:
+            return _native(native, tree, part, size)
+    else:
+        raise RefusedFile(_unknown(start))
+    if nvidia.holds_modules(tree):
+        return nvidia.interpret(tree, part, size)
+    return _interpret(tree, part, path, size)
+
+
+class _mapped:
+    """The bytes of a file without reading them all; the records made from them keep the mapping alive."""
+
+    def __init__(self, path: Path):
+        with open(path, "rb") as file:
+            self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def __enter__(self) -> mmap.mmap:
+        return self.data
+
+    def __exit__(self, *error) -> None:
+        try:
+            self.data.close()
+        except BufferError:  # views of it are still in use, for instance by a traceback: it goes with them
+            pass
+
+
+def _unknown(start: bytes) -> str:
+    if start[:6] == b"\x93NUMPY" or start[:4] == b"\x89HDF":
+        return "This file holds arrays of NumPy or Keras, which no checkpoint that is read here uses."
+    if start[257:262] == b"ustar":
+        return "This is a tar file (or a torch checkpoint from before 2017); save it again with a newer torch."
+    if start[:2] == b"\x1f\x8b" or start[:4] in (b"7z\xbc\xaf", b"Rar!"):
+        return "This file is compressed; unpack it and choose the checkpoint in it."
+    if start[:1] == b"\x08" and b"pytorch" in start[:64]:
+        return "This is an ONNX program, not a checkpoint; choose the file with the weights."
+    text = sum(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start)
+    if text > 0.9 * len(start):
+        return "This is a text file, not a checkpoint; if it came from a link, download the file itself."
+    return "This file is not a checkpoint: it is neither a pickle nor a torch or safetensors file."
+
+
+def _native(found: Mapping, state: Mapping, part: str, size: int) -> Checkpoint:
+    if found["kind"] != part:
+        raise RefusedFile(f"This file holds a {shown(found['kind'], 20)} only, and a {part} is wanted here.")
+    card = found.get("card", {})
+    return Checkpoint(found["technique"], part, found["config"], take_tensors(state, size), "ganbook", card)
+
+
+def _interpret(tree: object, part: str, path: Path, size: int) -> Checkpoint:
+    """A dict of tensors, or of dicts of tensors: whose is it?"""
+    if not isinstance(tree, Mapping):
+        raise RefusedFile("This file holds no networks; choose a checkpoint file.")
+    whole = _state(tree.get("state_dict"))
+    if any(str(name).startswith("encoder.") for name in whole) and any(n.startswith("decoder.") for n in whole):
+        raise RefusedFile(
+            "This is an encoder checkpoint of the e4e or pSp layout; inversion is not part of this version yet."
+        )
+    keys = ("g_ema", "G_ema", "g", "G") if part == "generator" else ("D", "d")
+    for key in (*keys, "state_dict", "params_ema", "model"):
+        state = _state(tree.get(key))
+        if state:
+            return _network(state, tree, part, path, size)
+    state = _state(tree)
+    if state:
+        return _network(state, tree, part, path, size)
+    if _state(tree.get("D")) or _state(tree.get("d")) or _state(tree.get("g_ema")):
+        raise RefusedFile(f"This file holds no {part}.")
+    raise RefusedFile("This file holds no tensors under any name that is known here; choose a checkpoint file.")
+
+
+def _state(value: object) -> dict:
+    """``value`` as a state dict, empty if it is none."""
+    if not isinstance(value, Mapping):
+        return {}
+    state = {name: item for name, item in value.items() if isinstance(name, str) and is_tensor(item)}
+    return without_prefix(state) if len(state) > 1 else {}
+
+
+def _network(state: dict, tree: Mapping, part: str, path: Path, size: int) -> Checkpoint:
+    if official.is_stylegan3(state):
+        raise RefusedFile(
+            "This is a StyleGAN3 checkpoint, whose layers this version does not have; choose a StyleGAN2 one instead."
+        )
+    if official.is_generator(state) and part == "generator":
+        needs_w_avg = "mapping.w_avg" not in state
+        config = official.generator_config(state, **({"w_avg_beta": 0.995} if needs_w_avg else {}))
+        state = nvidia.square_filters(take_tensors(state, size))
+        if needs_w_avg:
+            state["mapping.w_avg"] = torch.zeros(config["w_dim"])
+        return Checkpoint("stylegan2", part, config, state, "official names", needs_w_avg=needs_w_avg)
+    if official.is_discriminator(state) and part == "discriminator":
+        config = official.discriminator_config(state)
+        return Checkpoint("stylegan2", part, config, nvidia.square_filters(take_tensors(state, size)), "official names")
+    if rosinality.is_generator(state) and part == "generator":
+        return rosinality.interpret(state, tree.get("latent_avg"), size)
+    if attgan.is_generator(state) or attgan.is_discriminator(state):
+        generator = _state(tree.get("G")) or state
+        found = attgan.configuration(generator, _state(tree.get("D")), attgan.setting_beside(path))
+        raise attgan.not_yet(found)
+    numbered = all(re.fullmatch(r"([A-Za-z_]+\.)?\d+\.\w+", name) for name in state)
+    if numbered and sum(len(shape_of(value)) == 4 for value in state.values()) >= 4:
+        raise RefusedFile("This looks like a DCGAN generator; its tab is not part of this version yet.")
+    names = ", ".join(shown(name, 40) for name in list(state)[:3])
+    raise RefusedFile(f"This is no {part} of a kind that is read here; its first tensors are called {names}.")

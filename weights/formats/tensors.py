@@ -1,0 +1,106 @@
+"""safetensors: a length, a JSON header, and the numbers. Read here without any library up to the header."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+
+from ..errors import RefusedFile, shown
+
+MAX_HEADER = 32 * 2**20
+MAX_TENSORS = 100_000
+NATIVE = "ganbook"  # the key of our own entry in the header's metadata
+BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+CUT = "This safetensors file is cut or damaged; download or copy it again."
+
+
+def looks_like(start: bytes) -> bool:
+    """Whether a file that begins so is safetensors: a plausible length, then a JSON object."""
+    return len(start) >= 10 and start[8:9] == b"{" and struct.unpack("<Q", start[:8])[0] < 2**40
+
+
+def header(path: str | os.PathLike) -> tuple[dict[str, dict], dict[str, str]]:
+    """``({tensor name: {"dtype", "shape", "data_offsets"}}, metadata)``, checked against the size of the file.
+
+    Raises RefusedFile where a length, a shape or an offset is a lie.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        start = file.read(8)
+        if len(start) < 8:
+            raise RefusedFile(CUT)
+        length = struct.unpack("<Q", start)[0]
+        if length > size - 8:
+            raise RefusedFile(CUT)
+        if length > MAX_HEADER:
+            raise RefusedFile("The header of this safetensors file is larger than any checkpoint's, so it is not read.")
+        raw = file.read(length)
+    try:
+        content = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise RefusedFile(CUT) from None
+    if not isinstance(content, dict) or len(content) > MAX_TENSORS:
+        raise RefusedFile(CUT)
+    metadata = content.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise RefusedFile(CUT)
+    room = size - 8 - length
+    taken = 0
+    for name, entry in content.items():
+        taken += _check(name, entry, room)
+    if taken != room:  # the format leaves no gaps and lets nothing overlap
+        raise RefusedFile(CUT)
+    return content, metadata
+
+
+def _check(name: str, entry: object, room: int) -> int:
+    try:
+        kind, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        whole = all(type(n) is int and 0 <= n < 2**40 for n in (*shape, begin, end))
+    except (TypeError, KeyError, ValueError):
+        raise RefusedFile(CUT) from None
+    if kind not in BYTES:
+        raise RefusedFile(f"The tensor {shown(name)} is of type {shown(kind, 12)}, which no network here uses.")
+    if not whole or len(shape) > 8 or not begin <= end <= room:
+        raise RefusedFile(CUT)
+    nbytes = BYTES[kind]
+    for n in shape:
+        nbytes *= n
+    if nbytes != end - begin:
+        raise RefusedFile(CUT)
+    return nbytes
+
+
+def native(metadata: dict[str, str]) -> dict | None:
+    """Our own entry: ``{"format", "technique", "kind", "config", "card"}``; None for other people's files."""
+    if NATIVE not in metadata:
+        return None
+    try:
+        found = json.loads(metadata[NATIVE])
+    except (ValueError, RecursionError):
+        raise RefusedFile(CUT) from None
+    if (
+        not isinstance(found, dict)
+        or not isinstance(found.get("config"), dict)
+        or not isinstance(found.get("technique"), str)
+        or not isinstance(found.get("kind"), str)
+        or not isinstance(found.get("card", {}), dict)
+    ):
+        raise RefusedFile(CUT)
+    if found.get("format") != 1:
+        raise RefusedFile("This checkpoint was written by a later version of ganbook; update ganbook to read it.")
+    return found
+
+
+def read(path: str | os.PathLike) -> dict:
+    """All tensors of a file whose header has been checked, as they are stored."""
+    import safetensors
+    import safetensors.torch
+
+    try:
+        return safetensors.torch.load_file(path, device="cpu")
+    except (safetensors.SafetensorError, OSError, ValueError):
+        raise RefusedFile(CUT) from None

@@ -1,0 +1,143 @@
+"""Files of ``torch.save``: the zip format of today and the stream of pickles of old.
+
+Two readers must agree before a file is taken: our own pickle machine walks through it first (it names what it refuses,
+and knows that every number announced is really there, so that nothing unfolds), then ``torch.load(weights_only=True)``
+reads it. Only files that hold NVIDIA's persistent objects (PTI and other tuners save those) are read from the
+machine's records alone, since the second reader takes no objects at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import struct
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import RefusedFile, shown
+from . import nvidia
+from .machine import Budget, Machine
+from .records import PERSISTENCE, PLAIN, TENSORS, StorageRecord, legacy_pickles, storage_type
+
+MAX_DIRECTORY = 16 * 2**20  # bytes of a zip's list of contents
+MAX_PICKLE = 64 * 2**20  # bytes of the pickle inside; the numbers lie beside it
+CUT = "This file begins like a torch checkpoint but is cut or damaged; download or copy it again."
+CALLS = PLAIN | TENSORS | PERSISTENCE
+
+# torch keeps the list of admitted names in one place for all threads.
+_admitting = threading.Lock()
+
+
+def _admitted() -> list:
+    """What a training program writes besides tensors: its arguments and NumPy numbers, both harmless."""
+    core = np.core if not hasattr(np, "_core") else np._core
+    names = [argparse.Namespace, np.dtype]
+    for prefix in ("numpy.core.multiarray", "numpy._core.multiarray"):
+        names.append((core.multiarray.scalar, f"{prefix}.scalar"))
+    names += [type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "u1", "b1")]
+    return names
+
+
+def _load(path: Path, mmap: bool) -> object:
+    with _admitting, torch.serialization.safe_globals(_admitted()):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+
+
+def read_legacy(path: Path, data) -> object:
+    """A file that begins with torch's old magic number -> its content, tensors in memory."""
+    legacy_pickles(data, PLAIN | TENSORS, Budget(), on_foreign=nvidia.foreign)
+    return _load(path, mmap=False)
+
+
+def read_zip(path: Path) -> object:
+    """A zip file -> its content; tensors lie in the mapped file until they are copied.
+
+    Raises RefusedFile for a zip that is compressed, that holds more than its own size, or that is no checkpoint.
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        if _directory_size(file, size) > MAX_DIRECTORY:
+            raise RefusedFile("This zip file lists more contents than any checkpoint has, so it is not read.")
+        try:
+            with zipfile.ZipFile(file) as archive:
+                root, entries = _inspect(archive, size)
+                tree = _walk(archive, root, entries)
+                if nvidia.holds_modules(tree):
+                    return tree
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError, struct.error):
+            raise RefusedFile(CUT) from None
+    return _load(path, mmap=True)
+
+
+def _directory_size(file, size: int) -> int:
+    """Bytes of the central directory, as the end record states them: the zip module reads all of it at once."""
+    tail_size = min(size, 66_000)  # the end record and the longest comment
+    file.seek(size - tail_size)
+    tail = file.read(tail_size)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or at + 22 > len(tail):
+        raise RefusedFile(CUT)
+    stated = struct.unpack("<I", tail[at + 12 : at + 16])[0]
+    record = tail.rfind(b"PK\x06\x06", 0, at)  # the 64-bit end record, which the zip module prefers where it is
+    if record >= 0 and record + 56 <= len(tail):
+        stated = max(stated if stated != 0xFFFFFFFF else 0, struct.unpack("<Q", tail[record + 40 : record + 48])[0])
+    elif stated == 0xFFFFFFFF:
+        return size
+    return stated
+
+
+def _inspect(archive: zipfile.ZipFile, size: int) -> tuple[str, dict[str, zipfile.ZipInfo]]:
+    """Checks the list of contents before anything in it is opened."""
+    infos = archive.infolist()
+    entries = {info.filename: info for info in infos}
+    if any(name.endswith(".npy") for name in entries):
+        raise RefusedFile("This file holds arrays of NumPy, which no checkpoint that is read here uses.")
+    roots = [name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")]
+    unfolded = sum(info.file_size for info in infos)
+    if unfolded > size or any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in infos):
+        # torch stores without compression, so the contents are never more than the file.
+        raise RefusedFile(
+            f"This zip file is compressed ({unfolded / 2**20:.0f} MB inside of {max(size / 2**20, 0.1):.1f} MB), which"
+            " torch checkpoints never are, so it was not unpacked."
+        )
+    if len(entries) != len(infos):
+        raise RefusedFile("This zip file holds two files of one name, which torch checkpoints never do.")
+    if len(roots) != 1:
+        raise RefusedFile("This is a zip file without a torch checkpoint in it; choose the .pt or .pth file itself.")
+    root = roots[0]
+    if f"{root}constants.pkl" in entries or any(name.startswith(f"{root}code/") for name in entries):
+        raise RefusedFile("This is a TorchScript program, not a checkpoint; choose the file with the weights alone.")
+    if entries[f"{root}data.pkl"].file_size > MAX_PICKLE:
+        raise RefusedFile("The pickle in this torch file is larger than any checkpoint's, so it is not read.")
+    order = entries.get(f"{root}byteorder")
+    if order is not None and (order.file_size > 16 or archive.read(order) != b"little"):
+        raise RefusedFile("This checkpoint was written on a machine with another byte order, which is not supported.")
+    return root, entries
+
+
+def _walk(archive: zipfile.ZipFile, root: str, entries: dict) -> object:
+    """Runs the pickle through our machine. Its storages can be read from the archive."""
+    storages: dict[str, StorageRecord] = {}
+    path = archive.filename or archive.fp.name
+
+    def persistent(identifier: tuple) -> StorageRecord:
+        kind, storage, key, _location, count = identifier
+        if kind != "storage" or not isinstance(key, str) or type(count) is not int or count < 0:
+            raise ValueError
+        dtype = storage_type(storage)
+        entry = entries.get(f"{root}data/{key}")
+        if entry is None or entry.file_size < count * dtype.itemsize:
+            raise RefusedFile(f"This checkpoint is damaged: its data block {shown(key, 20)} is missing or too short.")
+
+        def read() -> torch.Tensor:
+            with zipfile.ZipFile(path) as again:
+                data = bytearray(again.read(entry))
+            return torch.frombuffer(data, dtype=dtype) if count else torch.empty(0, dtype=dtype)
+
+        return storages.setdefault(key, StorageRecord(dtype, count, read))
+
+    pickled = archive.read(entries[f"{root}data.pkl"])
+    return Machine(pickled, CALLS, persistent=persistent, on_foreign=nvidia.foreign).run()

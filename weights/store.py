@@ -1,0 +1,233 @@
+"""Our own files: safetensors with the network's constructor arguments in the header.
+
+``save`` and ``load`` know no technique: ``MODULES`` says which class a file is for, and the class takes its ``config``.
+Reading the header alone needs neither torch nor the safetensors library.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import importlib
+import json
+import math
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import NoRoom, RefusedFile, UserError, shown
+from .paths import EMBEDDED
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+MODULES = {  # (technique, kind) -> class
+    ("stylegan2", "generator"): "models.stylegan2:Generator",
+    ("stylegan2", "discriminator"): "models.stylegan2:Discriminator",
+}
+FORMAT = 1
+# Far above every published network, far below what would keep the machine busy for nothing.
+MAX_RESOLUTION = 4096
+MAX_LAYERS = 64
+MAX_WIDTH = 2**20
+
+
+def save(
+    path: str | os.PathLike,
+    module: nn.Module,
+    technique: str,
+    kind: str,
+    card: dict | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Writes a module's state and ``module.config``; the file appears whole or not at all.
+
+    Args:
+        card: anything that JSON can carry: data, licence, steps, metrics.
+        dtype: what floating-point tensors are stored as (``torch.float16`` halves the file); None: as they are.
+
+    Raises:
+        NoRoom: the disk is full.
+        OSError: the folder cannot be written.
+    """
+    write(path, module.state_dict(), technique, kind, module.config, card, dtype)
+
+
+def write(path, state: dict, technique: str, kind: str, config: dict, card: dict | None = None, dtype=None) -> None:
+    """``save`` for a state dict and a configuration without a module."""
+    import safetensors
+    import safetensors.torch
+    import torch
+
+    entry = {"format": FORMAT, "technique": technique, "kind": kind, "config": config, "card": card or {}}
+    tensors = {}
+    for name, value in state.items():
+        value = value.detach().to("cpu")
+        if dtype is not None and value.is_floating_point():
+            value = value.to(dtype)
+        tensors[name] = value.clone(memory_format=torch.contiguous_format)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        safetensors.torch.save_file(tensors, temporary, metadata={"ganbook": json.dumps(entry)})
+        os.replace(temporary, path)
+    except (OSError, safetensors.SafetensorError) as error:
+        if is_full(error):
+            raise NoRoom(no_room(path.parent)) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike) -> nn.Module:
+    """A file written by ``save`` -> its module on the CPU, float32, eval, frozen. Raises RefusedFile."""
+    from .formats import check_file
+    from .formats import tensors as container
+
+    path = check_file(path, limit=2**40)
+    found = header(path)
+    state = container.read(path)
+    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    return build(found["technique"], found["kind"], found["config"], state)
+
+
+def header(path: str | os.PathLike) -> dict:
+    """``{"format", "technique", "kind", "config", "card"}`` of a file written by ``save``. Raises RefusedFile."""
+    from .formats import tensors as container
+
+    try:
+        found = container.native(container.header(path)[1])
+    except OSError:
+        raise RefusedFile("This checkpoint file cannot be opened; load or download it again.") from None
+    if found is None:
+        raise RefusedFile("This safetensors file was not written by ganbook.")
+    return found
+
+
+def build(technique: str, kind: str, config: dict, state: dict[str, torch.Tensor]) -> nn.Module:
+    """The module for a configuration, with ``state`` in it; eval and frozen.
+
+    The network may take no more room than the tensors that are there for it, so that a configuration that does not fit
+    them costs nothing; its own random start values are left out.
+
+    Raises:
+        RefusedFile: unknown technique, impossible configuration, missing, unexpected or wrongly shaped tensors.
+    """
+    where = MODULES.get((technique, kind))
+    if where is None:
+        raise RefusedFile(
+            f"This is a checkpoint of the technique {shown(technique, 20)} ({shown(kind, 20)}),"
+            " which this version of ganbook does not have."
+        )
+    check_config(config)
+    module_name, class_name = where.split(":")
+    network = getattr(importlib.import_module(module_name), class_name)
+    try:
+        with _unfilled(room=2 * sum(t.numel() for t in state.values()) + 2**20):
+            net = network(**config)
+    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, IndexError, OverflowError):
+        raise RefusedFile(f"The settings in this {shown(technique, 20)} checkpoint do not make a network.") from None
+    _compare(net.state_dict(), state)
+    net.load_state_dict(state, strict=True, assign=True)
+    return net.eval().requires_grad_(False)
+
+
+@functools.cache
+def _mode() -> type:
+    """A torch mode in which new tensors are counted, and random ones stay unfilled.
+
+    torch's own way to lay a network out without memory, ``device("meta")``, loads its compiler on the way: seconds.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    makers = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.arange, torch.eye)
+
+    class Unfilled(TorchFunctionMode):
+        def __init__(self, room: int):
+            super().__init__()
+            self.room = room
+
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            kwargs = kwargs or {}
+            if func in makers:
+                size = args[0] if args and isinstance(args[0], (tuple, list)) else args or (kwargs.get("size") or ())
+                self.room -= math.prod(n for n in size if isinstance(n, int))
+                if self.room < 0:
+                    raise RefusedFile("The settings of this checkpoint describe a larger network than it holds.")
+                if func in (torch.rand, torch.randn):
+                    func = torch.empty
+                    kwargs = {k: v for k, v in kwargs.items() if k != "generator"}
+            return func(*args, **kwargs)
+
+    return Unfilled
+
+
+def _unfilled(room: int):
+    return _mode()(room)
+
+
+def check_config(config: dict) -> None:
+    """Refuses numbers in a configuration that no network has."""
+
+    def check(name: str, value: object, depth: int) -> None:
+        limit = MAX_RESOLUTION if "resolution" in name else MAX_LAYERS if "layers" in name else MAX_WIDTH
+        if isinstance(value, (dict, list, tuple)) and depth < 2 and len(value) <= MAX_LAYERS:
+            for item in value.values() if isinstance(value, dict) else value:
+                check(name, item, depth + 1)
+        elif isinstance(value, (int, float)):
+            if not math.isfinite(value) or abs(value) > limit:
+                raise RefusedFile(f"The setting {shown(name)} of this checkpoint is far from anything possible.")
+        elif not (value is None or (isinstance(value, str) and len(value) < 256)):
+            raise RefusedFile(f"The setting {shown(name)} of this checkpoint is of a kind that makes no sense.")
+
+    for name, value in config.items():
+        check(str(name), value, 0)
+
+
+def _compare(want: dict, have: dict) -> None:
+    missing = [name for name in want if name not in have]
+    extra = [name for name in have if name not in want]
+    wrong = [name for name in want if name in have and want[name].shape != have[name].shape]
+    if missing:
+        raise RefusedFile(f"This checkpoint is incomplete: {shown(missing[0])}{_more(missing)} missing.")
+    if wrong:
+        name = wrong[0]
+        raise RefusedFile(
+            f"The tensor {shown(name)} of this checkpoint has the shape {list(have[name].shape)}"
+            f" where {list(want[name].shape)} is needed."
+        )
+    if any(want[name].is_floating_point() != have[name].is_floating_point() for name in want):
+        raise RefusedFile("This checkpoint holds whole numbers where a network has weights.")
+    if extra:
+        raise RefusedFile(f"This checkpoint holds {shown(extra[0])}, which the network it describes does not have.")
+
+
+def _more(names: list) -> str:
+    return " is" if len(names) == 1 else f" and {len(names) - 1} more are"
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that the disk is full; libraries written in Rust say it in words only."""
+    if getattr(error, "errno", None) in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return True
+    return "No space left" in str(error) or "os error 28" in str(error)
+
+
+def no_room(folder: Path, need: int | None = None) -> str:
+    wanted = f" ({need / 2**20:,.0f} MB are needed)" if need else ""
+    return f"The disk is full{wanted}: make room in {folder}, or set GANBOOK_CACHE to a folder on another disk."
+
+
+def shipped(path: Path) -> Path:
+    """``path`` if the shipped file is there. Raises UserError with what to do if it is not."""
+    if path.is_file():
+        return path
+    name = path.relative_to(EMBEDDED).with_suffix("").as_posix() if path.is_relative_to(EMBEDDED) else path.stem
+    raise UserError(
+        f"The checkpoint {shown(name)} that ships with ganbook is not in weights/embedded; fetch the project again with"
+        f" its large files, or make it with `make train-{shown(path.stem)}`."
+    )
