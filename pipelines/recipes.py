@@ -1,0 +1,144 @@
+"""Recipes: what made a picture, as JSON that makes it again and as the Python that a reader would write.
+
+A recipe names a pipeline function, the checkpoint with its hash and every argument. One mechanism serves all tabs: the
+code view of a cell, the JSON beside a download, and loading one back.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import weights
+from weights.errors import UserError
+
+FORMAT = 1
+MAX_TEXT = 1_000_000
+# Function -> how the shown code names its result. Only these can be asked for by a recipe.
+FUNCTIONS = {
+    "stylegan2.sample": "images",
+    "stylegan2.truncation": "images",
+    "stylegan2.mix": "rows",
+    "stylegan2.interpolate": "frames",
+    "stylegan2.noise": "variation",
+    "stylegan2.move": "image",
+    "stylegan2.move_strip": "images",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``function`` as in ``"stylegan2.sample"``; ``arguments`` JSON values; ``output`` e.g. ``{"format": "gif", "fps": 20}``."""
+
+    function: str
+    checkpoint: str
+    sha256: str
+    arguments: dict = field(default_factory=dict)
+    output: dict | None = None
+
+    def to_json(self) -> str:
+        data = {
+            "ganbook": FORMAT,
+            "technique": self.function.split(".")[0],
+            "function": self.function,
+            "checkpoint": {"name": self.checkpoint, "sha256": self.sha256},
+            "arguments": self.arguments,
+        }
+        if self.output is not None:
+            data["output"] = self.output
+        return json.dumps(data, indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Recipe:
+        """Raises UserError for anything but a recipe of this program."""
+        if len(text) > MAX_TEXT:
+            raise UserError("That file is too large for a recipe.")
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            raise UserError("That file is not a recipe: it does not hold JSON.") from None
+        if not isinstance(data, dict) or "ganbook" not in data:
+            raise UserError("That file is JSON, but not a recipe of this program.")
+        if data["ganbook"] != FORMAT:
+            raise UserError("That recipe was written by a newer version of this program.")
+        checkpoint = data.get("checkpoint")
+        recipe = cls(
+            data.get("function"),
+            checkpoint.get("name") if isinstance(checkpoint, dict) else None,
+            checkpoint.get("sha256") if isinstance(checkpoint, dict) else None,
+            data.get("arguments"),
+            data.get("output"),
+        )
+        recipe.check()
+        return recipe
+
+    def check(self) -> None:
+        """Raises UserError when a field is missing, of the wrong type, or names something that is not here."""
+        if not isinstance(self.function, str) or self.function not in FUNCTIONS:
+            raise UserError("That recipe asks for something that this version does not have.")
+        if not isinstance(self.checkpoint, str) or not isinstance(self.sha256, str):
+            raise UserError("That recipe does not say which checkpoint it was made with.")
+        if not isinstance(self.arguments, dict) or not isinstance(self.output, (dict, type(None))):
+            raise UserError("That recipe's arguments are not a table.")
+        known = set(list(inspect.signature(self._function()).parameters)[1:])
+        unknown = sorted(set(self.arguments) - known)
+        if unknown:
+            raise UserError(f"That recipe has an argument “{unknown[0][:30]}” that {self.function} does not take.")
+        try:
+            inspect.signature(self._function()).bind(None, **self.arguments)
+        except TypeError:
+            raise UserError(f"That recipe leaves out an argument that {self.function} needs.") from None
+
+    def _function(self):
+        module, name = self.function.split(".")
+        return getattr(importlib.import_module(f"pipelines.{module}"), name)
+
+    def run(self, net=None):
+        """Makes the result again: a list for a function that yields, otherwise what the function returns.
+
+        ``net`` saves loading it; its hash must be the recipe's. Raises UserError when the checkpoint is another one.
+        """
+        self.check()
+        net = weights.load(self.checkpoint) if net is None else net
+        if net.info.sha256 != self.sha256:
+            raise UserError(
+                f"That recipe was made with another version of {self.checkpoint} (hash {self.sha256[:12]}, here {net.info.sha256[:12]})."
+            )
+        result = self._function()(net, **self.arguments)
+        return list(result) if isinstance(result, Iterator) else result
+
+    def code(self) -> str:
+        """Python that makes the result again and leaves it in ``result``."""
+        module, name = self.function.split(".")
+        own = self.checkpoint.startswith("own:")
+        imports = [module] + (["animation"] if self.output else [])
+        load = (
+            f'net = weights.read("your-file")  # the file whose sha256 begins {self.sha256[:12]}'
+            if own
+            else f'net = weights.load("{self.checkpoint}")'
+        )
+        arguments = [f"{key}={value!r}" for key, value in self.arguments.items()]
+        call = f"{module}.{name}(net, {', '.join(arguments)})"
+        if len(call) > 88:
+            call = f"{module}.{name}(\n    net,\n" + "".join(f"    {a},\n" for a in arguments) + ")"
+        lines = ["import weights", f"from pipelines import {', '.join(sorted(imports))}", "", load]
+        result = FUNCTIONS[self.function]
+        if result == "frames":
+            lines.append(f"result = frames = list({call})")
+        else:
+            lines.append(f"result = {result} = {call}")
+        if self.output:
+            kind, rest = self.output.get("format", "gif"), {k: v for k, v in self.output.items() if k != "format"}
+            extra = "".join(f", {k}={v!r}" for k, v in rest.items())
+            lines.append(f'animation.save({result}, "animation.{kind}"{extra})')
+        return "\n".join(lines) + "\n"
+
+
+def make(function: str, net, output: dict | None = None, **arguments) -> Recipe:
+    """The recipe of a call that is about to be made: ``make("stylegan2.sample", net, seeds=[1, 2])``."""
+    recipe = Recipe(function, net.info.name, net.info.sha256, arguments, output)
+    recipe.check()
+    return recipe
