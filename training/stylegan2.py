@@ -106,6 +106,7 @@ class Run:
         self.step_number = self.shown = 0
         self.shown_before = 0  # by the runs that this one grew or started from
         self.seconds = self.seconds_before = 0.0
+        self.parents: list[dict] = []  # summaries of those runs, first to last
         self.pl_mean = torch.zeros([], device=self.device)
         self.ada = AdaptiveProbability(args.ada_target, args.ada_images)
         if args.grow_from:
@@ -131,6 +132,9 @@ class Run:
         else:
             self.G.load_state_dict(state["G_ema"])
             self.D.load_state_dict(state["D"])
+        from .card import summary  # here, because the card module reads this module's options
+
+        self.parents = [*state.get("parents", []), summary(state)]
         self.shown_before = state["shown"] + state["shown_before"]
         self.seconds_before = state["seconds"] + state["seconds_before"]
 
@@ -248,6 +252,7 @@ class Run:
             "ada_sums": [float(self.ada._sum), float(self.ada._count)],
             "G_config": self.G.config,
             "D_config": self.D.config,
+            "parents": self.parents,
             "args": {k: v for k, v in vars(self.args).items() if k not in ("data", "out", "grow_from", "start_from")},
             "data": Path(self.args.data).name,
             "train_images": len(self.images),
@@ -262,6 +267,7 @@ class Run:
         for k in ("step_number", "shown", "shown_before", "seconds", "seconds_before", "pl_mean"):
             setattr(self, k, state[k])
         self.pl_mean = self.pl_mean.to(self.device)
+        self.parents = state.get("parents", self.parents)
         self.ada.p = state["ada_p"]
         self.ada._sum, self.ada._count = state["ada_sums"]
 
@@ -327,6 +333,8 @@ def evaluate(run: Run, data: str, count: int = 2048) -> dict[str, float]:
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     run = train(args, log=lambda s: print(s, flush=True))
+    if run.shown < args.images:  # stopped from outside: the state is saved, the rest would only delay the end
+        return 0
     try:
         print("sliced Wasserstein distance to the test split:", evaluate(run, args.data), flush=True)
     except ValueError as e:  # a data set without a test split

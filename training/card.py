@@ -1,0 +1,158 @@
+"""Turns a training run into a shipped checkpoint: safetensors, model card, sample sheet.
+
+``python -m training card --run runs/faces --name stylegan2/faces --data faces_128.zip``
+
+Everything in the card comes from the run's state and from measurements made now; ``notes.toml`` beside this module
+holds only what a machine cannot know: the data's name, source and terms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from pathlib import Path
+
+import torch
+
+from models.stylegan2 import Generator
+from weights import store
+
+from . import metrics, sheets
+from .data import load_images
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTES = Path(__file__).with_name("notes.toml")
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="python -m training card", description=__doc__.splitlines()[0])
+    p.add_argument("--run", required=True, help="folder of the run, with its state.pt")
+    p.add_argument("--name", required=True, help="technique/name of the checkpoint")
+    p.add_argument("--data", required=True, help="the zip or folder it was trained on, for its test split")
+    p.add_argument("--out", default=str(ROOT / "weights" / "embedded"))
+    p.add_argument("--psi", type=float, default=0.8, help="truncation of the sheet")
+    return p
+
+
+def load_run(folder: str | Path) -> tuple[dict, Generator]:
+    """The state of a run and its averaged generator, eval and frozen."""
+    state = torch.load(Path(folder) / "state.pt", map_location="cpu", weights_only=True)
+    net = Generator(**state["G_config"])
+    net.load_state_dict(state["G_ema"])
+    return state, net.eval().requires_grad_(False)
+
+
+def measure(net: Generator, data: str, label: str | None = None) -> dict:
+    """Sliced Wasserstein distance (x 1e3) to the test split, beside that of as many training pictures."""
+    size = net.img_resolution
+    test = load_images(data, size, "test").pixels.float() / 127.5 - 1
+    train = load_images(data, size, "train", limit=4 * len(test)).pixels
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[: len(test)]
+    fake = sheets.sample(net, len(test), seed=1234)
+    return {
+        "test_images": len(test),
+        "swd": metrics.sliced_wasserstein(fake, test),
+        "swd_of_photographs": metrics.sliced_wasserstein(train[order].float() / 127.5 - 1, test),
+    }
+
+
+def command(state: dict, data: str) -> str:
+    """The options of the run that differ from the defaults."""
+    from .stylegan2 import parser as options
+
+    defaults = vars(options().parse_args(["--data", "x", "--out", "x"]))
+    words = [f"python -m training stylegan2 --data {Path(data).name} --out runs/NAME"]
+    for key, value in state["args"].items():
+        # What only concerns the machine it ran on, or the log, makes no other network.
+        if key in ("threads", "tick", "device", "minutes", "impl") or defaults.get(key) == value:
+            continue
+        flag = "--" + key.replace("_", "-")
+        words.append("--no-xflip" if key == "xflip" else f"{flag} {value}")
+    if "--images" not in " ".join(words):
+        words.append(f"--images {state['shown']}")
+    return " ".join(words)
+
+
+def summary(state: dict) -> dict:
+    return {
+        "resolution": state["G_config"]["img_resolution"],
+        "images": state["shown"],
+        "seconds": round(state["seconds"]),
+        "data": state["data"],
+        "command": command(state, state["data"]),
+    }
+
+
+def write_card(path: Path, name: str, net: Generator, state: dict, chain: list[dict], measured: dict, notes: dict, psi: float):
+    parameters = sum(p.numel() for p in net.parameters())
+    images, seconds = sum(s["images"] for s in chain), sum(s["seconds"] for s in chain)
+    swd, photographs = measured["swd"], measured["swd_of_photographs"]
+    levels = [k for k in swd if k != "mean"]
+    lines = [
+        f"# {name}",
+        "",
+        f"![Sample sheet]({path.with_suffix('.png').name})",
+        "",
+        f"{notes['what']} Seeds of one fixed list, truncation psi {psi:g}, not chosen by hand.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| network | StyleGAN2, {state['G_config']['architecture']} generator, {net.img_resolution} px, {parameters:,} parameters |",
+        f"| mapping | {state['G_config']['mapping_layers']} layers, z {net.z_dim}, w {net.w_dim} |",
+        f"| widths | {', '.join(f'{c} at {r} px' for r, c in net.synthesis.widths.items())} |",
+        f"| data | {notes['data']}; {state['train_images']:,} pictures of the train split |",
+        f"| terms | {notes['terms']} |",
+        f"| images shown | {images:,} |",
+        f"| training time | {seconds:,} s in all ({notes['machine']}) |",
+        f"| stored as | {notes.get('stored', 'float16')} |",
+        "",
+        "## Distance to photographs",
+        "",
+        f"Sliced Wasserstein distance × 10³ (Karras et al. 2018) of {measured['test_images']} pictures (psi 1) to the test split, and of",
+        "as many training photographs to the same test split: what a perfect generator would score.",
+        "",
+        "| | " + " | ".join(f"{k} px" for k in levels) + " | mean |",
+        "|---|" + "---|" * (len(levels) + 1),
+        "| this network | " + " | ".join(f"{swd[k]:.1f}" for k in levels) + f" | {swd['mean']:.1f} |",
+        "| photographs | " + " | ".join(f"{photographs[k]:.1f}" for k in levels) + f" | {photographs['mean']:.1f} |",
+        "",
+        "## How it was made",
+        "",
+        f"`make train-{notes.get('target', name.split('/')[-1])}` runs all of it. Stage by stage:",
+        "",
+        "| px | images | seconds | command |",
+        "|---|---|---|---|",
+        *[f"| {s['resolution']} | {s['images']:,} | {s['seconds']:,} | `{s['command']}` |" for s in chain],
+        "",
+        notes.get("limits", ""),
+    ]
+    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def main(argv: list[str]) -> int:
+    args = parser().parse_args(argv)
+    technique, short = args.name.split("/")
+    notes = tomllib.loads(NOTES.read_text(encoding="utf-8"))
+    notes = {**notes["common"], **notes[args.name]}
+    state, net = load_run(args.run)
+    chain = [*state.get("parents", []), summary(state)]  # the runs that led to it, first to last
+    measured = measure(net, args.data)
+    card = {
+        "data": notes["data"],
+        "terms": notes["terms"],
+        "images": sum(s["images"] for s in chain),
+        "seconds": sum(s["seconds"] for s in chain),
+        "stages": chain,
+        **measured,
+    }
+    target = Path(args.out) / technique / f"{short}.safetensors"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    store.save(target, net, "stylegan2", "generator", card=card, dtype=torch.float16)
+    stored = store.load(target)
+    difference = (sheets.sample(net, 16) - sheets.sample(stored, 16)).abs()
+    levels = difference.mean().item() * 127.5
+    notes["stored"] = f"float16; pictures differ from float32 by {levels:.2f} of 255 levels on average"
+    sheets.save_sheet(stored, target.with_suffix(".png"), rows=6, columns=10, seed=0, psi=args.psi)
+    write_card(target.with_suffix(".md"), args.name, stored, state, chain, measured, notes, args.psi)
+    print(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, SWD {measured['swd']['mean']:.1f} (photographs {measured['swd_of_photographs']['mean']:.1f})")
+    return 0
