@@ -48,11 +48,22 @@ def measure(net: Generator, data: str, label: str | None = None) -> dict:
     test = load_images(data, size, "test").pixels.float() / 127.5 - 1
     train = load_images(data, size, "train", limit=4 * len(test)).pixels
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[: len(test)]
-    fake = sheets.sample(net, len(test), seed=1234)
+    fake = sheets.sample(net, len(test), seed=1234, noise_mode="random")
     return {
         "test_images": len(test),
         "swd": metrics.sliced_wasserstein(fake, test),
         "swd_of_photographs": metrics.sliced_wasserstein(train[order].float() / 127.5 - 1, test),
+    }
+
+
+def measure_history(net: Generator, data: str) -> dict:
+    """What cell 7 of the notebook compares: evenness of the latent space, detail that sticks to places, peaks in the maps."""
+    test = load_images(data, net.img_resolution, "test").pixels.float() / 127.5 - 1
+    return {
+        "path_length": metrics.path_length(net, 512),
+        "position_bias": metrics.position_bias(sheets.sample(net, len(test), seed=1234, noise_mode="random")),
+        "position_bias_of_photographs": metrics.position_bias(test),
+        "peak_to_mean": metrics.peak_to_mean(net),
     }
 
 
@@ -137,6 +148,8 @@ def main(argv: list[str]) -> int:
     state, net = load_run(args.run)
     chain = [*state.get("parents", []), summary(state)]  # the runs that led to it, first to last
     measured = measure(net, args.data)
+    if technique == "history":
+        measured.update(measure_history(net, args.data))
     card = {
         "data": notes["data"],
         "terms": notes["terms"],

@@ -88,3 +88,33 @@ def path_length(net, count: int = 256, epsilon: float = 1e-2, seed: int = 0, bat
     values = torch.cat(values)
     lengths = values.sqrt()
     return {"mean": values.mean().item(), "median": values.median().item(), "unevenness": (lengths.std() / lengths.mean()).item()}
+
+
+@torch.no_grad()
+def position_bias(x: Tensor) -> float:
+    """How much of the finest detail sits at the same place in every picture, 0 to 1; ``x [N, 3, R, R]``.
+
+    The energy of the mean of the finest Laplacian level over the mean of its energies, unbiased for N. Aligned
+    photographs have some (eyes are where eyes are); a generator with more of it than they have paints detail by place
+    rather than by content, which is what progressive growing is blamed for (Karras et al. 2020, section 4).
+    """
+    detail = _pyramid(x.float(), smallest=x.shape[2] // 2)[0]
+    n = len(detail)
+    energy = detail.square().mean()
+    same = detail.mean(dim=0).square().mean()
+    return float(((n * same - energy) / ((n - 1) * energy)).clamp_min(0))
+
+
+@torch.no_grad()
+def peak_to_mean(net, count: int = 64, seed: int = 0) -> dict[str, float]:
+    """How far the strongest place of a feature map stands out, a block: mean over pictures of the largest ratio of a
+    place's magnitude (norm over channels) to the map's mean. Droplets are such peaks (Karras et al. 2020, section 2)."""
+    device = next(net.parameters()).device
+    z = torch.randn(count, net.z_dim, generator=torch.Generator().manual_seed(seed)).to(device)
+    ws = net.mapping(z, None)
+    _, maps = net.synthesis(ws, noise_mode="const", return_features=net.synthesis.block_resolutions)
+    ratios = {}
+    for res, f in maps.items():
+        magnitude = f.float().norm(dim=1).flatten(1)
+        ratios[str(res)] = float((magnitude.amax(dim=1) / magnitude.mean(dim=1)).mean())
+    return ratios

@@ -326,7 +326,7 @@ def train(args: argparse.Namespace, log=print) -> Run:
 def evaluate(run: Run, data: str, count: int = 2048) -> dict[str, float]:
     """Sliced Wasserstein distance of the averaged generator to the test split."""
     test = load_images(data, run.args.resolution, "test").pixels.float() / 127.5 - 1
-    fake = sheets.sample(run.G_ema, min(count, len(test)), seed=1234)
+    fake = sheets.sample(run.G_ema, min(count, len(test)), seed=1234, noise_mode="random")
     return metrics.sliced_wasserstein(fake, test)
 
 
