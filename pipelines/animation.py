@@ -99,7 +99,7 @@ _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]
 def _gif(frames: list[Image.Image], path: str, fps: float, loop: bool) -> None:
     palette = _shared_palette(frames)
     width, height = frames[0].size
-    pattern = np.tile(_BAYER, (height // 4 + 1, width // 4 + 1))[:height, :width, None] * 8
+    pattern = np.tile(_BAYER, (height // 4 + 1, width // 4 + 1))[:height, :width, None] * 12
     quantised = []
     for frame in frames:
         dithered = (np.asarray(frame, dtype=np.float32) + pattern).round().clip(0, 255).astype(np.uint8)

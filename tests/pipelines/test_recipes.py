@@ -1,0 +1,108 @@
+import json
+
+import numpy as np
+import pytest
+
+from pipelines import recipes, stylegan2
+from pipelines.recipes import Recipe
+from weights.errors import UserError
+
+CALLS = {
+    "stylegan2.sample": {"seeds": [1, 2], "truncation_psi": 0.6, "noise_mode": "none", "psi_levels": {"coarse": 0.2}},
+    "stylegan2.truncation": {"seed": 3, "psis": [0, 1]},
+    "stylegan2.mix": {"row_seeds": [1], "col_seeds": [2, 3], "layers": "middle"},
+    "stylegan2.interpolate": {"seeds": [1, 2], "frames": 4, "space": "z", "loop": False},
+    "stylegan2.noise": {"seed": 2, "count": 3},
+    "stylegan2.move": {"seed": 1, "amounts": {"1": 2.0}, "layers": "coarse"},
+    "stylegan2.move_strip": {"seed": 1, "direction": "2", "amounts": [-1, 1]},
+}
+
+
+def flat(result):
+    if hasattr(result, "images"):
+        result = result.images
+    if not isinstance(result, list):
+        result = [result]
+    if isinstance(result[0], list):
+        result = [im for row in result for im in row]
+    return np.stack([np.asarray(im) for im in result])
+
+
+def test_every_function_of_a_recipe_is_tried_here():
+    assert set(CALLS) == set(recipes.FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", CALLS)
+def test_a_recipe_survives_its_json_and_makes_the_same_pixels(net, function):
+    recipe = recipes.make(function, net, **CALLS[function])
+    back = Recipe.from_json(recipe.to_json())
+    assert back == recipe
+    direct = getattr(stylegan2, function.split(".")[1])(net, **CALLS[function])
+    direct = list(direct) if function.endswith("interpolate") else direct
+    assert (flat(back.run(net)) == flat(direct)).all()
+
+
+@pytest.mark.parametrize("function", CALLS)
+def test_the_shown_code_runs_and_makes_the_same_pixels(net, function, monkeypatch, tmp_path):
+    import weights
+
+    monkeypatch.setattr(weights, "load", lambda name: {"stylegan2/tiny": net}[name])
+    monkeypatch.chdir(tmp_path)
+    output = {"format": "gif", "fps": 10} if function.endswith("interpolate") else None
+    recipe = recipes.make(function, net, output=output, **CALLS[function])
+    scope = {}
+    exec(compile(recipe.code(), "cell", "exec"), scope)
+    assert (flat(scope["result"]) == flat(recipe.run(net))).all()
+    assert (tmp_path / "animation.gif").exists() == (output is not None)
+
+
+def test_code_of_an_own_file_says_which_file():
+    recipe = Recipe("stylegan2.sample", "own:0123456789ab", "0123456789ab" + "0" * 52, {"seeds": [1]})
+    assert "weights.read" in recipe.code() and "0123456789ab" in recipe.code()
+
+
+def test_another_checkpoint_is_refused(net):
+    recipe = Recipe("stylegan2.sample", "stylegan2/tiny", "cd" * 32, {"seeds": [1]})
+    with pytest.raises(UserError, match="another version"):
+        recipe.run(net)
+
+
+def good():
+    return json.loads(Recipe("stylegan2.sample", "stylegan2/tiny", "ab" * 32, {"seeds": [1]}).to_json())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"function": "os.system"},
+        {"function": "stylegan2._w"},
+        {"function": None},
+        {"function": ["stylegan2.sample"]},
+        {"ganbook": 99},
+        {"checkpoint": "stylegan2/faces"},
+        {"checkpoint": {"name": 3, "sha256": "x"}},
+        {"checkpoint": {"name": "stylegan2/faces"}},
+        {"arguments": [1]},
+        {"arguments": {"seeds": [1], "surprise": 1}},
+        {"arguments": {"net": 1, "seeds": [1]}},
+        {"arguments": {}},
+        {"output": "gif"},
+    ],
+)
+def test_bad_recipes_are_one_sentence(change):
+    with pytest.raises(UserError) as e:
+        Recipe.from_json(json.dumps({**good(), **change}))
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("text", ["", "hello", "[]", "{}", "null", '{"ganbook": 1}', b"\xff\xfe", "[" * 200_000, "x" * 2_000_000])
+def test_files_that_are_no_recipes(text):
+    with pytest.raises(UserError):
+        Recipe.from_json(text)
+
+
+def test_values_out_of_bounds_are_refused_when_run(net):
+    for arguments in ({"seeds": "1-10000"}, {"seeds": [1], "truncation_psi": 1e9}, {"seeds": [1], "noise_mode": 3}):
+        recipe = Recipe.from_json(json.dumps({**good(), "arguments": arguments}))
+        with pytest.raises(UserError):
+            recipe.run(net)
