@@ -1,0 +1,45 @@
+"""The page: everything Gradio, and nothing else.
+
+``build()`` gives the ``gr.Blocks``; ``app.py`` launches it. Nothing here imports torch before a visitor wants a picture.
+"""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from . import look
+from .page import Page
+from .session import Visitor
+from .tabs import checkpoints, stylegan2
+from .uploads import MAX_UPLOAD
+
+__all__ = ["build", "launch_options"]
+
+
+def build() -> gr.Blocks:
+    """The whole page, its events wired, its queue set."""
+    from . import gpu
+
+    with Page(title="ganbook", analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as page:
+        session = gr.State(Visitor())
+        gr.HTML((look.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("StyleGAN2", id="stylegan2", elem_id="tab-stylegan2"):
+                chooser = stylegan2.build(session, page)
+            with gr.Tab("Checkpoints", id="checkpoints", elem_id="tab-checkpoints"):
+                checkpoints.build(session, page, chooser)
+    page.queue(max_size=gpu.QUEUE)
+    return page
+
+
+def launch_options() -> dict:
+    """What ``launch`` has to be given for this page, whatever the address."""
+    return {
+        **look.launch_options(),
+        "max_file_size": MAX_UPLOAD,
+        "show_error": True,
+        "run_history": False,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "pwa": False,
+    }

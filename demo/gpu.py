@@ -1,0 +1,49 @@
+"""Who may use the accelerator, how many at once, and for how long. Here and on Hugging Face's shared ZeroGPU machines.
+
+On ZeroGPU a function gets a GPU only while it runs, in a process of its own, if it is marked with ``spaces.GPU``; what
+goes in and comes out is pickled. Everywhere else the mark does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from weights.errors import UserError
+
+ON_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "yes")
+if ON_ZERO_GPU:
+    import spaces  # has to come before torch
+
+# What every event that computes is wired with. Two at a time: more would only slow each other down, with one alone
+# everybody would wait for the visitor who asked for a long animation or whose network is still being fetched.
+LANE = {"concurrency_id": "gpu", "concurrency_limit": 2}
+# Events waiting at most, all visitors together; the next one is told that the queue is full.
+QUEUE = 64
+ZERO_GPU_SECONDS = 60
+
+
+def accelerated(function: Callable) -> Callable:
+    """Marks what needs the GPU; ``function`` takes and yields only what can be pickled."""
+    return spaces.GPU(duration=ZERO_GPU_SECONDS)(function) if ON_ZERO_GPU else function
+
+
+def time_limit() -> float | None:
+    """Seconds that one cell may run, None for no limit: ``$GANBOOK_TIME_LIMIT``, else a limit on public Spaces alone."""
+    stated = os.environ.get("GANBOOK_TIME_LIMIT")
+    if stated is None:
+        return 180.0 if os.environ.get("SPACE_ID") else None
+    try:
+        return float(stated) or None
+    except ValueError:
+        return None
+
+
+def within(steps: Iterable, seconds: float | None) -> Iterator:
+    """Passes ``steps`` on until the time is up; then raises UserError."""
+    started = time.perf_counter()
+    for step in steps:
+        yield step
+        if seconds is not None and time.perf_counter() - started > seconds:
+            raise UserError(f"This took longer than the {seconds:g} seconds allowed here; ask for less at a time.")

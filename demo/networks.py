@@ -1,0 +1,188 @@
+"""The chooser of networks at the top of a tab: shipped ones first, then the Hub's, then the visitor's own files."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+
+import gradio as gr
+
+import weights
+from weights.errors import UserError
+
+from .session import Visitor
+
+MB = 1e6
+REPORT_S = 0.3
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A network that a visitor may use: a name of the catalogue, or the hash of a file of the visitor's own."""
+
+    name: str
+    sha256: str | None = None
+
+    @property
+    def at_hand(self) -> bool:
+        return self.sha256 is not None or weights.status(self.name) in ("shipped", "cached")
+
+    def open(self):
+        """The ready module. Raises UserError."""
+        return weights.reopen(self.sha256) if self.sha256 else weights.load(self.name)
+
+
+def resolve(visitor: Visitor | None, name: str | None, technique: str) -> Reference:
+    """What the chooser's value stands for. Raises UserError for an unknown name and for another visitor's file."""
+    if not name:
+        raise UserError("Choose a network first.")
+    if name.startswith("own:"):
+        return Reference(name, (visitor or Visitor()).sha256(name))
+    found = weights.entry(name)
+    if found.technique != technique:
+        raise UserError(f"{found.title} is not a network for this tab; choose another one.")
+    return Reference(name)
+
+
+class _GivenUp(BaseException):
+    """Ends a download from within; no ``except Exception`` on the way may mistake it for a failure."""
+
+
+def fetching(reference: Reference) -> Iterator[str]:
+    """Downloads what is not on this machine yet, and yields HTML that says how far it is, a few times a second.
+
+    Closing the iterator ends the download; what has arrived is kept, and the next try goes on from there. Raises
+    UserError.
+    """
+    if reference.at_hand:
+        return
+    title, far, outcome = weights.entry(reference.name).title, [0, None], []
+    given_up = threading.Event()
+
+    def report(done: int, total: int | None) -> None:
+        far[:] = done, total
+        if given_up.is_set():
+            raise _GivenUp
+
+    def work() -> None:
+        try:
+            weights.fetch(reference.name, progress=report)
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=work, name=f"fetch {reference.name}", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            yield progress_text(title, *far)
+            thread.join(REPORT_S)
+    finally:
+        given_up.set()
+    if outcome:
+        raise outcome[0]
+
+
+# -- words ---------------------------------------------------------------------------------------------------------
+
+
+def size_text(count: int | None) -> str:
+    if count is None:
+        return "size told by the Hub"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / MB, 0.1):,.{0 if count >= 1e7 else 1}f} MB"
+
+
+def progress_text(title: str, done: int, total: int | None) -> str:
+    """HTML of a bar with its numbers; a bar without an end where nobody says how large the file is."""
+    amount = f"{done / MB:,.0f} of {total / MB:,.0f} MB" if total else f"{done / MB:,.0f} MB"
+    bar = f'<progress max="{total}" value="{min(done, total)}"></progress>' if total else "<progress></progress>"
+    return f'<p role="status">Fetching {escape(title)}: {amount} {bar}</p>'
+
+
+def where_text(description: weights.Description) -> str:
+    """In a few words, where a checkpoint is."""
+    if description.status == "remote":
+        known = description.bytes_to_download
+        return f"{size_text(known)} to download" if known else "to download"
+    return {"shipped": "ships with ganbook", "cached": "on this machine", "missing": "not made yet"}[description.status]
+
+
+def choices(technique: str, visitor: Visitor | None = None) -> list[tuple[str, str]]:
+    """(label, value) of every network of a technique; what needs no download stands first."""
+    found = [weights.describe(f"{technique}/{name}") for name in weights.names(technique)]
+    found.sort(key=lambda d: ("shipped", "cached", "remote").index(d.status))
+    own = (visitor or Visitor()).own.items()
+    return [(f"{f.title}, {name[4:]}", name) for name, f in own if f.technique == technique] + [
+        (f"{d.title} · {d.resolution or '?'} px · {where_text(d)}", d.name) for d in found
+    ]
+
+
+def about(name: str | None, visitor: Visitor | None = None) -> str:
+    """HTML: what a network is, in one line."""
+    if not name:
+        return '<p class="nb-about">There is no network at hand. Fetch one in the Checkpoints tab.</p>'
+    if name.startswith("own:"):
+        own = (visitor or Visitor()).own.get(name)
+        return f'<p class="nb-about">Your own file, read as {escape(own.source)}; nobody else sees it.</p>' if own else ""
+    d = weights.describe(name)
+    where = where_text(d)
+    if d.status == "remote":
+        where = f"{where}: fetched when first used" + (" (this machine works offline)" if weights.is_offline() else "")
+    parts = [f"{d.resolution} × {d.resolution} px" if d.resolution else "", where, f"licence: {d.licence}"]
+    return f'<p class="nb-about">{escape(" · ".join(p for p in parts if p))}</p>'
+
+
+class Chooser:
+    """Network and, for conditional ones, class; every cell of the tab reads them."""
+
+    def __init__(self, tab: str, technique: str, session: gr.State):
+        self.technique, self.session = technique, session
+        found = choices(technique)
+        first = found[0][1] if found else None
+        with gr.Row(elem_classes="nb-chooser", elem_id=f"{tab}-chooser"):
+            self.network = gr.Dropdown(found, value=first, label="Network", elem_id=f"{tab}-network", scale=3)
+            self.class_index = gr.Dropdown(
+                [],
+                value=None,
+                label="Class",
+                info="This network was trained with labels.",
+                allow_custom_value=True,
+                visible=False,
+                elem_id=f"{tab}-class",
+                scale=1,
+            )
+        self.about = gr.HTML(about(first), elem_id=f"{tab}-about")
+        self.network.change(
+            self._chosen,
+            [session, self.network],
+            [self.about, self.class_index],
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+    @property
+    def inputs(self) -> list:
+        return [self.session, self.network, self.class_index]
+
+    def refresh(self, visitor: Visitor, network: str | None = None):
+        """The list as it is now, for this visitor; ``network`` is chosen if given."""
+        found = choices(self.technique, visitor)
+        return gr.update(choices=found, value=network) if network else gr.update(choices=found)
+
+    def _chosen(self, visitor: Visitor, network: str | None):
+        return about(network, visitor), self.classes(visitor, network)
+
+    def classes(self, visitor: Visitor, network: str | None):
+        """The class chooser for a network: hidden unless it is conditional (which only a network at hand can tell)."""
+        hidden = gr.update(visible=False, value=None, choices=[])
+        if not network:
+            return hidden
+        reference = resolve(visitor, network, self.technique)
+        if not reference.at_hand:
+            return hidden
+        info = reference.open().info
+        if not info.c_dim:
+            return hidden
+        names = info.labels or [f"class {i}" for i in range(info.c_dim)]
+        return gr.update(visible=True, choices=[(name, i) for i, name in enumerate(names)], value=0)

@@ -1,0 +1,331 @@
+"""The cell of the notebook: words, controls, result, and the code that made it. All cells of all tabs are made of it.
+
+A cell's controls are named after the arguments of a pipeline function. Running the cell turns them into a recipe
+(``pipelines.recipes``), does what the recipe says, and shows the result; the Code view, the recipe file and a recipe
+loaded back are that same recipe, so none of them can differ from the picture.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from weights.errors import UserError
+
+from . import gpu, networks, results, running, uploads
+from .results import Made, Shown
+
+PREVIEW_S = 0.2  # seconds between two pictures that are shown while work goes on
+LATEX = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
+
+
+@dataclass
+class Run:
+    """One thing that a cell can do.
+
+    Args:
+        function: the pipeline function, as recipes name it: ``"stylegan2.sample"``.
+        inputs: control by name. The names are the function's arguments, unless ``arguments`` translates.
+        outputs: the components that show the result.
+        show: what the result looks like.
+        arguments, restore: from the controls' values to the function's arguments, and back.
+        output: from the controls' values to the recipe's ``output`` (format, frames per second); ``restore`` gets it too.
+        companions: further calls whose results ``show`` needs, from the arguments.
+        preview: from one frame to the outputs' values, for functions that yield.
+    """
+
+    function: str
+    inputs: dict[str, gr.components.Component]
+    outputs: Sequence[gr.components.Component]
+    show: Callable[[Made], Shown]
+    arguments: Callable[[dict], dict] = dict
+    restore: Callable[[dict, dict | None], dict] = lambda arguments, output: dict(arguments)
+    output: Callable[[dict], dict] | None = None
+    companions: Callable[[dict], dict[str, tuple[str, dict]]] | None = None
+    preview: Callable[[object], Sequence] | None = None
+
+
+class Notebook:
+    """One tab: cells that number themselves and share a chooser of networks."""
+
+    def __init__(self, tab: str, chooser: networks.Chooser):
+        self.tab, self.chooser = tab, chooser
+        self.count = 0
+
+    def cell(self, slug: str, title: str, prose: str) -> Cell:
+        self.count += 1
+        return Cell(self, slug, self.count, title, prose)
+
+
+class Cell:
+    """``with book.cell(...) as cell:`` and in it ``cell.controls()``, ``cell.result()``; then ``cell.does(run, ...)``."""
+
+    def __init__(self, book: Notebook, slug: str, number: int, title: str, prose: str):
+        self.book, self.slug, self.number, self.title, self.prose = book, slug, number, title, prose
+        self.runs: list[Run] = []
+        self.run_button = self.extra_button = self.stop_button = None
+
+    def id(self, name: str) -> str:
+        """The ``elem_id`` of a part of this cell: ``sg2-sample-seeds``."""
+        return f"{self.book.tab}-{self.slug}-{name}"
+
+    # -- what it looks like
+
+    def __enter__(self) -> Cell:
+        self._frame = gr.Column(elem_classes="nb-cell", elem_id=f"{self.book.tab}-{self.slug}")
+        self._frame.__enter__()
+        number = f'<span class="nb-number" aria-hidden="true">{self.number}</span>'
+        gr.HTML(f"{number}<h2>{escape(self.title)}</h2>", elem_classes="nb-heading")
+        gr.Markdown(self.prose, latex_delimiters=LATEX, elem_classes="nb-prose")
+        self._body = gr.Row(elem_classes="nb-body")
+        self._body.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._body.__exit__(*error)
+        with gr.Accordion("Code", open=False, elem_classes="nb-code", elem_id=self.id("code-fold")):
+            self.code = gr.Code(
+                "# Run the cell; the Python that makes its picture then stands here.",
+                language="python",
+                interactive=False,
+                show_label=False,
+                container=False,
+                show_line_numbers=False,
+                wrap_lines=True,
+                buttons=["copy", "download"],
+                elem_id=self.id("code"),
+            )
+        self._frame.__exit__(*error)
+
+    @contextmanager
+    def controls(self, run: str, extra: str | None = None, stop: bool = False) -> Iterator[None]:
+        """The column of controls, ended by a button that says ``run``; ``extra`` names a second one, ``stop`` a third."""
+        with gr.Column(elem_classes="nb-controls", min_width=0):
+            yield
+            with gr.Row(elem_classes="nb-buttons"):
+                self.run_button = gr.Button(run, variant="primary", elem_id=self.id("run"), min_width=0)
+                if extra:
+                    self.extra_button = gr.Button(extra, elem_id=self.id("extra"), min_width=0)
+                if stop:
+                    self.stop_button = gr.Button(
+                        "Stop", variant="stop", interactive=False, elem_id=self.id("stop"), min_width=0
+                    )
+
+    @contextmanager
+    def result(self, sheet: str = "Contact sheet · PNG") -> Iterator[None]:
+        """The column of results, ended by what ran and by the downloads; ``sheet`` names the picture or animation."""
+        with gr.Column(elem_classes="nb-result", min_width=0):
+            yield
+            self.status = gr.HTML("", elem_classes="nb-status", elem_id=self.id("status"))
+            with gr.Row(elem_classes="nb-tools"):
+                small = {"size": "sm", "min_width": 0}
+                self.sheet = gr.DownloadButton(
+                    sheet, elem_id=self.id("download"), elem_classes="nb-after", **small
+                )
+                self.recipe = gr.DownloadButton(
+                    "Recipe · JSON", elem_id=self.id("recipe"), elem_classes="nb-after", **small
+                )
+                self.recipe_load = gr.UploadButton(
+                    "Load a recipe", file_types=[".json"], elem_id=self.id("recipe-load"), **small
+                )
+
+    # -- what it does
+
+    def does(
+        self,
+        run: Run,
+        api_name: str,
+        doc: str,
+        button: gr.Button | None = None,
+        live: Sequence[gr.components.Component] = (),
+        after: Sequence[gr.events.Dependency] = (),
+    ) -> None:
+        """Wires a run to a button (the cell's own if none is given).
+
+        ``live`` controls start it while they are moved, and so do the events ``after`` when they are over. ``doc`` is
+        what scripts read about the API endpoint.
+        """
+        self.runs.append(run)
+        handler = self._handler(run, api_name, doc)
+        wiring = {"inputs": [*self.book.chooser.inputs, *run.inputs.values()], "outputs": self._outputs(run), **gpu.LANE}
+        wiring["show_progress_on"] = list(run.outputs)
+        click = (button or self.run_button).click(handler, api_name=api_name, trigger_mode="once", **wiring)
+        self._refresh_after(click)
+        events = [click]
+        if live:
+            events.append(
+                gr.on(
+                    [getattr(c, "input", None) or c.change for c in live],
+                    self._handler(run, f"{api_name}_live", doc, live=True),
+                    trigger_mode="always_last",
+                    api_visibility="private",
+                    **{**wiring, "show_progress": "hidden", "show_progress_on": None},
+                )
+            )
+        for event in after:
+            events.append(event.then(handler, api_visibility="private", **wiring))
+        if self.stop_button is not None:
+            self._stops(events, button or self.run_button)
+
+    def finish(self) -> None:
+        """Wires the loading of recipes; after the last ``does``."""
+        controls = list(dict.fromkeys(c for run in self.runs for c in run.inputs.values()))
+        shown = list(dict.fromkeys(c for run in self.runs for c in run.outputs))
+        chooser = self.book.chooser
+        loaded = self.recipe_load.upload(
+            self._load_recipe,
+            [chooser.session, self.recipe_load],
+            [chooser.network, chooser.class_index, *controls, *shown, self.status, self.code, self.sheet, self.recipe],
+            show_progress_on=shown,
+            api_visibility="private",
+            **gpu.LANE,
+        )
+        self._refresh_after(loaded)
+
+    def at_start(self, page: gr.Blocks, run: Run) -> None:
+        """Runs once when a visitor opens the page, unless the network would have to be downloaded."""
+        page.load(
+            self._handler(run, f"{self.slug}_at_start", "", live=True),
+            [*self.book.chooser.inputs, *run.inputs.values()],
+            self._outputs(run),
+            show_progress_on=list(run.outputs),
+            api_visibility="private",
+            **gpu.LANE,
+        )
+
+    def _outputs(self, run: Run) -> list:
+        return [*run.outputs, self.status, self.code, self.sheet, self.recipe]
+
+    def _refresh_after(self, event) -> None:
+        """A network that was fetched is at hand now, and can tell its classes."""
+        chooser = self.book.chooser
+        event.success(
+            lambda visitor, network: networks.about(network, visitor),
+            [chooser.session, chooser.network],
+            chooser.about,
+            show_progress="hidden",
+            queue=False,
+            api_visibility="private",
+        )
+
+    def _stops(self, events: list, button: gr.Button) -> None:
+        quiet = {"outputs": self.stop_button, "queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        button.click(lambda: gr.update(interactive=True), **quiet)
+        for event in events:
+            event.then(lambda: gr.update(interactive=False), **quiet)
+        self.stop_button.click(
+            lambda: (gr.update(interactive=False), note("Stopped. What was there before is kept.")),
+            None,
+            [self.stop_button, self.status],
+            cancels=events,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+    def _handler(self, run: Run, name: str, doc: str, live: bool = False) -> Callable:
+        """The event's function. Gradio reads its signature, so that scripts see each control under its name."""
+
+        def handle(*given):
+            visitor, network, class_index, *values = given
+            chosen = networks.resolve(visitor, network, self.book.chooser.technique)
+            if live and not chosen.at_hand:  # nobody wants to fetch 400 MB because a slider moved
+                yield self._tuple(run, gr.skip(), gr.skip())
+                return
+            controls = dict(zip(run.inputs, values, strict=True))
+            arguments = run.arguments(controls)
+            if class_index is not None:
+                arguments["class_index"] = class_index
+            output = run.output(controls) if run.output else None
+            yield from self._carry_out(run, chosen, arguments, output)
+
+        names = ["visitor", "network", "class_index", *run.inputs]
+        parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None) for n in names]
+        handle.__signature__ = inspect.Signature(parameters)
+        handle.__name__, handle.__doc__ = name, doc
+        return handle
+
+    def _carry_out(self, run: Run, chosen, arguments, output, sha256=None) -> Iterator[list]:
+        """Yields the values of ``_outputs``: previews, then the result with its downloads."""
+        try:
+            for far in networks.fetching(chosen):
+                yield self._tuple(run, gr.skip(), far)
+            companions = run.companions(arguments) if run.companions else {}
+            wish = running.Wish(chosen, run.function, arguments, output, companions, sha256)
+            with results.folder() as folder:
+                yield from self._follow(run, running.run(wish), folder)
+        except UserError as error:
+            yield self._tuple(run, gr.skip(), note(str(error), "nb-error"))
+            raise
+
+    def _follow(self, run: Run, events: Iterator, folder: str) -> Iterator[list]:
+        frames, began, shown_at = [], time.perf_counter(), 0.0
+        for event in events:
+            if isinstance(event, running.Started):
+                start = event
+            elif isinstance(event, running.Step):
+                frames.append(event.value)
+                now = time.perf_counter()
+                if run.preview and now - shown_at > PREVIEW_S:
+                    shown_at = now
+                    rate = len(frames) / (now - began)
+                    yield self._tuple(run, run.preview(event.value), note(f"Frame {len(frames)} · {rate:.1f} a second"))
+            else:
+                value = frames if event.value is None else event.value
+                arguments = running.all_arguments(start.recipe)
+                made = Made(value, event.companions, start.recipe, arguments, Path(folder))
+                yield self._finished(run, made, start, event.seconds)
+
+    def _finished(self, run: Run, made: Made, start: running.Started, seconds: float) -> list:
+        shown = run.show(made)
+        if shown.sheet is not None:
+            sheet = made.save(shown.sheet(), run.function.split(".")[1])
+        else:
+            sheet = shown.file and str(shown.file)
+        recipe = made.file(run.function.split(".")[1], "recipe", ending="json")
+        recipe.write_text(start.recipe.to_json(), encoding="utf-8")
+        ran = f"{shown.amount} · {start.title}, {start.resolution} px · {seconds:.2f} s on {start.device}"
+        return [*shown.values, note(ran, "nb-ran"), start.recipe.code(), sheet, str(recipe)]
+
+    def _tuple(self, run: Run, values, status) -> list:
+        """Values for ``_outputs`` while there is no result: what is not given stays as it is."""
+        shown = [values] * len(run.outputs) if isinstance(values, dict) else list(values)
+        return [*shown, status, gr.skip(), gr.skip(), gr.skip()]
+
+    def _load_recipe(self, visitor, path):
+        """Sets the controls as a recipe says, and makes its picture again from the recipe itself."""
+        from pipelines.recipes import Recipe
+
+        recipe = Recipe.from_json(uploads.recipe(path))
+        run = next((r for r in self.runs if r.function == recipe.function), None)
+        if run is None:
+            raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
+        chosen = networks.resolve(visitor, recipe.checkpoint, self.book.chooser.technique)
+        controls = self._restored(run, recipe, chosen, visitor)
+        for values in self._carry_out(run, chosen, recipe.arguments, recipe.output, recipe.sha256):
+            shown = dict(zip(self._outputs(run), values, strict=True))
+            done = isinstance(shown[self.recipe], str)  # only then is it known that the recipe's values are sound
+            yield {**controls, **shown} if done else shown
+
+    def _restored(self, run: Run, recipe, chosen, visitor) -> dict:
+        """Component -> update that sets it as the recipe says; what the recipe leaves out stays as it is."""
+        values = run.restore(running.all_arguments(recipe), recipe.output)
+        chooser = self.book.chooser
+        updates = {run.inputs[name]: gr.update(value=value) for name, value in values.items() if name in run.inputs}
+        updates[chooser.network] = gr.update(value=chosen.name)
+        classes = chooser.classes(visitor, chosen.name)
+        if recipe.arguments.get("class_index") is not None:
+            classes["value"] = recipe.arguments["class_index"]
+        return {**updates, chooser.class_index: classes}
+
+
+def note(text: str, kind: str = "") -> str:
+    """HTML of a status line."""
+    return f'<p class="{kind}" role="status">{escape(text)}</p>'

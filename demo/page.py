@@ -1,0 +1,48 @@
+"""The page's one place where errors become sentences."""
+
+from __future__ import annotations
+
+import logging
+
+import gradio as gr
+
+from weights.errors import UserError
+
+log = logging.getLogger(__name__)
+
+SORRY = "Something went wrong here that is not your doing; it was noted. Try again, or try other settings."
+MISFIT = "A value that was sent does not fit its control; see the page or its API description for what each one takes."
+
+
+class Page(gr.Blocks):
+    """``gr.Blocks`` whose events say one sentence when they fail, to visitors and to scripts alike.
+
+    What a visitor caused (``UserError``, Gradio's own ``Error``) is said as it is. Everything else is a bug: its
+    traceback goes to the log, and the page says that something went wrong.
+    """
+
+    async def preprocess_data(self, *args, **kwargs):
+        try:
+            return await super().preprocess_data(*args, **kwargs)
+        except gr.Error as error:
+            raise sentence(str(error.message)) from None
+        except Exception as error:
+            log.info("a value did not fit its control: %s", error)
+            raise sentence(MISFIT) from None
+
+    async def process_api(self, *args, **kwargs):
+        try:
+            return await super().process_api(*args, **kwargs)
+        except UserError as error:
+            raise sentence(str(error)) from None
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception:
+            log.exception("an event failed")
+            raise sentence(SORRY) from None
+
+
+def sentence(text: str) -> gr.Error:
+    """An error for the page: no traceback in the log, because it is nobody's bug."""
+    return gr.Error(text, title="That did not work", duration=12, print_exception=False)

@@ -1,0 +1,116 @@
+"""From a cell's wish to a pipeline's result, with the recipe that says how it was made."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from weights.errors import UserError
+
+from . import gpu
+from .networks import Reference
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One call of a pipeline function, e.g. ``"stylegan2.sample"``, for a network.
+
+    ``companions`` are further calls whose results are shown beside it (the header of a mixing grid).
+    ``sha256``: of the checkpoint that a loaded recipe was made with.
+    """
+
+    network: Reference
+    function: str
+    arguments: dict
+    output: dict | None = None
+    companions: dict[str, tuple[str, dict]] = field(default_factory=dict)
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    """The call is valid and the network is there."""
+
+    recipe: Any
+    title: str
+    resolution: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One item of a function that yields."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The result (None where it came in steps), the companions' results, and the seconds that all took."""
+
+    value: Any
+    companions: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Refused:
+    sentence: str
+
+
+def run(wish: Wish) -> Iterator[Started | Step | Finished]:
+    """Does what is wished, step by step; closing the iterator stops the work. Raises UserError."""
+    for event in gpu.within(_in_worker(wish), gpu.time_limit()):
+        if isinstance(event, _Refused):
+            raise UserError(event.sentence)
+        yield event
+
+
+@gpu.accelerated
+def _in_worker(wish: Wish) -> Iterator:
+    try:
+        yield from _work(wish)
+    except UserError as error:  # as a value, because a worker's exceptions lose their class on the way back
+        yield _Refused(str(error))
+
+
+def _work(wish: Wish) -> Iterator:
+    from pipelines import recipes
+
+    started = time.perf_counter()
+    net = wish.network.open()
+    recipe = recipes.make(wish.function, net, output=wish.output, **wish.arguments)
+    if wish.sha256 is not None and wish.sha256 != recipe.sha256:
+        raise UserError(
+            f"That recipe was made with another version of {recipe.checkpoint}"
+            f" (hash {wish.sha256[:12]}, here {recipe.sha256[:12]})."
+        )
+    device = next(net.parameters()).device.type
+    yield Started(recipe, net.info.title, net.info.img_resolution, device)
+    result = _call(recipe.function, net, recipe.arguments)
+    if isinstance(result, Iterator):
+        for value in result:
+            yield Step(value)
+        result = None
+    companions = {name: _call(function, net, values) for name, (function, values) in wish.companions.items()}
+    yield Finished(result, companions, time.perf_counter() - started)
+
+
+def all_arguments(recipe) -> dict:
+    """A recipe's arguments, and the function's defaults for what it does not say."""
+    parameters = list(inspect.signature(_function(recipe.function)).parameters.values())[1:]
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {**{k: list(v) if isinstance(v, tuple) else v for k, v in defaults.items()}, **recipe.arguments}
+
+
+def _call(function: str, net, arguments: dict):
+    return _function(function)(net, **arguments)
+
+
+def _function(name: str):
+    module, name = name.split(".")
+    return getattr(importlib.import_module(f"pipelines.{module}"), name)

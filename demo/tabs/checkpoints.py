@@ -1,0 +1,182 @@
+"""Every checkpoint that the notebook knows: what it is, where it is, fetching it, and bringing one's own."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+
+import gradio as gr
+from PIL import Image
+
+import weights
+from weights.errors import UserError
+
+from .. import networks, uploads
+from ..networks import Chooser, Reference
+from ..notebook import LATEX, note
+from ..session import OwnFile, Visitor
+
+LEAD = """
+# Checkpoints
+
+A *checkpoint* is a trained network in a file. Some ship with the notebook and work at once; the published ones come from
+the Hugging Face Hub when they are asked for, are checked against their hash, and stay on this machine. Each has the
+licence that its makers gave it.
+"""
+OWN = """
+## A file of your own
+
+NVIDIA's `.pkl` (StyleGAN2-ADA and StyleGAN3 repositories), rosinality's `.pt`, and safetensors of this notebook are told
+apart by what is in them, whatever they are called. Nothing in the file is run. It is yours alone: other visitors of this
+page do not see it.
+"""
+HEADINGS = {"shipped": "On board", "hub": "On the Hugging Face Hub", "later": "Listed, not used by this version yet"}
+# A click on a card's button is an event of the whole list that carries the checkpoint's name.
+CLICK = """element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-name]');
+  if (button) trigger('select', {name: button.dataset.name});
+});"""
+
+API_FETCH = """Brings a checkpoint of the catalogue onto the server's machine. Gives a sentence as HTML and the list as HTML.
+
+Args:
+    name: such as stylegan2/ffhq-1024.
+"""
+API_OWN = """Reads a checkpoint file of your own: .pkl .pt .pth .bin .safetensors, up to 700 MB. Gives a sentence as HTML.
+Afterwards the network can be used in this session under the name own: and the first twelve digits of its SHA-256.
+
+Args:
+    file: the file.
+"""
+
+
+def build(session: gr.State, page: gr.Blocks, chooser: Chooser) -> None:
+    """The tab. ``chooser`` is that of the StyleGAN2 tab, which learns of new networks here."""
+    gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
+    with gr.Column(elem_classes="nb-own", elem_id="ckpt-own"):
+        gr.Markdown(OWN, elem_classes="nb-prose")
+        file = gr.File(
+            label="Checkpoint file, up to 700 MB",
+            file_types=list(uploads.CHECKPOINT_ENDINGS),
+            type="filepath",
+            height=132,
+            elem_id="ckpt-file",
+        )
+        recognised = gr.HTML("", elem_id="ckpt-recognised", elem_classes="nb-status")
+    gr.Markdown("## The catalogue", elem_classes="nb-prose")
+    with gr.Row(elem_classes="nb-fetch", elem_id="ckpt-fetch"):
+        name = gr.Dropdown(
+            remote(), value=None, label="Fetch from the Hub", elem_id="ckpt-name", scale=3, allow_custom_value=True
+        )
+        fetch = gr.Button("Fetch", variant="primary", elem_id="ckpt-fetch-run", min_width=0)
+        stop = gr.Button("Cancel", variant="stop", elem_id="ckpt-fetch-stop", min_width=0)
+    state = gr.HTML("", elem_id="ckpt-status", elem_classes="nb-status")
+    listed = gr.HTML("", js_on_load=CLICK, elem_id="ckpt-list", elem_classes="nb-cards")
+
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    lane = {"concurrency_id": "fetch", "concurrency_limit": 2}
+    page.load(cards, None, listed, queue=False, **quiet)
+    picked = listed.select(chosen_card, None, name, queue=False, **quiet)
+    wiring = {"inputs": name, "outputs": [state, listed], "show_progress": "hidden", **lane}
+    fetched = [
+        fetch.click(fetch_checkpoint, api_name="fetch_checkpoint", api_description=API_FETCH, **wiring),
+        picked.then(fetch_checkpoint, api_visibility="private", **wiring),
+    ]
+    for event in fetched:
+        event.success(chooser.refresh, session, chooser.network, queue=False, **quiet)
+        event.success(lambda: gr.update(choices=remote()), None, name, queue=False, **quiet)
+    stopped = note("Stopped. What has arrived is kept; the next try goes on from there.")
+    stop.click(lambda: (stopped, cards()), None, [state, listed], cancels=fetched, queue=False, **quiet)
+    file.upload(
+        lambda visitor, path: read_own(visitor, path, chooser),
+        [session, file],
+        [session, recognised, chooser.network, file],
+        api_name="load_checkpoint",
+        api_description=API_OWN,
+        show_progress_on=recognised,
+        **lane,
+    )
+
+
+def chosen_card(event: gr.EventData) -> str:
+    return event.name
+
+
+def fetch_checkpoint(name: str | None):
+    """Yields how far the download is, then the list with the checkpoint at hand."""
+    try:
+        if not name:
+            raise UserError("Choose a checkpoint to fetch first.")
+        reference = Reference(weights.entry(name).name)
+        for far in networks.fetching(reference):
+            yield far, gr.skip()
+    except UserError as error:
+        yield note(str(error), "nb-error"), gr.skip()
+        raise
+    yield note(f"{weights.entry(name).title} is on this machine now.", "nb-ran"), cards()
+
+
+def read_own(visitor: Visitor, path: str | None, chooser: Chooser):
+    """Reads a visitor's file and puts it at the head of that visitor's list."""
+    found = uploads.checkpoint(path)
+    info = weights.read(found, limit=uploads.MAX_UPLOAD).info
+    own = OwnFile(info.sha256, info.technique, info.title, info.img_resolution, info.source)
+    visitor.add(info.name, own)
+    facts = [info.source.replace("own file", "layout"), f"{info.img_resolution} px", f"sha256 {info.sha256[:12]}…"]
+    facts += [f"{info.c_dim} classes"] if info.c_dim else []
+    text = f"Recognised as a {info.technique} {info.kind} ({', '.join(facts)})."
+    if info.technique != chooser.technique:
+        return visitor, note(f"{text} This version has no tab for it yet.", "nb-ran"), gr.skip(), None
+    text += " It is chosen in the StyleGAN2 tab now."
+    return visitor, note(text, "nb-ran"), chooser.refresh(visitor, info.name), None
+
+
+# -- the list ------------------------------------------------------------------------------------------------------
+
+
+def remote() -> list[tuple[str, str]]:
+    found = [weights.describe(entry.name) for entry in weights.entries() if entry.loadable and not entry.shipped]
+    return [(f"{d.title} · {networks.where_text(d)}", d.name) for d in found if d.status == "remote"]
+
+
+def cards() -> str:
+    """HTML of the whole catalogue as it is at this moment."""
+    groups: dict[str, list[weights.Description]] = {key: [] for key in HEADINGS}
+    for entry in weights.entries():
+        d = weights.describe(entry.name)
+        groups["later" if not d.loadable else "shipped" if d.status in ("shipped", "missing") else "hub"].append(d)
+    return "".join(
+        f"<h3>{heading}</h3><ul>{''.join(card(d) for d in groups[key])}</ul>"
+        for key, heading in HEADINGS.items()
+        if groups[key]
+    )
+
+
+def card(d: weights.Description) -> str:
+    """One checkpoint: sample or size, name, where it is, licence, link, and a button if it can be fetched."""
+    pixels = f"{d.resolution} px" if d.resolution else ""
+    picture = sample(d) or f'<div class="nb-nosample" aria-hidden="true">{d.resolution or "?"}<span>px</span></div>'
+    facts = [f"<code>{escape(d.name)}</code>", escape(pixels), escape(d.licence), escape(d.note)]
+    link = f'<a href="{escape(d.link)}" target="_blank" rel="noreferrer">page on the Hub</a>' if d.link else ""
+    button = ""
+    if d.loadable and d.status == "remote":
+        button = f'<button type="button" data-name="{escape(d.name)}" aria-label="Fetch {escape(d.title)}">Fetch</button>'
+    return (
+        f'<li class="nb-card" data-status="{d.status}">{picture}<div><h4>{escape(d.title)}</h4>'
+        f'<p class="nb-where">{escape(networks.where_text(d))}</p>'
+        f"<p>{'<br>'.join(f for f in facts if f)}</p><p class='nb-card-tools'>{button}{link}</p></div></li>"
+    )
+
+
+def sample(d: weights.Description) -> str:
+    """The sheet that a shipped checkpoint made, small."""
+    if d.sample is None:
+        return ""
+    with Image.open(d.sample) as sheet:
+        small = sheet.convert("RGB")
+    small.thumbnail((384, 384), Image.Resampling.LANCZOS)
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=88)
+    text = base64.b64encode(data.getvalue()).decode()
+    return f'<img src="data:image/jpeg;base64,{text}" alt="Pictures made by {escape(d.title)}" loading="lazy">'

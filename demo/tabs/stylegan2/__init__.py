@@ -1,0 +1,34 @@
+"""StyleGAN2 (Karras et al. 2020), from numbers to pictures: eight cells, one module each."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ...networks import Chooser
+from ...notebook import LATEX, Notebook
+from . import directions, interpolation, mixing, noise, sample, training, truncation
+
+LEAD = """
+# Pictures from numbers
+
+StyleGAN2 turns a list of random numbers into a picture that nobody took. A *seed* picks the list, a small **mapping
+network** bends it into a *style* $w$, and the **synthesis network** paints from a 4 × 4 grid upwards, asking the style
+at every layer what to paint. Every control below turns one of these screws.
+"""
+
+
+def build(session: gr.State, page: gr.Blocks) -> Chooser:
+    """The whole tab. Gives its chooser of networks, whose list grows in the Checkpoints tab."""
+    gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
+    chooser = Chooser("sg2", "stylegan2", session)
+    book = Notebook("sg2", chooser)
+    first = sample.build(book)
+    for cell in (truncation, mixing, interpolation, noise, directions):
+        cell.build(book)
+    counting = training.build(book)
+    page.load(
+        chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private"
+    )
+    first.at_start(page, first.runs[0])
+    counting.at_start(page)
+    return chooser

@@ -1,0 +1,94 @@
+"""Controls that several cells have, always under the same words."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ...notebook import Cell
+
+NOISE_MODES = [("stored", "const"), ("random", "random"), ("none", "none")]
+LAYERS = ["all", "coarse", "middle", "fine", "coarse+middle", "middle+fine"]
+
+
+def psi(cell: Cell, name: str = "psi", label: str = "Truncation ψ", value: float = 0.7) -> gr.Slider:
+    return gr.Slider(
+        -1,
+        2,
+        value,
+        step=0.05,
+        label=label,
+        info="0: the average picture · 1: as trained",
+        elem_id=cell.id(name),
+    )
+
+
+def seed(cell: Cell, value: int = 1) -> gr.Number:
+    return gr.Number(value, precision=0, minimum=0, label="Seed", elem_id=cell.id("seed"))
+
+
+def another(button: gr.Button, number: gr.Number) -> gr.events.Dependency:
+    """Makes a button draw a seed; what comes after the draw is told to come after the event that this gives."""
+    draw = "() => Math.floor(Math.random() * 100000)"
+    return button.click(None, None, number, js=draw, queue=False, api_visibility="private")
+
+
+def noise_mode(cell: Cell) -> gr.Radio:
+    return gr.Radio(
+        NOISE_MODES,
+        value="const",
+        label="Noise",
+        info="what seeds fine detail: hair, pores, grain",
+        elem_id=cell.id("noise-mode"),
+    )
+
+
+def layers(cell: Cell, value: str, info: str) -> gr.Dropdown:
+    return gr.Dropdown(
+        LAYERS, value=value, allow_custom_value=True, label="Layers", info=info, elem_id=cell.id("layers")
+    )
+
+
+def tiles(cell: Cell, name: str, label: str, columns: int = 8) -> gr.Gallery:
+    """A gallery in the manner of a contact sheet."""
+    return gr.Gallery(
+        label=label,
+        show_label=False,
+        columns=columns,
+        height="auto",
+        object_fit="contain",
+        format="png",
+        interactive=False,
+        buttons=["download", "download_all", "fullscreen"],
+        elem_id=cell.id(name),
+        elem_classes="nb-tiles",
+    )
+
+
+def picture(cell: Cell, name: str, label: str, **options) -> gr.Image:
+    return gr.Image(
+        label=label,
+        show_label=False,
+        type="pil",
+        format="png",
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        elem_id=cell.id(name),
+        elem_classes="nb-picture",
+        **options,
+    )
+
+
+def numbers(text: str, name: str) -> list[float]:
+    """``"-1, 0, 0.7"`` -> a list; the pipeline says which values it takes. Raises UserError."""
+    from weights.errors import UserError
+
+    parts = str(text or "").replace("−", "-").replace(";", ",").split(",")
+    try:
+        return [float(part) for part in parts if part.strip()]
+    except ValueError:
+        raise UserError(f"{name}: write numbers with commas between them, such as -1, 0, 0.7.") from None
+
+
+def as_text(value) -> str:
+    """A list out of a recipe as a visitor would type it."""
+    return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value) if isinstance(value, list) else value

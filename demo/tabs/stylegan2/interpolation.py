@@ -1,0 +1,101 @@
+"""Cell 4: a walk from seed to seed, as an animation."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from pipelines import animation
+
+from ...notebook import Cell, Notebook, Run
+from ...results import Made, Shown
+from . import controls
+
+PROSE = r"""
+Between two styles lie others, all of them faces. In $\mathcal W$ the walk follows straight lines; in $\mathcal Z$, the
+space of the raw numbers, it follows great circles, because nearly all random lists of numbers are of the same length.
+"""
+
+API = """An animation that walks through seeds. Gives the animation as a picture (GIF, WebP) or as a video (MP4), what
+ran, the code, the file to keep, and the recipe.
+
+Args:
+    seeds: 2 to 8 seeds, such as 1-4.
+    frames: 2 to 600 in all.
+    space: w or z.
+    easing: linear or smooth (rests at each seed).
+    loop: walks back to the first seed.
+    truncation_psi: -1 to 2.
+    format: gif, webp or mp4.
+    fps: frames per second, 1 to 60.
+"""
+
+
+def build(book: Notebook) -> Cell:
+    with book.cell("interpolation", "A walk between faces", PROSE) as cell:
+        with cell.controls("Make the animation", stop=True):
+            seeds = gr.Textbox("1-4", label="Seeds", info="2 to 8", max_length=200, elem_id=cell.id("seeds"))
+            with gr.Row(elem_classes="nb-two"):
+                frames = gr.Slider(2, 600, 60, step=1, label="Frames", elem_id=cell.id("frames"), min_width=0)
+                fps = gr.Slider(1, 60, 20, step=1, label="Frames a second", elem_id=cell.id("fps"), min_width=0)
+            space = gr.Radio(["w", "z"], value="w", label="Space", elem_id=cell.id("space"))
+            easing = gr.Radio(
+                [("even", "linear"), ("rests at each seed", "smooth")],
+                value="linear",
+                label="Pace",
+                elem_id=cell.id("easing"),
+            )
+            loop = gr.Checkbox(True, label="Back to the first seed", elem_id=cell.id("loop"))
+            psi = controls.psi(cell)
+            kinds = [(kind.upper().replace("WEBP", "WebP"), kind) for kind in animation.formats()]
+            kind = gr.Radio(kinds, value="gif", label="File", elem_id=cell.id("format"))
+        with cell.result("Animation"):
+            picture = controls.picture(cell, "animation", "Animation")
+            video = gr.Video(
+                label="Animation",
+                show_label=False,
+                visible=False,
+                autoplay=True,
+                loop=True,
+                interactive=False,
+                buttons=["download"],
+                elem_id=cell.id("video"),
+                elem_classes="nb-picture",
+            )
+    inputs = {
+        "seeds": seeds,
+        "frames": frames,
+        "space": space,
+        "easing": easing,
+        "loop": loop,
+        "truncation_psi": psi,
+        "format": kind,
+        "fps": fps,
+    }
+    run = Run(
+        "stylegan2.interpolate",
+        inputs,
+        [picture, video],
+        show,
+        arguments=lambda values: {k: v for k, v in values.items() if k not in ("format", "fps")},
+        restore=restore,
+        output=lambda values: {"format": values["format"], "fps": values["fps"]},
+        preview=lambda frame: [gr.update(value=frame, visible=True), gr.update(visible=False)],
+    )
+    cell.does(run, "stylegan2_interpolate", API)
+    cell.finish()
+    return cell
+
+
+def restore(arguments: dict, output: dict | None) -> dict:
+    return {**arguments, "seeds": controls.as_text(arguments["seeds"]), **(output or {})}
+
+
+def show(made: Made) -> Shown:
+    output = {"format": "gif", "fps": 20, **(made.recipe.output or {})}
+    path = animation.save(made.value, made.file("walk", ending=output["format"]), fps=output["fps"])
+    film = output["format"] == "mp4"
+    values = [
+        gr.update(value=None if film else str(path), visible=not film),
+        gr.update(value=str(path) if film else None, visible=film),
+    ]
+    return Shown(values, f"{len(made.value)} frames, {path.stat().st_size / 1e6:.1f} MB", file=path)

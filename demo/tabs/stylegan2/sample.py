@@ -1,0 +1,72 @@
+"""Cell 1: seeds to pictures."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ...notebook import Cell, Notebook, Run
+from ...results import Made, Shown
+from . import controls
+
+PROSE = """
+Each number is the seed of one picture: the same seed gives the same face, here and on any other machine. Write numbers
+and ranges, `1-16, 42`. The paper's *stochastic noise* adds what no style decides, such as where single hairs fall.
+"""
+
+API = """Pictures of seeds. Gives them as a list of PNG files with captions, then what ran, the Python that repeats it,
+the contact sheet and the recipe.
+
+Args:
+    network: a checkpoint such as stylegan2/faces.
+    class_index: for conditional networks, which class.
+    seeds: numbers and ranges, such as 1-16, 42; at most 64.
+    truncation_psi: -1 to 2; 0 is the average picture, 1 as trained.
+    noise_mode: const (stored), random or none.
+    noise_seed: seed of the random noise.
+"""
+# Sixteen seeds in a row, from anywhere.
+DRAW = "() => { const n = Math.floor(Math.random() * 100000); return `${n}-${n + 15}`; }"
+
+
+def build(book: Notebook) -> Cell:
+    with book.cell("sample", "Faces from seeds", PROSE) as cell:
+        with cell.controls("Make the pictures", extra="Others"):
+            seeds = gr.Textbox("1-16", label="Seeds", info="at most 64", max_length=400, elem_id=cell.id("seeds"))
+            psi = controls.psi(cell)
+            noise = controls.noise_mode(cell)
+            noise_seed = gr.Number(
+                0, precision=0, minimum=0, label="Seed of the random noise", visible=False, elem_id=cell.id("noise-seed")
+            )
+        with cell.result():
+            gallery = controls.tiles(cell, "gallery", "Pictures")
+    noise.change(
+        lambda mode: gr.update(visible=mode == "random"),
+        noise,
+        noise_seed,
+        show_progress="hidden",
+        queue=False,
+        api_visibility="private",
+    )
+    inputs = {"seeds": seeds, "truncation_psi": psi, "noise_mode": noise, "noise_seed": noise_seed}
+    others = cell.extra_button.click(None, None, seeds, js=DRAW, queue=False, api_visibility="private")
+    cell.does(
+        Run("stylegan2.sample", inputs, [gallery], show, restore=restore), "stylegan2_sample", API, after=[others]
+    )
+    cell.finish()
+    return cell
+
+
+def restore(arguments: dict, output: dict | None) -> dict:
+    return {**arguments, "seeds": controls.as_text(arguments["seeds"])}
+
+
+def show(made: Made) -> Shown:
+    from pipelines import animation, stylegan2
+
+    captions = [f"seed {s}" for s in stylegan2.parse_seeds(made.arguments["seeds"])]
+    rows = [made.value[i : i + 8] for i in range(0, len(made.value), 8)]
+    return Shown(
+        [made.save_all(made.value, captions)],
+        f"{len(made.value)} pictures" if len(made.value) > 1 else "1 picture",
+        sheet=lambda: animation.grid(rows),
+    )
