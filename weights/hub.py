@@ -32,8 +32,8 @@ ANSWER_S = 10.0  # seconds to wait for the first answer
 STALL_S = 20.0  # seconds without a byte after which a connection counts as dead
 SLOW_S, SLOW_BYTES = 60.0, 64 * 1024  # fewer bytes than this in that time: as good as dead
 PAUSE_S = 1.0  # before a connection is taken up again
-RETRIES = 3  # in a row without a single new byte
-MAX_CONNECTIONS = 50  # in one call, whatever they bring
+RETRIES = 3  # connections in a row that bring fewer than SLOW_BYTES
+MAX_CONNECTIONS = 20  # in one call, whatever they bring
 LIMIT = 8 * 2**30  # bytes, where nobody says how large the file is
 REPORT_S = 0.2  # seconds between two progress reports
 
@@ -160,7 +160,7 @@ def _fetch(entry: CatalogueEntry, remote: Remote, partial: Path, progress: Progr
     if size is not None and shutil.disk_usage(partial.parent).free < size - have:
         raise NoRoom(store.no_room(partial.parent, size - have))
     idle = 0
-    for _connection in range(MAX_CONNECTIONS):
+    for connection in range(MAX_CONNECTIONS):
         before = partial.stat().st_size if partial.exists() else 0
         if size is not None and before == size:
             return
@@ -169,14 +169,13 @@ def _fetch(entry: CatalogueEntry, remote: Remote, partial: Path, progress: Progr
             return
         except _Cut as cut:
             after = partial.stat().st_size if partial.exists() else 0
-            idle = 0 if after > before else idle + 1
-            if idle >= RETRIES:
+            idle = 0 if after >= before + SLOW_BYTES else idle + 1
+            if idle >= RETRIES or connection + 1 == MAX_CONNECTIONS:
                 raise DownloadFailed(
                     f"The download of {entry.name} stopped ({cut.reason}) after {after / 2**20:.1f} MB, which are kept:"
                     f" try again and it goes on from there; the file is at {entry.link}"
                 ) from cut
             time.sleep(PAUSE_S)
-    raise DownloadFailed(f"The connection to {endpoint()} broke off again and again; try {entry.name} again later.")
 
 
 def _receive(entry: CatalogueEntry, remote: Remote, partial: Path, size: int | None, progress: Progress | None) -> None:

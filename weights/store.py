@@ -32,6 +32,7 @@ FORMAT = 1
 MAX_RESOLUTION = 4096
 MAX_LAYERS = 64
 MAX_WIDTH = 2**20
+CHOICES = {("stylegan2", "activation"): ("lrelu", "relu", "linear")}
 
 
 def save(
@@ -77,7 +78,7 @@ def write(path, state: dict, technique: str, kind: str, config: dict, card: dict
     except (OSError, safetensors.SafetensorError) as error:
         if is_full(error):
             raise NoRoom(no_room(path.parent)) from error
-        raise
+        raise error if isinstance(error, OSError) else OSError(str(error)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -122,7 +123,7 @@ def build(technique: str, kind: str, config: dict, state: dict[str, torch.Tensor
             f"This is a checkpoint of the technique {shown(technique, 20)} ({shown(kind, 20)}),"
             " which this version of ganbook does not have."
         )
-    check_config(config)
+    check_config(config, technique)
     module_name, class_name = where.split(":")
     network = getattr(importlib.import_module(module_name), class_name)
     try:
@@ -170,8 +171,8 @@ def _unfilled(room: int):
     return _mode()(room)
 
 
-def check_config(config: dict) -> None:
-    """Refuses numbers in a configuration that no network has."""
+def check_config(config: dict, technique: str = "") -> None:
+    """Refuses settings that no network has, and those that ours would stumble over only when it runs."""
 
     def check(name: str, value: object, depth: int) -> None:
         limit = MAX_RESOLUTION if "resolution" in name else MAX_LAYERS if "layers" in name else MAX_WIDTH
@@ -186,6 +187,9 @@ def check_config(config: dict) -> None:
 
     for name, value in config.items():
         check(str(name), value, 0)
+        choices = CHOICES.get((technique, name))
+        if choices and value not in choices:
+            raise RefusedFile(f"This checkpoint uses the {shown(name, 30)} {shown(value, 20)}, which is not supported.")
 
 
 def _compare(want: dict, have: dict) -> None:

@@ -85,7 +85,7 @@ def _read(path: Path, part: str) -> Checkpoint:
     elif start.startswith(LEGACY_START):
         with _mapped(path) as data:
             tree = torchfile.read_legacy(path, data)
-    elif start[:1] == b"\x80" and 2 <= start[1] <= 5:
+    elif start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         with _mapped(path) as data:
             tree = nvidia.read(data)
             if nvidia.holds_modules(tree):

@@ -42,8 +42,11 @@ def _admitted() -> list:
 
 
 def _load(path: Path, mmap: bool) -> object:
-    with _admitting, torch.serialization.safe_globals(_admitted()):
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    # New releases of torch go by the name of a path (".safetensors"); an open file has none, but is not mapped either.
+    named = path.suffix == ".safetensors"
+    with open(path, "rb") as file, _admitting, torch.serialization.safe_globals(_admitted()):
+        source = file if named else path
+        return torch.load(source, map_location="cpu", weights_only=True, mmap=mmap and not named)
 
 
 def read_legacy(path: Path, data) -> object:
@@ -93,9 +96,12 @@ def _inspect(archive: zipfile.ZipFile, size: int) -> tuple[str, dict[str, zipfil
     """Checks the list of contents before anything in it is opened."""
     infos = archive.infolist()
     entries = {info.filename: info for info in infos}
+    roots = [name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")]
+    root = roots[0] if roots else ""
     if any(name.endswith(".npy") for name in entries):
         raise RefusedFile("This file holds arrays of NumPy, which no checkpoint that is read here uses.")
-    roots = [name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")]
+    if f"{root}constants.pkl" in entries or any(name.startswith(f"{root}code/") for name in entries):
+        raise RefusedFile("This is a TorchScript program, not a checkpoint; choose the file with the weights alone.")
     unfolded = sum(info.file_size for info in infos)
     if unfolded > size or any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in infos):
         # torch stores without compression, so the contents are never more than the file.
@@ -107,9 +113,6 @@ def _inspect(archive: zipfile.ZipFile, size: int) -> tuple[str, dict[str, zipfil
         raise RefusedFile("This zip file holds two files of one name, which torch checkpoints never do.")
     if len(roots) != 1:
         raise RefusedFile("This is a zip file without a torch checkpoint in it; choose the .pt or .pth file itself.")
-    root = roots[0]
-    if f"{root}constants.pkl" in entries or any(name.startswith(f"{root}code/") for name in entries):
-        raise RefusedFile("This is a TorchScript program, not a checkpoint; choose the file with the weights alone.")
     if entries[f"{root}data.pkl"].file_size > MAX_PICKLE:
         raise RefusedFile("The pickle in this torch file is larger than any checkpoint's, so it is not read.")
     order = entries.get(f"{root}byteorder")
