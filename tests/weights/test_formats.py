@@ -83,11 +83,13 @@ def test_nvidia_discriminator_equals_the_original(nvidia):
     net = weights.read(path, part="discriminator")
     c = torch.from_numpy(want["c"]) if "c" in want else None
     with torch.no_grad():
-        for mode in ("const", "none"):
-            assert off(net(torch.from_numpy(want[f"img_{mode}"]), c), want[f"d_{mode}"]) < 1e-4
-        one = [slice(i, i + 1) for i in range(4)]
-        single = [net(torch.from_numpy(want["img_const"][i]), None if c is None else c[i]) for i in one]
-        assert off(torch.cat(single), want["d_const_single"]) < 1e-4
+        assert off(net(torch.from_numpy(want["img_const"]), c), want["d_const"]) < 1e-4
+        if "d_none" in want:
+            assert off(net(torch.from_numpy(want["img_none"]), c), want["d_none"]) < 1e-4
+        if "d_const_single" in want:
+            one = [slice(i, i + 1) for i in range(4)]
+            single = [net(torch.from_numpy(want["img_const"][i]), None if c is None else c[i]) for i in one]
+            assert off(torch.cat(single), want["d_const_single"]) < 1e-4
 
 
 def test_unstated_defaults_are_those_of_the_repository(fixtures):
