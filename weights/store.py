@@ -16,6 +16,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import container
 from .errors import NoRoom, RefusedFile, UserError, shown
 from .paths import EMBEDDED
 
@@ -86,7 +87,6 @@ def write(path, state: dict, technique: str, kind: str, config: dict, card: dict
 def load(path: str | os.PathLike) -> nn.Module:
     """A file written by ``save`` -> its module on the CPU, float32, eval, frozen. Raises RefusedFile."""
     from .formats import check_file
-    from .formats import tensors as container
 
     path = check_file(path, limit=2**40)
     found = header(path)
@@ -97,8 +97,6 @@ def load(path: str | os.PathLike) -> nn.Module:
 
 def header(path: str | os.PathLike) -> dict:
     """``{"format", "technique", "kind", "config", "card"}`` of a file written by ``save``. Raises RefusedFile."""
-    from .formats import tensors as container
-
     try:
         found = container.native(container.header(path)[1])
     except OSError:

@@ -90,10 +90,13 @@ def test_what_cannot_be_loaded_says_why():
             assert entry.title.split(" (")[0] in one_sentence(error.value)
 
 
-def test_descriptions_without_network_and_torch():
+def test_descriptions_without_network_and_torch(tmp_path):
     """The page lists everything at once: no heavy import, and no request (the endpoint does not exist)."""
+    store.save(tmp_path / "stylegan2/faces.safetensors", generator(), "stylegan2", "generator")
     code = """
-import sys, weights
+import pathlib, sys, weights
+weights.paths.EMBEDDED = pathlib.Path(sys.argv[1])
+assert weights.describe("stylegan2/faces").resolution == 8
 weights.names(); weights.names("stylegan2")
 for entry in weights.entries():
     weights.describe(entry.name), weights.status(entry.name)
@@ -104,9 +107,8 @@ except weights.UserError:
 heavy = {"torch", "numpy", "huggingface_hub", "safetensors", "gradio", "httpx", "httpx2", "models"} & set(sys.modules)
 assert not heavy, heavy
 """
-    subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60, env={"PATH": "", "HF_ENDPOINT": "http://127.0.0.1:9"}
-    )
+    env = {"PATH": "", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True, timeout=60, env=env)
 
 
 def test_sizes():

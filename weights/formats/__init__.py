@@ -17,8 +17,9 @@ from pathlib import Path
 
 import torch
 
+from .. import container
 from ..errors import RefusedFile, UserError, shown
-from . import attgan, nvidia, official, rosinality, tensors, torchfile
+from . import attgan, nvidia, official, rosinality, torchfile
 from .checkpoint import Checkpoint, is_tensor, shape_of, take_tensors, without_prefix
 from .records import LEGACY_START
 
@@ -91,10 +92,10 @@ def _read(path: Path, part: str) -> Checkpoint:
             if nvidia.holds_modules(tree):
                 return nvidia.interpret(tree, part, size)
             return _interpret(tree, part, path, size)
-    elif tensors.looks_like(start):
-        _entries, metadata = tensors.header(path)
-        native = tensors.native(metadata)
-        tree = tensors.read(path)
+    elif container.looks_like(start):
+        _entries, metadata = container.header(path)
+        native = container.native(metadata)
+        tree = container.read(path)
         if native is not None:
             return _native(native, tree, part, size)
     else:

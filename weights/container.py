@@ -1,4 +1,7 @@
-"""safetensors: a length, a JSON header, and the numbers. Read here without any library up to the header."""
+"""safetensors: a length, a JSON header, and the numbers. Read here without any library up to the header.
+
+Outside of ``formats`` because a list of checkpoints reads headers, and must not wait for torch.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 import struct
 from pathlib import Path
 
-from ..errors import RefusedFile, shown
+from .errors import RefusedFile, shown
 
 MAX_HEADER = 32 * 2**20
 MAX_TENSORS = 100_000
