@@ -23,6 +23,7 @@ class Images:
     pixels: Tensor
     labels: Tensor | None = None
     classes: tuple[str, ...] | None = None
+    held_out: bool = False  # whether the table sets pictures aside for tests
 
     def __len__(self) -> int:
         return self.pixels.shape[0]
@@ -35,7 +36,7 @@ class Images:
         return x
 
     def to(self, device: str | torch.device) -> Images:
-        return Images(self.pixels.to(device), self.labels, self.classes)
+        return Images(self.pixels.to(device), self.labels, self.classes, self.held_out)
 
 
 def _square(image: Image.Image, resolution: int) -> np.ndarray:
@@ -89,9 +90,10 @@ def load_images(
     if not pictures:
         raise ValueError(f"{path.name} holds no pictures of the {split} split")
     pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+    held_out = any(row.get("split") == "test" for row in table.values())
     if label is None:
-        return Images(pixels)
+        return Images(pixels, held_out=held_out)
     if any(v is None for v in values):
         raise ValueError(f"labels.csv of {path.name} has no column {label!r} for every picture")
     classes = tuple(sorted(set(values), key=lambda v: (not v.lstrip("-").isdigit(), int(v) if v.lstrip("-").isdigit() else 0, v)))
-    return Images(pixels, torch.tensor([classes.index(v) for v in values]), classes)
+    return Images(pixels, torch.tensor([classes.index(v) for v in values]), classes, held_out)
