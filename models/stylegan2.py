@@ -664,9 +664,10 @@ class Discriminator(nn.Module):
         if self.architecture == "growing":
             return self._grown(img, impl)
         x, cmap = None, None
+        on_cuda = img.device.type == "cuda"
         for res in self.block_resolutions:
             block = getattr(self, f"b{res}")
-            half = self.fp16_from is not None and res >= self.fp16_from and img.device.type == "cuda"
+            half = self.fp16_from is not None and res >= self.fp16_from and on_cuda
             kind = dtype or (torch.float16 if half else torch.float32)
             layout = torch.channels_last if kind != torch.float32 else torch.preserve_format
             img = img if img is None else img.to(dtype=kind, memory_format=layout)

@@ -34,6 +34,7 @@ __all__ = [
     "NoRoom",
     "RefusedFile",
     "UserError",
+    "card",
     "describe",
     "entries",
     "entry",
@@ -99,6 +100,17 @@ def describe(name: str) -> Description:
         loadable=found.loadable,
         note=found.note,
     )
+
+
+def card(name: str) -> dict:
+    """What the file of a shipped checkpoint says of its making and its measurements; torch is not loaded.
+
+    Raises UserError when there is no such checkpoint, or its file is not on this machine.
+    """
+    found = entry(name)
+    if not found.shipped or status(name) != "shipped":
+        raise UserError(f"The checkpoint {name} is not on this machine; make it with the make train commands.")
+    return store.header(found.path)["card"]
 
 
 def size(name: str) -> int | None:
