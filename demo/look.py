@@ -7,7 +7,8 @@ from pathlib import Path
 import gradio as gr
 from gradio.themes.utils import colors, fonts, sizes
 
-ASSETS = Path(__file__).parent / "assets"
+ASSETS = Path(__file__).resolve().parent / "assets"
+FONTS = ASSETS / "fonts"  # Newsreader, under the SIL Open Font License beside it
 
 # Light: a light table with a contact sheet, marked in grease pencil. Dark: the darkroom under its safelight.
 INK = colors.Color(
@@ -41,8 +42,8 @@ MARK = colors.Color(
 
 
 def theme() -> gr.themes.Base:
-    sans = [fonts.LocalFont("IBM Plex Sans", weights=(400, 500, 600)), "ui-sans-serif", "system-ui", "sans-serif"]
-    mono = [fonts.LocalFont("IBM Plex Mono", weights=(400, 500)), "ui-monospace", "Menlo", "Consolas", "monospace"]
+    sans = [fonts.LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif"]
+    mono = [fonts.LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "Menlo", "Consolas", "monospace"]
     made = gr.themes.Base(
         primary_hue=MARK,
         secondary_hue=MARK,
@@ -78,7 +79,7 @@ def theme() -> gr.themes.Base:
         block_padding="0px",
         block_label_background_fill="transparent",
         block_label_background_fill_dark="transparent",
-        block_title_text_weight="500",
+        block_title_text_weight="700",
         block_title_text_size="*text_sm",
         block_title_text_color="*neutral_700",
         block_title_text_color_dark="*neutral_300",
@@ -107,7 +108,7 @@ def theme() -> gr.themes.Base:
         button_secondary_border_color="*neutral_300",
         button_secondary_border_color_dark="#4a443d",
         button_border_width="1px",
-        button_large_text_weight="500",
+        button_large_text_weight="700",
         slider_color="*primary_600",
         slider_color_dark="*primary_400",
         checkbox_label_background_fill="transparent",
@@ -121,10 +122,12 @@ def theme() -> gr.themes.Base:
 
 def launch_options() -> dict:
     """Arguments of ``Blocks.launch`` that concern the looks; Gradio 6 takes them there."""
+    gr.set_static_paths([FONTS])  # served as they are, to everybody
+    head = (ASSETS / "head.html").read_text(encoding="utf-8")
     return {
         "theme": theme(),
         "css_paths": [ASSETS / "notebook.css"],
-        "head_paths": [ASSETS / "head.html"],
+        "head": head.replace("FONTS", f"gradio_api/file={FONTS.as_posix()}"),
         "favicon_path": str(ASSETS / "favicon.png"),
         "footer_links": ["api", "settings"],
     }

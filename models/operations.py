@@ -58,7 +58,11 @@ def _fir_1d(x: Tensor, taps: tuple[float, ...], dim: int) -> Tensor:
     if k == 4 and f[0] == f[3] and f[1] == f[2]:
         outer = x.narrow(dim, 0, length) + x.narrow(dim, 3, length)
         inner = x.narrow(dim, 1, length) + x.narrow(dim, 2, length)
-        return outer.mul(f[0]).add(inner, alpha=f[1]) if torch.is_grad_enabled() else outer.mul_(f[0]).add_(inner, alpha=f[1])
+        return (
+            outer.mul(f[0]).add(inner, alpha=f[1])
+            if torch.is_grad_enabled()
+            else outer.mul_(f[0]).add_(inner, alpha=f[1])
+        )
     out = x.narrow(dim, 0, length) * f[0]
     for i in range(1, k):
         out = out + x.narrow(dim, i, length) * f[i]
@@ -120,13 +124,11 @@ def _full_rate_kernel(weight: Tensor, taps: tuple[float, ...], gain: float) -> T
 
 
 def _composes(weight: Tensor, taps: tuple[float, ...], impl: str) -> bool:
-    # Measured, forwards and backwards in bfloat16: 2 to 7 times faster up to 64 x 128 channels, slower from 128 x 128 on.
+    # Measured forwards and backwards in bfloat16: 2 to 7 times faster up to 64 x 128 channels, slower from 128 x 128.
     return impl == "composed" and len(taps) == 4 and weight.shape[0] * weight.shape[1] <= 8192
 
 
-def conv2d_up(
-    x: Tensor, weight: Tensor, taps: tuple[float, ...], impl: str = "fast", groups: int = 1
-) -> Tensor:
+def conv2d_up(x: Tensor, weight: Tensor, taps: tuple[float, ...], impl: str = "fast", groups: int = 1) -> Tensor:
     """Transposed 3x3 convolution with stride 2, then the FIR filter: ``[N, I, H, W]`` -> ``[N, O, 2H, 2W]``.
 
     ``impl="composed"`` folds the filter into the kernel and computes the four output phases as one convolution at the
@@ -261,7 +263,12 @@ def modulated_conv2d(
             return conv2d_up(x, w, taps, impl)
         return F.conv2d(x, w, padding=kernel // 2)
 
-    if impl == "fast" and not torch.is_grad_enabled() and height * width * 2 >= kernel * kernel * out_channels and x.device.type == "cpu":
+    if (
+        impl == "fast"
+        and not torch.is_grad_enabled()
+        and height * width * 2 >= kernel * kernel * out_channels
+        and x.device.type == "cpu"
+    ):
         outs = []
         for i in range(n):
             w = weight * styles[i].reshape(1, -1, 1, 1)

@@ -68,7 +68,16 @@ class Conv2dLayer(nn.Module):
     """Plain convolution with equalised learning rate, optional FIR resampling, bias and activation."""
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, bias=True, activation="linear", up=1, down=1, taps=(1, 3, 3, 1), conv_clamp=None
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        bias=True,
+        activation="linear",
+        up=1,
+        down=1,
+        taps=(1, 3, 3, 1),
+        conv_clamp=None,
     ):
         super().__init__()
         self.activation, self.up, self.down, self.taps, self.conv_clamp = activation, up, down, tuple(taps), conv_clamp
@@ -266,7 +275,12 @@ class SynthesisBlock(nn.Module):
 
     def __init__(self, in_channels, out_channels, w_dim, resolution, img_channels, is_last, architecture, **layer):
         super().__init__()
-        self.in_channels, self.resolution, self.is_last, self.architecture = in_channels, resolution, is_last, architecture
+        self.in_channels, self.resolution, self.is_last, self.architecture = (
+            in_channels,
+            resolution,
+            is_last,
+            architecture,
+        )
         self.taps = tuple(layer["taps"])
         self.num_conv = self.num_torgb = 0
         self.register_buffer("resample_filter", fir_kernel(self.taps))
@@ -308,7 +322,7 @@ class SynthesisBlock(nn.Module):
 
 
 class SynthesisNetwork(nn.Module):
-    """w+ to pixels. ``growth = (resolution, alpha)`` is where a growing network stands; other architectures ignore it."""
+    """w+ to pixels. ``growth = (resolution, alpha)`` is where a growing network stands; others ignore it."""
 
     def __init__(
         self,
@@ -329,7 +343,12 @@ class SynthesisNetwork(nn.Module):
         super().__init__()
         if architecture not in ARCHITECTURES:
             raise ValueError(f"unknown architecture {architecture!r}; one of {', '.join(ARCHITECTURES)}")
-        self.w_dim, self.img_resolution, self.img_channels, self.architecture = w_dim, img_resolution, img_channels, architecture
+        self.w_dim, self.img_resolution, self.img_channels, self.architecture = (
+            w_dim,
+            img_resolution,
+            img_channels,
+            architecture,
+        )
         self.widths = channel_widths(img_resolution, channel_base, channel_max, channels)
         self.block_resolutions = list(self.widths)
         self.fp16_from = 2 ** (img_resolution.bit_length() - num_fp16_res) if num_fp16_res else None
@@ -388,12 +407,16 @@ class SynthesisNetwork(nn.Module):
             start += block.num_conv
             kind = self._dtype(res, dtype)
             # Half precision on the GPU wants channels last; float32 on the CPU is left to the library's own layout.
-            layout = torch.channels_last if kind != torch.float32 or impl == "channels_last" else torch.contiguous_format
-            x = block.features(
-                x, block_ws, kind, layout, impl=impl, noise_mode=noise_mode, generator=generator
+            layout = (
+                torch.channels_last if kind != torch.float32 or impl == "channels_last" else torch.contiguous_format
             )
+            x = block.features(x, block_ws, kind, layout, impl=impl, noise_mode=noise_mode, generator=generator)
             if with_images:
-                img = self._grown(block, x, img, block_ws, impl) if self.architecture == "growing" else block.image(x, img, block_ws, impl)
+                img = (
+                    self._grown(block, x, img, block_ws, impl)
+                    if self.architecture == "growing"
+                    else block.image(x, img, block_ws, impl)
+                )
             yield res, x, img
             if res == last:
                 return
@@ -443,8 +466,7 @@ class SynthesisNetwork(nn.Module):
     ) -> Tensor:
         """Feature map ``[N, C, res, res]`` leaving one block. No block after it, and no toRGB, is computed."""
         self.block(resolution)
-        for _res, x, _img in self._run(ws, resolution, noise_mode, dtype, impl, generator, False):
-            pass
+        *_, (_res, x, _img) = self._run(ws, resolution, noise_mode, dtype, impl, generator, False)
         return x
 
     def contributions(self, ws: Tensor, noise_mode: str = "const") -> dict[int, Tensor]:
@@ -532,9 +554,25 @@ class Generator(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    def __init__(self, in_channels, tmp_channels, out_channels, resolution, img_channels, architecture, activation, taps, conv_clamp):
+    def __init__(
+        self,
+        in_channels,
+        tmp_channels,
+        out_channels,
+        resolution,
+        img_channels,
+        architecture,
+        activation,
+        taps,
+        conv_clamp,
+    ):
         super().__init__()
-        self.in_channels, self.resolution, self.architecture, self.taps = in_channels, resolution, architecture, tuple(taps)
+        self.in_channels, self.resolution, self.architecture, self.taps = (
+            in_channels,
+            resolution,
+            architecture,
+            tuple(taps),
+        )
         self.register_buffer("resample_filter", fir_kernel(self.taps))
         layer = {"activation": activation, "conv_clamp": conv_clamp, "taps": self.taps}
         if in_channels == 0 or architecture in ("skip", "growing"):
@@ -545,7 +583,7 @@ class DiscriminatorBlock(nn.Module):
             self.skip = Conv2dLayer(tmp_channels, out_channels, 1, bias=False, down=2, taps=self.taps)
 
     def read(self, x: Tensor | None, img: Tensor | None, impl: str = "fast") -> tuple[Tensor, Tensor | None]:
-        """Joins the image (where this block has a fromRGB) to the features; returns them and the image for the next block."""
+        """Joins the image to the features where this block has a fromRGB; returns them and the next block's image."""
         if x is None or self.architecture == "skip":
             y = self.fromrgb(img, impl=impl)
             x = y if x is None else x + y
@@ -580,13 +618,17 @@ class MinibatchStdLayer(nn.Module):
 
 
 class DiscriminatorEpilogue(nn.Module):
-    def __init__(self, in_channels, cmap_dim, img_channels, architecture, group_size, num_channels, activation, taps, conv_clamp):
+    def __init__(
+        self, in_channels, cmap_dim, img_channels, architecture, group_size, num_channels, activation, taps, conv_clamp
+    ):
         super().__init__()
         self.cmap_dim, self.architecture = cmap_dim, architecture
         if architecture in ("skip", "growing"):
             self.fromrgb = Conv2dLayer(img_channels, in_channels, 1, activation=activation, taps=taps)
         self.mbstd = MinibatchStdLayer(group_size, num_channels) if num_channels > 0 else None
-        self.conv = Conv2dLayer(in_channels + num_channels, in_channels, 3, activation=activation, conv_clamp=conv_clamp, taps=taps)
+        self.conv = Conv2dLayer(
+            in_channels + num_channels, in_channels, 3, activation=activation, conv_clamp=conv_clamp, taps=taps
+        )
         self.fc = FullyConnectedLayer(in_channels * 16, in_channels, activation=activation)
         self.out = FullyConnectedLayer(in_channels, 1 if cmap_dim == 0 else cmap_dim)
 
@@ -631,12 +673,19 @@ class Discriminator(nn.Module):
         self.config["resample_filter"] = list(resample_filter)
         if architecture not in ARCHITECTURES:
             raise ValueError(f"unknown architecture {architecture!r}; one of {', '.join(ARCHITECTURES)}")
-        self.c_dim, self.img_resolution, self.img_channels, self.architecture = c_dim, img_resolution, img_channels, architecture
+        self.c_dim, self.img_resolution, self.img_channels, self.architecture = (
+            c_dim,
+            img_resolution,
+            img_channels,
+            architecture,
+        )
         self.widths = channel_widths(img_resolution, channel_base, channel_max, channels)
         self.block_resolutions = [res for res in reversed(self.widths) if res > 4]
         self.fp16_from = 2 ** (img_resolution.bit_length() - num_fp16_res) if num_fp16_res else None
         self.growth = (img_resolution, 1.0)
-        self.fade: float | None = None  # while training fades the top block in beside ``fade_fromrgb`` of the size below
+        self.fade: float | None = (
+            None  # while training fades the top block in beside ``fade_fromrgb`` of the size below
+        )
         taps = tuple(resample_filter)
         for res in self.block_resolutions:
             block = DiscriminatorBlock(
@@ -654,13 +703,32 @@ class Discriminator(nn.Module):
         cmap_dim = 0 if c_dim == 0 else (self.widths[4] if cmap_dim is None else cmap_dim)
         if c_dim > 0:
             self.mapping = MappingNetwork(
-                0, c_dim, cmap_dim, None, mapping_layers, embed_features, layer_features, lr_multiplier, None, activation
+                0,
+                c_dim,
+                cmap_dim,
+                None,
+                mapping_layers,
+                embed_features,
+                layer_features,
+                lr_multiplier,
+                None,
+                activation,
             )
         self.b4 = DiscriminatorEpilogue(
-            self.widths[4], cmap_dim, img_channels, architecture, mbstd_group_size, mbstd_num_channels, activation, taps, conv_clamp
+            self.widths[4],
+            cmap_dim,
+            img_channels,
+            architecture,
+            mbstd_group_size,
+            mbstd_num_channels,
+            activation,
+            taps,
+            conv_clamp,
         )
 
-    def forward(self, img: Tensor, c: Tensor | None = None, dtype: torch.dtype | None = None, impl: str = "fast") -> Tensor:
+    def forward(
+        self, img: Tensor, c: Tensor | None = None, dtype: torch.dtype | None = None, impl: str = "fast"
+    ) -> Tensor:
         if self.architecture == "growing":
             return self._grown(img, impl)
         x, cmap = None, None

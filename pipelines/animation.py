@@ -119,7 +119,10 @@ def _gif(frames: list[Image.Image], path: str, fps: float, loop: bool) -> None:
 def _shared_palette(frames: list[Image.Image]) -> Image.Image:
     """One palette of 256 colours from all frames: a palette of its own for each frame would flicker."""
     chosen = frames[:: max(1, len(frames) // 48)]
-    tiles = [f if f.width <= 96 else f.resize((96, max(1, round(f.height * 96 / f.width))), Image.Resampling.BOX) for f in chosen]
+    tiles = [
+        f if f.width <= 96 else f.resize((96, max(1, round(f.height * 96 / f.width))), Image.Resampling.BOX)
+        for f in chosen
+    ]
     width, height = tiles[0].size
     board = Image.new("RGB", (width * len(tiles), height))
     for i, tile in enumerate(tiles):
@@ -154,7 +157,11 @@ def _mp4(frames: list[Image.Image], path: str, fps: float, loop: bool) -> None:
         else:
             stream.bit_rate = width * height * 8
         for frame in frames:
-            frame = frame.resize((frame.width * factor, frame.height * factor), Image.Resampling.BICUBIC) if factor > 1 else frame
+            frame = (
+                frame.resize((frame.width * factor, frame.height * factor), Image.Resampling.BICUBIC)
+                if factor > 1
+                else frame
+            )
             picture = av.VideoFrame.from_image(frame.crop((0, 0, width, height)))
             container.mux(stream.encode(picture))
         container.mux(stream.encode())

@@ -7,8 +7,8 @@ without path length regularisation) in one thing:
 * ``history/growing``: one resolution at a time, each faded in, as in ProGAN and StyleGAN, for skip connections.
 * ``history/path-length``: path length regularisation added.
 
-Pictures and maps are made when asked for; the numbers over many pictures, and those that need photographs, were measured
-when the networks were exported and stand in their files (``training.card``).
+Pictures and maps are made when asked for; the numbers over many pictures, and those that need photographs, were
+measured when the networks were exported and stand in their files (``training.card``).
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ def card(name: str) -> dict:
 def samples(seed: int = 1, count: int = 8, truncation_psi: float = 1.0) -> dict[str, list[Image.Image]]:
     """The same seeds through the four networks (they are different networks: only the kind of picture compares)."""
     first = stylegan2.parse_seeds(seed, 1)[0]
-    return {name: stylegan2.sample(net, list(range(first, first + count)), truncation_psi) for name, net in networks().items()}
+    return {
+        name: stylegan2.sample(net, list(range(first, first + count)), truncation_psi)
+        for name, net in networks().items()
+    }
 
 
 @torch.no_grad()
@@ -92,7 +95,7 @@ def droplet_numbers() -> Comparison:
 
 @torch.no_grad()
 def contributions(seed: int = 1) -> list[tuple[int, Image.Image, float]]:
-    """What each resolution of the skip generator adds to one picture: (px, picture around grey, share of the variation).
+    """What each resolution of the skip generator adds to one picture: (px, picture around grey, share of variation).
 
     Karras et al. 2020, figure 8: the share moves to the fine resolutions by itself, without a schedule.
     """
@@ -102,7 +105,10 @@ def contributions(seed: int = 1) -> list[tuple[int, Image.Image, float]]:
     total = sum(spread.values())
     shown = {res: x / max(float(x.abs().max()), 1e-6) for res, x in parts.items()}
     size = net.img_resolution * 4
-    return [(res, to_pil(x)[0].resize((size, size), Image.Resampling.NEAREST), spread[res] / total) for res, x in shown.items()]
+    return [
+        (res, to_pil(x)[0].resize((size, size), Image.Resampling.NEAREST), spread[res] / total)
+        for res, x in shown.items()
+    ]
 
 
 def growing_numbers() -> Comparison:
@@ -115,7 +121,9 @@ def growing_numbers() -> Comparison:
         c = card(name)
         rows.append((name, (c["swd"]["mean"], float(c["seconds"]), c["position_bias"] * 100)))
     c = card("skip")
-    rows.append(("photographs", (c["swd_of_photographs"]["mean"], float("nan"), c["position_bias_of_photographs"] * 100)))
+    rows.append(
+        ("photographs", (c["swd_of_photographs"]["mean"], float("nan"), c["position_bias_of_photographs"] * 100))
+    )
     return Comparison(("SWD × 10³", "seconds", "detail fixed to places, %"), tuple(rows))
 
 

@@ -18,15 +18,25 @@ def to_pil(x: Tensor) -> list[Image.Image]:
 
 # Control points of a dark-to-bright map whose lightness rises evenly, so that it also reads in grey.
 _HEAT = np.array(
-    [[13, 10, 35], [61, 18, 92], [120, 28, 109], [181, 45, 97], [229, 83, 66], [249, 142, 35], [250, 205, 79], [252, 253, 191]],
+    [
+        [13, 10, 35],
+        [61, 18, 92],
+        [120, 28, 109],
+        [181, 45, 97],
+        [229, 83, 66],
+        [249, 142, 35],
+        [250, 205, 79],
+        [252, 253, 191],
+    ],
     dtype=np.float32,
 )
 
 
 def heat_map(values: Tensor | np.ndarray, size: int | None = None, high: float | None = None) -> Image.Image:
-    """``[H, W]`` non-negative numbers as colours, black to pale yellow; ``high`` is the brightest value (default: the largest).
+    """``[H, W]`` non-negative numbers as colours, black to pale yellow.
 
-    ``size`` enlarges by whole pixels, so that small maps keep their squares.
+    ``high`` is the brightest value (the largest if not given); ``size`` enlarges by whole pixels, so that small maps
+    keep their squares.
     """
     v = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values, dtype=np.float32)
     high = float(v.max()) if high is None else high

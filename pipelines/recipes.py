@@ -31,7 +31,7 @@ FUNCTIONS = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """``function`` as in ``"stylegan2.sample"``; ``arguments`` JSON values; ``output`` e.g. ``{"format": "gif", "fps": 20}``."""
+    """``function`` as in ``"stylegan2.sample"``; ``arguments`` JSON values; ``output`` such as ``{"format": "gif"}``."""
 
     function: str
     checkpoint: str
@@ -105,7 +105,8 @@ class Recipe:
         net = weights.load(self.checkpoint) if net is None else net
         if net.info.sha256 != self.sha256:
             raise UserError(
-                f"That recipe was made with another version of {self.checkpoint} (hash {self.sha256[:12]}, here {net.info.sha256[:12]})."
+                f"That recipe was made with another version of {self.checkpoint} "
+                f"(hash {self.sha256[:12]}, here {net.info.sha256[:12]})."
             )
         result = self._function()(net, **self.arguments)
         return list(result) if isinstance(result, Iterator) else result

@@ -78,7 +78,9 @@ def layer_groups(net: Generator) -> dict[str, range]:
 def parse_layers(net: Generator, layers: str | Sequence[int]) -> list[int]:
     """``"coarse"``, ``"coarse+fine"``, ``"all"``, ``"3-7"``, ``"0, 2"`` or a list -> row numbers of w+."""
     if not isinstance(layers, str):
-        return [checks.integer(v, "A layer", 0, net.num_ws - 1) for v in checks.sequence(layers, "Layers", 1, net.num_ws)]
+        return [
+            checks.integer(v, "A layer", 0, net.num_ws - 1) for v in checks.sequence(layers, "Layers", 1, net.num_ws)
+        ]
     text = layers.strip().lower()
     if text == "all":
         return list(range(net.num_ws))
@@ -118,7 +120,9 @@ def _c(net: Generator, n: int, class_index: int | None) -> Tensor | None:
     return c
 
 
-def _psi_rows(net: Generator, truncation_psi: float, truncation_cutoff: int | None, psi_levels: dict | None) -> list[float]:
+def _psi_rows(
+    net: Generator, truncation_psi: float, truncation_cutoff: int | None, psi_levels: dict | None
+) -> list[float]:
     """One psi a row of w+: the general value up to the cutoff, 1 after it, and a group's own value where given."""
     psi = checks.number(truncation_psi, "Truncation psi", -4, 4)
     cutoff = net.num_ws
@@ -221,7 +225,7 @@ def mix(
     noise_mode: str = "const",
     class_index: int | None = None,
 ) -> list[list[Image.Image]]:
-    """Style mixing (Karras et al. 2019, section 3.1): row i, column j is row seed i with ``layers`` taken from column seed j.
+    """Style mixing (Karras et al. 2019, section 3.1): row seed i with ``layers`` taken from column seed j.
 
     The seeds' own pictures, for the header, come from ``sample``. At most 12 rows and 12 columns.
     """
@@ -336,7 +340,7 @@ def noise(
 
 @dataclass(frozen=True)
 class Directions:
-    """Directions in w: ``vectors [k, w_dim]`` of unit length, their ``names`` and the share each has of the weights' energy."""
+    """Directions in w: ``vectors [k, w_dim]`` of unit length, their ``names``, and the share of the weights' energy."""
 
     names: tuple[str, ...]
     vectors: Tensor
@@ -345,7 +349,7 @@ class Directions:
 
 @torch.no_grad()
 def directions(net: Generator, layers: str | Sequence[int] = "all", count: int = 8) -> Directions:
-    """Closed-form factorisation (SeFa, Shen and Zhou 2021): eigenvectors of ``A^T A``, A the style weights of the layers.
+    """Closed-form factorisation (SeFa, Shen and Zhou 2021): eigenvectors of ``A^T A``, A the layers' style weights.
 
     They are the directions of w that move the styles of the chosen layers most. Named "1", "2", ... by strength.
     """
@@ -359,7 +363,9 @@ def directions(net: Generator, layers: str | Sequence[int] = "all", count: int =
             if row in chosen:
                 weights.append(conv.affine.weight.double() * conv.affine.weight_gain)
         if res == net.img_resolution and net.num_ws - 1 in chosen:
-            weights.append(block.torgb.affine.weight.double() * block.torgb.affine.weight_gain * block.torgb.weight_gain)
+            weights.append(
+                block.torgb.affine.weight.double() * block.torgb.affine.weight_gain * block.torgb.weight_gain
+            )
     a = torch.cat(weights).cpu()
     a = a / a.norm(dim=1, keepdim=True).clamp_min(1e-12)
     values, vectors = torch.linalg.eigh(a.t() @ a)
@@ -367,11 +373,13 @@ def directions(net: Generator, layers: str | Sequence[int] = "all", count: int =
     # An eigenvector has no sign of its own: its largest entry is made positive, so that every machine agrees.
     sign = vectors.gather(1, vectors.abs().argmax(dim=1, keepdim=True)).sign()
     strengths = (values.flip(0)[:count] / values.sum()).tolist()
-    return Directions(tuple(str(i + 1) for i in range(count)), (vectors * sign).float().to(_device(net)), tuple(strengths))
+    return Directions(
+        tuple(str(i + 1) for i in range(count)), (vectors * sign).float().to(_device(net)), tuple(strengths)
+    )
 
 
 def _offset(net: Generator, amounts: dict[str, float], layers) -> Tensor:
-    """What the amounts add to w+, ``[1, num_ws, w_dim]``; one unit is one standard deviation of w along the direction."""
+    """What the amounts add to w+, ``[1, num_ws, w_dim]``; one unit is one deviation of w along the direction."""
     if not isinstance(amounts, dict) or len(amounts) > 64:
         raise UserError("Directions are given as a table of names and amounts, at most 64.")
     rows = parse_layers(net, layers)
@@ -402,7 +410,7 @@ def move(
     noise_mode: str = "const",
     class_index: int | None = None,
 ) -> Image.Image:
-    """One seed moved along directions of ``directions(net, layers)``; an amount of 1 is one deviation of w (-20 to 20)."""
+    """One seed moved along ``directions(net, layers)``; an amount of 1 is one deviation of w (-20 to 20)."""
     ws = _w(net, parse_seeds(seed, 1), truncation_psi, class_index=class_index) + _offset(net, amounts, layers)
     return _render(net, ws, noise_mode)[0]
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 
-TRAINERS = {"stylegan2": "StyleGAN2 generator and discriminator", "card": "export a training state: weights, card, sheet"}
+TRAINERS = {
+    "stylegan2": "StyleGAN2 generator and discriminator",
+    "card": "export a training state: weights, card, sheet",
+}
 
 
 def main(argv: list[str]) -> int:

@@ -57,7 +57,7 @@ def measure(net: Generator, data: str, label: str | None = None) -> dict:
 
 
 def measure_history(net: Generator, data: str) -> dict:
-    """What cell 7 of the notebook compares: evenness of the latent space, detail that sticks to places, peaks in the maps."""
+    """What cell 7 of the notebook compares: an even latent space, detail that sticks to places, peaks in the maps."""
     test = load_images(data, net.img_resolution, "test").pixels.float() / 127.5 - 1
     return {
         "path_length": metrics.path_length(net, 512),
@@ -94,7 +94,9 @@ def summary(state: dict) -> dict:
     }
 
 
-def write_card(path: Path, name: str, net: Generator, state: dict, chain: list[dict], measured: dict, notes: dict, psi: float):
+def write_card(
+    path: Path, name: str, net: Generator, state: dict, chain: list[dict], measured: dict, notes: dict, psi: float
+):
     parameters = sum(p.numel() for p in net.parameters())
     images, seconds = sum(s["images"] for s in chain), sum(s["seconds"] for s in chain)
     swd, photographs = measured["swd"], measured["swd_of_photographs"]
@@ -108,7 +110,8 @@ def write_card(path: Path, name: str, net: Generator, state: dict, chain: list[d
         "",
         "| | |",
         "|---|---|",
-        f"| network | StyleGAN2, {state['G_config']['architecture']} generator, {net.img_resolution} px, {parameters:,} parameters |",
+        f"| network | StyleGAN2, {state['G_config']['architecture']} generator, {net.img_resolution} px, "
+        f"{parameters:,} parameters |",
         f"| mapping | {state['G_config']['mapping_layers']} layers, z {net.z_dim}, w {net.w_dim} |",
         f"| widths | {', '.join(f'{c} at {r} px' for r, c in net.synthesis.widths.items())} |",
         f"| data | {notes['data']}; {state['train_images']:,} pictures of the train split |",
@@ -119,8 +122,8 @@ def write_card(path: Path, name: str, net: Generator, state: dict, chain: list[d
         "",
         "## Distance to photographs",
         "",
-        f"Sliced Wasserstein distance × 10³ (Karras et al. 2018) of {measured['test_images']} pictures (psi 1) to the test split, and of",
-        "as many training photographs to the same test split: what a perfect generator would score.",
+        f"Sliced Wasserstein distance × 10³ (Karras et al. 2018) of {measured['test_images']} pictures (psi 1) to the test",
+        "split, and of as many training photographs to the same test split: what a perfect generator would score.",
         "",
         "| | " + " | ".join(f"{k} px" for k in levels) + " | mean |",
         "|---|" + "---|" * (len(levels) + 1),
@@ -167,5 +170,8 @@ def main(argv: list[str]) -> int:
     notes["stored"] = f"float16; pictures differ from float32 by {levels:.2f} of 255 levels on average"
     sheets.save_sheet(stored, target.with_suffix(".png"), rows=6, columns=10, seed=0, psi=args.psi)
     write_card(target.with_suffix(".md"), args.name, stored, state, chain, measured, notes, args.psi)
-    print(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, SWD {measured['swd']['mean']:.1f} (photographs {measured['swd_of_photographs']['mean']:.1f})")
+    print(
+        f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, SWD {measured['swd']['mean']:.1f} "
+        f"(photographs {measured['swd_of_photographs']['mean']:.1f})"
+    )
     return 0

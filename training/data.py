@@ -95,5 +95,7 @@ def load_images(
         return Images(pixels, held_out=held_out)
     if any(v is None for v in values):
         raise ValueError(f"labels.csv of {path.name} has no column {label!r} for every picture")
-    classes = tuple(sorted(set(values), key=lambda v: (not v.lstrip("-").isdigit(), int(v) if v.lstrip("-").isdigit() else 0, v)))
+    classes = tuple(
+        sorted(set(values), key=lambda v: (not v.lstrip("-").isdigit(), int(v) if v.lstrip("-").isdigit() else 0, v))
+    )
     return Images(pixels, torch.tensor([classes.index(v) for v in values]), classes, held_out)

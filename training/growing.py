@@ -9,7 +9,7 @@ from models.stylegan2 import Conv2dLayer
 
 
 class Growth:
-    """Progressive growing (Karras et al. 2018): from 8 px on, each resolution fades in over a stage, then stays for one."""
+    """Progressive growing (Karras et al. 2018): from 8 px on, a resolution fades in over a stage and stays for one."""
 
     def __init__(self, img_resolution: int, stage: int):
         self.img_resolution, self.stage = img_resolution, stage
@@ -48,19 +48,25 @@ def grow(G, D, state: dict, fade: int) -> None:
     """
     half = G.img_resolution // 2
     if state["G_config"]["img_resolution"] != half:
-        raise ValueError(f"--grow-from wants a network of {half} px, this one has {state['G_config']['img_resolution']}")
+        raise ValueError(
+            f"--grow-from wants a network of {half} px, this one has {state['G_config']['img_resolution']}"
+        )
     for net, old in ((G, state["G_ema"]), (D, state["D"])):
         new = net.state_dict()
         kept = {k: v for k, v in old.items() if k in new}
         wrong = [k for k, v in kept.items() if v.shape != new[k].shape]
         if wrong:
-            raise ValueError(f"{wrong[0]} is {list(kept[wrong[0]].shape)} in the smaller network, {list(new[wrong[0]].shape)} here")
+            raise ValueError(
+                f"{wrong[0]} is {list(kept[wrong[0]].shape)} in the smaller network, {list(new[wrong[0]].shape)} here"
+            )
         net.load_state_dict({**new, **kept})
     torgb = G.synthesis.block(G.img_resolution).torgb
     torgb.weight.data.zero_()
     D.fade_fromrgb = Conv2dLayer(3, D.widths[half], 1, activation="lrelu", taps=tuple(D.config["resample_filter"]))
     D.fade_fromrgb.to(torgb.weight.device)
-    D.fade_fromrgb.load_state_dict({k.removeprefix(f"b{half}.fromrgb."): v for k, v in state["D"].items() if k.startswith(f"b{half}.fromrgb.")})
+    D.fade_fromrgb.load_state_dict(
+        {k.removeprefix(f"b{half}.fromrgb."): v for k, v in state["D"].items() if k.startswith(f"b{half}.fromrgb.")}
+    )
     D.fade = 0.0 if fade else None
 
 

@@ -31,7 +31,9 @@ def path_length_penalty(
 
     Returns the penalty and the new running mean; ``ws [N, num_ws, w_dim]`` requires gradients.
     """
-    noise = torch.randn(images.shape, generator=generator).to(images.device) / math.sqrt(images.shape[2] * images.shape[3])
+    noise = torch.randn(images.shape, generator=generator).to(images.device) / math.sqrt(
+        images.shape[2] * images.shape[3]
+    )
     (grad,) = torch.autograd.grad((images.float() * noise).sum(), ws, create_graph=True)
     lengths = grad.square().sum(dim=2).mean(dim=1).sqrt()
     mean_length = mean_length.lerp(lengths.detach().mean(), decay)

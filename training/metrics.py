@@ -1,8 +1,8 @@
 """How far generated pictures are from photographs, without a downloaded network.
 
-``sliced_wasserstein`` is the measure of Karras et al. 2018 (ProGAN, section 5): 7x7 patches of each level of a Laplacian
-pyramid, compared by one-dimensional optimal transport along random directions. Lower is better; 1e3 times the distance
-is reported, as in the paper.
+``sliced_wasserstein`` is the measure of Karras et al. 2018 (ProGAN, section 5): 7x7 patches of each level of a
+Laplacian pyramid, compared by one-dimensional optimal transport along random directions. Lower is better; 1e3 times
+the distance is reported, as in the paper.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def sliced_wasserstein(
     for la, lb in zip(_pyramid(a[:count].float()), _pyramid(b[:count].float()), strict=True):
         da, db = (_descriptors(x, patches, generator) for x in (la, lb))
         da, db = (
-            ((d - d.mean(dim=[0, 2], keepdim=True)) / (d.std(dim=[0, 2], keepdim=True) + 1e-8)).flatten(1) for d in (da, db)
+            ((d - d.mean(dim=[0, 2], keepdim=True)) / (d.std(dim=[0, 2], keepdim=True) + 1e-8)).flatten(1)
+            for d in (da, db)
         )
         v = torch.randn(da.shape[1], directions, generator=generator).to(da.device)
         v = v / v.norm(dim=0, keepdim=True)
@@ -69,10 +70,10 @@ def sliced_wasserstein(
 
 @torch.no_grad()
 def path_length(net, count: int = 256, epsilon: float = 1e-2, seed: int = 0, batch: int = 16) -> dict[str, float]:
-    """Perceptual path length in w of StyleGAN (Karras et al. 2019, section 4.1), with plain pixels for the VGG features.
+    """Path length in w of StyleGAN (Karras et al. 2019, section 4.1), with plain pixels for the VGG features.
 
-    ``E[ |G(w(t)) - G(w(t + eps))|^2 / eps^2 ]`` (mean over pixels, t uniform between two mapped latents), its median and
-    the ratio of deviation to mean of the square roots: the evenness that path length regularisation is after.
+    ``E[ |G(w(t)) - G(w(t + eps))|^2 / eps^2 ]`` (mean over pixels, t uniform between two mapped latents), its median
+    and the ratio of deviation to mean of the square roots: the evenness that the regularisation is after.
     """
     generator = torch.Generator().manual_seed(seed)
     device = next(net.parameters()).device
@@ -80,14 +81,22 @@ def path_length(net, count: int = 256, epsilon: float = 1e-2, seed: int = 0, bat
     for start in range(0, count, batch):
         n = min(batch, count - start)
         z = torch.randn(2, n, net.z_dim, generator=generator).to(device)
-        c = torch.eye(net.c_dim)[torch.randint(0, net.c_dim, (n,), generator=generator)].to(device) if net.c_dim else None
+        c = (
+            torch.eye(net.c_dim)[torch.randint(0, net.c_dim, (n,), generator=generator)].to(device)
+            if net.c_dim
+            else None
+        )
         t = torch.rand(n, generator=generator).to(device)[:, None, None]
         wa, wb = net.mapping(z[0], c), net.mapping(z[1], c)
         pair = [net.synthesis(torch.lerp(wa, wb, t + e), noise_mode="const") for e in (0.0, epsilon)]
         values.append((pair[0] - pair[1]).square().mean(dim=[1, 2, 3]) / epsilon**2)
     values = torch.cat(values)
     lengths = values.sqrt()
-    return {"mean": values.mean().item(), "median": values.median().item(), "unevenness": (lengths.std() / lengths.mean()).item()}
+    return {
+        "mean": values.mean().item(),
+        "median": values.median().item(),
+        "unevenness": (lengths.std() / lengths.mean()).item(),
+    }
 
 
 @torch.no_grad()
@@ -107,8 +116,11 @@ def position_bias(x: Tensor) -> float:
 
 @torch.no_grad()
 def peak_to_mean(net, count: int = 64, seed: int = 0) -> dict[str, float]:
-    """How far the strongest place of a feature map stands out, a block: mean over pictures of the largest ratio of a
-    place's magnitude (norm over channels) to the map's mean. Droplets are such peaks (Karras et al. 2020, section 2)."""
+    """How far the strongest place of each block's feature map stands out, mean over pictures.
+
+    The largest magnitude (norm over channels) of the map over its mean; droplets are such peaks (Karras et al. 2020,
+    section 2). Returns ``{"4": ..., "8": ..., ...}``.
+    """
     device = next(net.parameters()).device
     z = torch.randn(count, net.z_dim, generator=torch.Generator().manual_seed(seed)).to(device)
     ws = net.mapping(z, None)

@@ -54,7 +54,12 @@ def parser() -> argparse.ArgumentParser:
     add("--style-mixing", type=float, default=0.0, help="probability; the paper's is 0.9")
     add("--ema-half-life", type=float, default=10_000, help="in images")
     add("--ema-rampup", type=float, default=0.05, help="share of the images shown that the half-life may reach")
-    add("--ada-target", type=float, default=0.0, help="adaptive augmentation; the paper's target is 0.6, 0 switches it off")
+    add(
+        "--ada-target",
+        type=float,
+        default=0.0,
+        help="adaptive augmentation; the paper's target is 0.6, 0 switches it off",
+    )
     add("--ada-images", type=float, default=500_000, help="images that take p from 0 to 1")
     add("--no-xflip", dest="xflip", action="store_false", help="do not mirror the images")
     add("--precision", default="bf16", choices=tuple(PRECISIONS))
@@ -62,7 +67,9 @@ def parser() -> argparse.ArgumentParser:
     add("--threads", type=int, default=None)
     add("--seed", type=int, default=0)
     add("--tick", type=int, default=10_000, help="images between lines of the log, states and sheets")
-    add("--metric-images", type=int, default=256, help="test images compared with at each tick; 0 leaves the metric out")
+    add(
+        "--metric-images", type=int, default=256, help="test images compared with at each tick; 0 leaves the metric out"
+    )
     add("--grow-from", default=None, help="state.pt of a run at half the resolution whose blocks are kept")
     add("--start-from", default=None, help="state.pt of a run on other images whose weights are the start")
     add("--fade", type=int, default=30_000, help="images over which a new discriminator block fades in")
@@ -123,7 +130,9 @@ class Run:
         # (Karras et al. 2020, appendix B).
         ratio = every / (every + 1) if every else 1.0
         # foreach=True groups hundreds of small tensors; the betas must both be floats.
-        return torch.optim.Adam(net.parameters(), self.args.lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, foreach=True)
+        return torch.optim.Adam(
+            net.parameters(), self.args.lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, foreach=True
+        )
 
     def _inherit(self, path: str, growing: bool) -> None:
         state = torch.load(path, map_location=self.device, weights_only=True)
@@ -247,7 +256,10 @@ class Run:
         names = ("G", "D", "G_ema", "opt_G", "opt_D")
         return {
             **{k: getattr(self, k).state_dict() for k in names},
-            **{k: getattr(self, k) for k in ("step_number", "shown", "shown_before", "seconds", "seconds_before", "pl_mean")},
+            **{
+                k: getattr(self, k)
+                for k in ("step_number", "shown", "shown_before", "seconds", "seconds_before", "pl_mean")
+            },
             "ada_p": self.ada.p,
             "ada_sums": [float(self.ada._sum), float(self.ada._count)],
             "G_config": self.G.config,
@@ -294,7 +306,8 @@ def train(args: argparse.Namespace, log=print) -> Run:
         run.restore(torch.load(path, map_location=run.device, weights_only=True))
         log(f"goes on at {run.shown} images")
     log(
-        f"{len(images)} images of {args.resolution} px, generator {sum(p.numel() for p in run.G.parameters()):,} parameters, "
+        f"{len(images)} images of {args.resolution} px, "
+        f"generator {sum(p.numel() for p in run.G.parameters()):,} parameters, "
         f"discriminator {sum(p.numel() for p in run.D.parameters()):,}, {run.device} {args.precision}"
     )
     test = None
@@ -316,7 +329,12 @@ def train(args: argparse.Namespace, log=print) -> Run:
             last, shown_last = now, run.shown
             save_state(run, path)
             sheets.save_sheet(run.G_ema, out / "sheets" / f"{run.shown:08d}.png")
-            line = {"images": run.shown, "seconds": round(run.seconds, 1), "images_per_second": round(rate, 1), **run.stats}
+            line = {
+                "images": run.shown,
+                "seconds": round(run.seconds, 1),
+                "images_per_second": round(rate, 1),
+                **run.stats,
+            }
             if test is not None:
                 line["swd"] = distance(run, test)
                 last = time.time()  # the training time is that of the steps

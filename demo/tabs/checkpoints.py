@@ -146,26 +146,35 @@ def cards() -> str:
     for entry in weights.entries():
         d = weights.describe(entry.name)
         groups["later" if not d.loadable else "shipped" if d.status in ("shipped", "missing") else "hub"].append(d)
+    made = {key: (card if key == "shipped" else row) for key in HEADINGS}
     return "".join(
-        f"<h3>{heading}</h3><ul>{''.join(card(d) for d in groups[key])}</ul>"
+        f"<h3>{heading}</h3><ul class='{'nb-sheets' if key == 'shipped' else 'nb-rows'}'>"
+        f"{''.join(made[key](d) for d in groups[key])}</ul>"
         for key, heading in HEADINGS.items()
         if groups[key]
     )
 
 
 def card(d: weights.Description) -> str:
-    """One checkpoint: sample or size, name, where it is, licence, link, and a button if it can be fetched."""
-    pixels = f"{d.resolution} px" if d.resolution else ""
-    picture = sample(d) or f'<div class="nb-nosample" aria-hidden="true">{d.resolution or "?"}<span>px</span></div>'
-    facts = [f"<code>{escape(d.name)}</code>", escape(pixels), escape(d.licence), escape(d.note)]
-    link = f'<a href="{escape(d.link)}" target="_blank" rel="noreferrer">page on the Hub</a>' if d.link else ""
+    """A checkpoint that ships: what it makes, its name, size of its pictures, licence."""
+    facts = [f"<code>{escape(d.name)}</code>", f"{d.resolution} px" if d.resolution else "", escape(d.licence)]
+    return (
+        f'<li class="nb-card" data-status="{d.status}">{sample(d)}<div><h4>{escape(d.title)}</h4>'
+        f'<p class="nb-where">{escape(networks.where_text(d))}</p><p>{"<br>".join(f for f in facts if f)}</p></div></li>'
+    )
+
+
+def row(d: weights.Description) -> str:
+    """A checkpoint of the Hub in one line: pixels, name, licence, where it is, link, and a button to fetch it."""
+    link = f'<a href="{escape(d.link)}" target="_blank" rel="noreferrer">on the Hub</a>' if d.link else ""
     button = ""
     if d.loadable and d.status == "remote":
         button = f'<button type="button" data-name="{escape(d.name)}" aria-label="Fetch {escape(d.title)}">Fetch</button>'
+    remark = f"<p>{escape(d.note)}</p>" if d.note else ""
     return (
-        f'<li class="nb-card" data-status="{d.status}">{picture}<div><h4>{escape(d.title)}</h4>'
-        f'<p class="nb-where">{escape(networks.where_text(d))}</p>'
-        f"<p>{'<br>'.join(f for f in facts if f)}</p><p class='nb-card-tools'>{button}{link}</p></div></li>"
+        f'<li class="nb-row" data-status="{d.status}"><span class="nb-pixels">{d.resolution or "?"}</span>'
+        f"<div><h4>{escape(d.title)}</h4><p><code>{escape(d.name)}</code></p>{remark}</div><p>{escape(d.licence)}</p>"
+        f'<div class="nb-card-tools"><span class="nb-where">{escape(networks.where_text(d))}</span>{link}{button}</div></li>'
     )
 
 
@@ -175,7 +184,7 @@ def sample(d: weights.Description) -> str:
         return ""
     with Image.open(d.sample) as sheet:
         small = sheet.convert("RGB")
-    small.thumbnail((384, 384), Image.Resampling.LANCZOS)
+    small.thumbnail((512, 512), Image.Resampling.LANCZOS)
     data = io.BytesIO()
     small.save(data, "JPEG", quality=88)
     text = base64.b64encode(data.getvalue()).decode()

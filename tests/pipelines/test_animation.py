@@ -20,7 +20,9 @@ def test_frames_size_and_time_come_back(tmp_path, kind):
     path = animation.save(moving(), tmp_path / f"a.{kind}", fps=15)
     with Image.open(path) as im:
         assert im.size == (64, 48) and im.n_frames == 12
-        seconds = sum(f.copy().info["duration"] for f in ImageSequence.Iterator(im)) / 1000  # known once a frame is read
+        seconds = (
+            sum(f.copy().info["duration"] for f in ImageSequence.Iterator(im)) / 1000
+        )  # known once a frame is read
         assert seconds == pytest.approx(12 / 15, abs=0.02)
         assert im.info.get("loop") == 0
 

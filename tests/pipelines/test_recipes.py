@@ -95,7 +95,9 @@ def test_bad_recipes_are_one_sentence(change):
     assert "\n" not in str(e.value)
 
 
-@pytest.mark.parametrize("text", ["", "hello", "[]", "{}", "null", '{"ganbook": 1}', b"\xff\xfe", "[" * 200_000, "x" * 2_000_000])
+@pytest.mark.parametrize(
+    "text", ["", "hello", "[]", "{}", "null", '{"ganbook": 1}', b"\xff\xfe", "[" * 200_000, "x" * 2_000_000]
+)
 def test_files_that_are_no_recipes(text):
     with pytest.raises(UserError):
         Recipe.from_json(text)

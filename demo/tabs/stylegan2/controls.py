@@ -17,7 +17,7 @@ def psi(cell: Cell, name: str = "psi", label: str = "Truncation ψ", value: floa
         value,
         step=0.05,
         label=label,
-        info="0: the average picture · 1: as trained",
+        info="0 average · 1 as trained",
         elem_id=cell.id(name),
     )
 
@@ -48,19 +48,18 @@ def layers(cell: Cell, value: str, info: str) -> gr.Dropdown:
     )
 
 
-def tiles(cell: Cell, name: str, label: str, columns: int = 8) -> gr.Gallery:
-    """A gallery in the manner of a contact sheet."""
+def tiles(cell: Cell, name: str, label: str, strip: bool = False) -> gr.Gallery:
+    """A gallery in the manner of a contact sheet; as a ``strip`` its pictures stay in one row while they fit."""
     return gr.Gallery(
         label=label,
         show_label=False,
-        columns=columns,
         height="auto",
         object_fit="contain",
         format="png",
         interactive=False,
         buttons=["download", "download_all", "fullscreen"],
         elem_id=cell.id(name),
-        elem_classes="nb-tiles",
+        elem_classes=["nb-tiles", "nb-strip"] if strip else "nb-tiles",
     )
 
 

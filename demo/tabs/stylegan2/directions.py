@@ -59,7 +59,7 @@ def build(book: Notebook) -> Cell:
                     min_width=0,
                 )
                 whole = gr.Button("Show its whole range", elem_id=cell.id("strip-run"), min_width=0)
-            strip = controls.tiles(cell, "strip", "One direction, from one end to the other", columns=9)
+            strip = controls.tiles(cell, "strip", "One direction, from one end to the other", strip=True)
     zero = cell.extra_button.click(
         lambda: [0] * COUNT,
         None,

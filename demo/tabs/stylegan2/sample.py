@@ -29,7 +29,7 @@ DRAW = "() => { const n = Math.floor(Math.random() * 100000); return `${n}-${n +
 
 
 def build(book: Notebook) -> Cell:
-    with book.cell("sample", "Faces from seeds", PROSE) as cell:
+    with book.cell("sample", "A seed, a picture", PROSE) as cell:
         with cell.controls("Make the pictures", extra="Others"):
             seeds = gr.Textbox("1-16", label="Seeds", info="at most 64", max_length=400, elem_id=cell.id("seeds"))
             psi = controls.psi(cell)

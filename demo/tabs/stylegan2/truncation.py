@@ -64,7 +64,7 @@ def build(book: Notebook) -> Cell:
             single = gr.Button("Show the picture", elem_id=cell.id("picture-run"), min_width=0)
         with cell.result("Picture or strip · PNG"):
             picture = controls.picture(cell, "picture", "The seed at this ψ")
-            strip = controls.tiles(cell, "strip", "The seed at several ψ")
+            strip = controls.tiles(cell, "strip", "The seed at several ψ", strip=True)
     shared = {"truncation_cutoff": cutoff, **levels}
     one = Run(
         "stylegan2.sample",
