@@ -31,7 +31,7 @@ FUNCTIONS = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """``function`` as in ``"stylegan2.sample"``; ``arguments`` JSON values; ``output`` such as ``{"format": "gif"}``."""
+    """``function`` as in ``"stylegan2.sample"``; ``arguments`` JSON values; ``output`` such as ``{"fps": 20}``."""
 
     function: str
     checkpoint: str
