@@ -1,0 +1,95 @@
+# make run · make test · make bench · make gpu-check · make train-faces ...: each sets up all that it needs.
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+BASE   ?= python3
+ARGS   ?=
+
+# Threads that spin while they wait take the cores away from the process that works.
+export OMP_WAIT_POLICY ?= passive
+# glibc hands every large block back and faults it in again, page by page; keeping them made elementwise operations on
+# 33 MB three times faster and two trainings side by side possible at all. Other allocators ignore these.
+TUNED := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
+
+.PHONY: run test lint bench gpu-check browser clean train-faces train-cats train-flowers train-cartoons train-history
+
+run: $(VENV)/.run
+	$(PYTHON) app.py $(ARGS)
+
+test: $(VENV)/.dev browser lint
+	$(PYTHON) -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(VENV)/bin/lint-imports
+
+bench: $(VENV)/.dev
+	$(PYTHON) -m benchmarks $(ARGS)
+
+# Runs on what is installed, in a virtual environment or not: a GPU machine often has a torch of its own and no network.
+gpu-check:
+	$(if $(wildcard $(PYTHON)),$(PYTHON),$(BASE)) -m benchmarks gpu-check $(ARGS)
+
+# -- setting up --------------------------------------------------------------------------------------------------
+
+$(VENV)/.venv:
+	@$(BASE) -c 'import sys; sys.exit("ganbook needs Python 3.10 or later" if sys.version_info < (3, 10) else 0)'
+	$(BASE) -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --upgrade pip
+	@# uv installs the several gigabytes of torch in a fraction of the time; pip does where uv is not to be had.
+	-$(PYTHON) -m pip install --quiet uv
+	@touch $@
+
+INSTALL = if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install --quiet --python $(PYTHON) -r $(1) \
+	|| $(PYTHON) -m pip install --quiet -r $(1); else $(PYTHON) -m pip install --quiet -r $(1); fi
+
+$(VENV)/.run: requirements.txt | $(VENV)/.venv
+	$(call INSTALL,requirements.txt)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt requirements.txt | $(VENV)/.venv
+	$(call INSTALL,requirements-dev.txt)
+	@touch $@ $(VENV)/.run
+
+# The browser tests want Debian's Chromium; where it cannot be installed they say so and are skipped (not in CI).
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+	  echo "Chromium is not installed and cannot be installed here; the browser tests will say so."
+
+clean:
+	rm -rf $(VENV) artefacts .pytest_cache .ruff_cache .import_linter_cache
+
+# -- the networks that ship --------------------------------------------------------------------------------------
+# DATA is a folder with faces_128.zip, cats_128.zip, ...; a stopped run goes on where it stood.
+
+DATA  ?= ../shared/data
+TRAIN = $(TUNED) nice -n 10 $(PYTHON) -m training stylegan2 --threads 1
+CARD  = $(PYTHON) -m training card
+ADA   = --ada-target 0.6 --ada-images 200000
+
+train-faces: $(VENV)/.run
+	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces-32 --resolution 32 --images 260000
+	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces --grow-from runs/faces-32/state.pt --fade 20000 --images 400000
+	$(CARD) --run runs/faces --name stylegan2/faces --data $(DATA)/faces_128.zip
+
+train-cartoons: $(VENV)/.run
+	$(TRAIN) --data $(DATA)/cartoons_128.zip --out runs/cartoons-32 --resolution 32 --images 120000
+	$(TRAIN) --data $(DATA)/cartoons_128.zip --out runs/cartoons --grow-from runs/cartoons-32/state.pt --fade 15000 --images 180000
+	$(CARD) --run runs/cartoons --name stylegan2/cartoons --data $(DATA)/cartoons_128.zip
+
+# Five thousand pictures are few: these two start from the faces and use adaptive augmentation.
+train-cats train-flowers: train-%: $(VENV)/.run
+	@test -f runs/faces-32/state.pt || { echo "make train-faces first: $* starts from its 32 px run"; exit 1; }
+	$(TRAIN) --data $(DATA)/$*_128.zip --out runs/$*-32 --resolution 32 --start-from runs/faces-32/state.pt --images 50016 $(ADA)
+	$(TRAIN) --data $(DATA)/$*_128.zip --out runs/$* --grow-from runs/$*-32/state.pt --fade 10000 --images 30016 $(ADA)
+	$(CARD) --run runs/$* --name stylegan2/$* --data $(DATA)/$*_128.zip
+
+HISTORY = $(TRAIN) --data $(DATA)/faces_128.zip --resolution 32 --channel-base 512 --channel-max 64 --z-dim 64 --w-dim 64 --images 60000 --seed 1
+train-history: $(VENV)/.run
+	$(HISTORY) --out runs/history-skip
+	$(HISTORY) --out runs/history-adain --modulation adain
+	$(HISTORY) --out runs/history-growing --architecture growing --growing-stage 4000
+	$(HISTORY) --out runs/history-path-length --pl-weight 2
+	for n in skip adain growing path-length; do $(CARD) --run runs/history-$$n --name history/$$n --data $(DATA)/faces_128.zip; done
