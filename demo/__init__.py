@@ -1,6 +1,6 @@
 """The page: everything Gradio, and nothing else.
 
-``build()`` gives the ``gr.Blocks``; ``app.py`` launches it. Nothing here imports torch before a visitor wants a picture.
+``build()`` gives the ``gr.Blocks``, ``app.py`` launches it. Nothing here imports torch until a picture is wanted.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def accelerated(function: Callable) -> Callable:
 
 
 def time_limit() -> float | None:
-    """Seconds that one cell may run, None for no limit: ``$GANBOOK_TIME_LIMIT``, else a limit on public Spaces alone."""
+    """Seconds that a cell may run, None for no limit: ``$GANBOOK_TIME_LIMIT``, else limited on public Spaces alone."""
     stated = os.environ.get("GANBOOK_TIME_LIMIT")
     if stated is None:
         return 180.0 if os.environ.get("SPACE_ID") else None

@@ -124,10 +124,10 @@ def launch_options() -> dict:
     """Arguments of ``Blocks.launch`` that concern the looks; Gradio 6 takes them there."""
     gr.set_static_paths([FONTS])  # served as they are, to everybody
     head = (ASSETS / "head.html").read_text(encoding="utf-8")
+    styles = (ASSETS / "notebook.css").read_text(encoding="utf-8")
     return {
         "theme": theme(),
-        "css_paths": [ASSETS / "notebook.css"],
-        "head": head.replace("FONTS", f"gradio_api/file={FONTS.as_posix()}"),
+        "head": head.replace("FONTS", f"gradio_api/file={FONTS.as_posix()}").replace("STYLES", styles),
         "favicon_path": str(ASSETS / "favicon.png"),
         "footer_links": ["api", "settings"],
     }

@@ -124,7 +124,8 @@ def about(name: str | None, visitor: Visitor | None = None) -> str:
         return '<p class="nb-about">There is no network at hand. Fetch one in the Checkpoints tab.</p>'
     if name.startswith("own:"):
         own = (visitor or Visitor()).own.get(name)
-        return f'<p class="nb-about">Your own file, read as {escape(own.source)}; nobody else sees it.</p>' if own else ""
+        words = f"Your own file, read as {own.source}; nobody else sees it." if own else ""
+        return f'<p class="nb-about">{escape(words)}</p>'
     d = weights.describe(name)
     where = where_text(d)
     if d.status == "remote":

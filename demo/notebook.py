@@ -36,7 +36,7 @@ class Run:
         outputs: the components that show the result.
         show: what the result looks like.
         arguments, restore: from the controls' values to the function's arguments, and back.
-        output: from the controls' values to the recipe's ``output`` (format, frames per second); ``restore`` gets it too.
+        output: from the controls' values to the recipe's ``output`` (format, frames a second); ``restore`` gets it too.
         companions: further calls whose results ``show`` needs, from the arguments.
         preview: from one frame to the outputs' values, for functions that yield.
     """
@@ -65,7 +65,7 @@ class Notebook:
 
 
 class Cell:
-    """``with book.cell(...) as cell:`` and in it ``cell.controls()``, ``cell.result()``; then ``cell.does(run, ...)``."""
+    """``with book.cell(...) as cell:``, in it ``cell.controls()`` and ``cell.result()``; then ``cell.does(...)``."""
 
     def __init__(self, book: Notebook, slug: str, number: int, title: str, prose: str):
         self.book, self.slug, self.number, self.title, self.prose = book, slug, number, title, prose
@@ -106,7 +106,7 @@ class Cell:
 
     @contextmanager
     def controls(self, run: str, extra: str | None = None, stop: bool = False) -> Iterator[None]:
-        """The column of controls, ended by a button that says ``run``; ``extra`` names a second one, ``stop`` a third."""
+        """The column of controls, ended by a button that says ``run``; ``extra`` names a second, ``stop`` adds one."""
         with gr.Column(elem_classes="nb-controls", min_width=0):
             yield
             with gr.Row(elem_classes="nb-buttons"):
@@ -126,9 +126,7 @@ class Cell:
             self.status = gr.HTML("", elem_classes="nb-status", elem_id=self.id("status"))
             with gr.Row(elem_classes="nb-tools"):
                 small = {"size": "sm", "min_width": 0}
-                self.sheet = gr.DownloadButton(
-                    sheet, elem_id=self.id("download"), elem_classes="nb-after", **small
-                )
+                self.sheet = gr.DownloadButton(sheet, elem_id=self.id("download"), elem_classes="nb-after", **small)
                 self.recipe = gr.DownloadButton(
                     "Recipe · JSON", elem_id=self.id("recipe"), elem_classes="nb-after", **small
                 )
@@ -154,8 +152,12 @@ class Cell:
         """
         self.runs.append(run)
         handler = self._handler(run, api_name, doc)
-        wiring = {"inputs": [*self.book.chooser.inputs, *run.inputs.values()], "outputs": self._outputs(run), **gpu.LANE}
-        wiring["show_progress_on"] = list(run.outputs)
+        wiring = {
+            "inputs": [*self.book.chooser.inputs, *run.inputs.values()],
+            "outputs": self._outputs(run),
+            "show_progress_on": list(run.outputs),
+            **gpu.LANE,
+        }
         click = (button or self.run_button).click(handler, api_name=api_name, trigger_mode="once", **wiring)
         self._refresh_after(click)
         events = [click]

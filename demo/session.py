@@ -1,4 +1,4 @@
-"""What one visitor holds. It lives in a ``gr.State``, so it is copied, dropped after the visit, and small: no modules."""
+"""What one visitor holds. It lives in a ``gr.State``: copied, dropped after the visit, so small; no modules."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OwnFile:
 
 @dataclass
 class Visitor:
-    """``own``: the visitor's own checkpoints by the name that recipes give them (``own:`` and twelve digits of the hash).
+    """``own``: the visitor's own checkpoints by the name that recipes give them (``own:``, twelve digits of the hash).
 
     The name alone opens nothing: it has to be in this table, which only the visitor's own session has.
     """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from html import escape
 
 import gradio as gr
@@ -12,7 +10,7 @@ from PIL import Image
 import weights
 from weights.errors import UserError
 
-from .. import networks, uploads
+from .. import figures, networks, uploads
 from ..networks import Chooser, Reference
 from ..notebook import LATEX, note
 from ..session import OwnFile, Visitor
@@ -20,16 +18,16 @@ from ..session import OwnFile, Visitor
 LEAD = """
 # Checkpoints
 
-A *checkpoint* is a trained network in a file. Some ship with the notebook and work at once; the published ones come from
-the Hugging Face Hub when they are asked for, are checked against their hash, and stay on this machine. Each has the
-licence that its makers gave it.
+A *checkpoint* is a trained network in a file. Some ship with the notebook and work at once; the published ones come
+from the Hugging Face Hub when they are asked for, are checked against their hash, and stay on this machine. Each has
+the licence that its makers gave it.
 """
 OWN = """
 ## A file of your own
 
-NVIDIA's `.pkl` (StyleGAN2-ADA and StyleGAN3 repositories), rosinality's `.pt`, and safetensors of this notebook are told
-apart by what is in them, whatever they are called. Nothing in the file is run. It is yours alone: other visitors of this
-page do not see it.
+NVIDIA's `.pkl` (StyleGAN2-ADA and StyleGAN3 repositories), rosinality's `.pt`, and safetensors of this notebook are
+told apart by what is in them, whatever they are called. Nothing in the file is run. It is yours alone: other visitors
+of this page do not see it.
 """
 HEADINGS = {"shipped": "On board", "hub": "On the Hugging Face Hub", "later": "Listed, not used by this version yet"}
 # A click on a card's button is an event of the whole list that carries the checkpoint's name.
@@ -38,13 +36,13 @@ CLICK = """element.addEventListener('click', (event) => {
   if (button) trigger('select', {name: button.dataset.name});
 });"""
 
-API_FETCH = """Brings a checkpoint of the catalogue onto the server's machine. Gives a sentence as HTML and the list as HTML.
+API_FETCH = """Brings a checkpoint of the catalogue onto the server's machine. Gives a sentence and the list, as HTML.
 
 Args:
     name: such as stylegan2/ffhq-1024.
 """
-API_OWN = """Reads a checkpoint file of your own: .pkl .pt .pth .bin .safetensors, up to 700 MB. Gives a sentence as HTML.
-Afterwards the network can be used in this session under the name own: and the first twelve digits of its SHA-256.
+API_OWN = """Reads a checkpoint file of your own: .pkl .pt .pth .bin .safetensors, up to 700 MB. Gives a sentence as
+HTML. Afterwards the network can be used in this session under the name own: and the first twelve digits of its SHA-256.
 
 Args:
     file: the file.
@@ -145,7 +143,8 @@ def cards() -> str:
     groups: dict[str, list[weights.Description]] = {key: [] for key in HEADINGS}
     for entry in weights.entries():
         d = weights.describe(entry.name)
-        groups["later" if not d.loadable else "shipped" if d.status in ("shipped", "missing") else "hub"].append(d)
+        usable = d.loadable and d.status != "missing"
+        groups["later" if not usable else "shipped" if d.status == "shipped" else "hub"].append(d)
     made = {key: (card if key == "shipped" else row) for key in HEADINGS}
     return "".join(
         f"<h3>{heading}</h3><ul class='{'nb-sheets' if key == 'shipped' else 'nb-rows'}'>"
@@ -160,7 +159,8 @@ def card(d: weights.Description) -> str:
     facts = [f"<code>{escape(d.name)}</code>", f"{d.resolution} px" if d.resolution else "", escape(d.licence)]
     return (
         f'<li class="nb-card" data-status="{d.status}">{sample(d)}<div><h4>{escape(d.title)}</h4>'
-        f'<p class="nb-where">{escape(networks.where_text(d))}</p><p>{"<br>".join(f for f in facts if f)}</p></div></li>'
+        f'<p class="nb-where">{escape(networks.where_text(d))}</p>'
+        f"<p>{'<br>'.join(f for f in facts if f)}</p></div></li>"
     )
 
 
@@ -169,12 +169,14 @@ def row(d: weights.Description) -> str:
     link = f'<a href="{escape(d.link)}" target="_blank" rel="noreferrer">on the Hub</a>' if d.link else ""
     button = ""
     if d.loadable and d.status == "remote":
-        button = f'<button type="button" data-name="{escape(d.name)}" aria-label="Fetch {escape(d.title)}">Fetch</button>'
+        label = f"Fetch {escape(d.title)}"
+        button = f'<button type="button" data-name="{escape(d.name)}" aria-label="{label}">Fetch</button>'
     remark = f"<p>{escape(d.note)}</p>" if d.note else ""
     return (
         f'<li class="nb-row" data-status="{d.status}"><span class="nb-pixels">{d.resolution or "?"}</span>'
-        f"<div><h4>{escape(d.title)}</h4><p><code>{escape(d.name)}</code></p>{remark}</div><p>{escape(d.licence)}</p>"
-        f'<div class="nb-card-tools"><span class="nb-where">{escape(networks.where_text(d))}</span>{link}{button}</div></li>'
+        f"<div><h4>{escape(d.title)}</h4><p><code>{escape(d.name)}</code></p>{remark}</div>"
+        f'<p>{escape(d.licence)}</p><div class="nb-card-tools">'
+        f'<span class="nb-where">{escape(networks.where_text(d))}</span>{link}{button}</div></li>'
     )
 
 
@@ -185,7 +187,5 @@ def sample(d: weights.Description) -> str:
     with Image.open(d.sample) as sheet:
         small = sheet.convert("RGB")
     small.thumbnail((512, 512), Image.Resampling.LANCZOS)
-    data = io.BytesIO()
-    small.save(data, "JPEG", quality=88)
-    text = base64.b64encode(data.getvalue()).decode()
-    return f'<img src="data:image/jpeg;base64,{text}" alt="Pictures made by {escape(d.title)}" loading="lazy">'
+    address = figures.data_uri(small, "JPEG", quality=88)
+    return f'<img src="{address}" alt="Pictures made by {escape(d.title)}" loading="lazy">'

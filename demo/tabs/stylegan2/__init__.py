@@ -6,7 +6,7 @@ import gradio as gr
 
 from ...networks import Chooser
 from ...notebook import LATEX, Notebook
-from . import directions, interpolation, mixing, noise, sample, training, truncation
+from . import directions, history, interpolation, mixing, noise, sample, training, truncation
 
 LEAD = """
 # Pictures from numbers
@@ -23,12 +23,10 @@ def build(session: gr.State, page: gr.Blocks) -> Chooser:
     chooser = Chooser("sg2", "stylegan2", session)
     book = Notebook("sg2", chooser)
     first = sample.build(book)
-    for cell in (truncation, mixing, interpolation, noise, directions):
+    for cell in (truncation, mixing, interpolation, noise, directions, history):
         cell.build(book)
     counting = training.build(book)
-    page.load(
-        chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private"
-    )
+    page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     first.at_start(page, first.runs[0])
     counting.at_start(page)
     return chooser

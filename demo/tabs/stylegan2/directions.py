@@ -22,8 +22,8 @@ Args:
     truncation_psi: -1 to 2.
     direction_1 to direction_8: how far along each, in standard deviations of w.
 """
-API_STRIP = """One direction at nine amounts, -4 to 4. Gives the pictures with captions, what ran, the code, the strip as
-one PNG and the recipe.
+API_STRIP = """One direction at nine amounts, -4 to 4. Gives the pictures with captions, what ran, the code, the strip
+as one PNG and the recipe.
 
 Args:
     seed: the seed.

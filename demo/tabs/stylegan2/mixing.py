@@ -10,8 +10,8 @@ from ...results import Made, Shown
 from . import controls
 
 PROSE = """
-Every layer may listen to a style of its own. Here each row keeps its seed, except for the chosen layers, which listen to
-the seed of the column: take the *coarse* ones and faces turn and change shape, take the *fine* ones and only the
+Every layer may listen to a style of its own. Here each row keeps its seed, except for the chosen layers, which listen
+to the seed of the column: take the *coarse* ones and faces turn and change shape, take the *fine* ones and only the
 colouring moves.
 """
 
@@ -57,6 +57,10 @@ def restore(arguments: dict, output: dict | None) -> dict:
     return {**arguments, **seeds, "layers": controls.as_text(arguments["layers"])}
 
 
+def pairs(pictures: list, names: list[str]) -> list[tuple]:
+    return list(zip(pictures, names, strict=True))
+
+
 def show(made: Made) -> Shown:
     from pipelines import animation, stylegan2
 
@@ -65,7 +69,7 @@ def show(made: Made) -> Shown:
     heads = made.companions
     what = f"{made.arguments['layers']} layers from the column"
     return Shown(
-        [figures.table(made.value, list(zip(heads["rows"], rows)), list(zip(heads["cols"], cols)), what)],  # noqa: B905
+        [figures.table(made.value, pairs(heads["rows"], rows), pairs(heads["cols"], cols), what)],
         f"{len(rows)} × {len(cols)} pictures",
         sheet=lambda: animation.grid(made.value, heads["rows"], heads["cols"]),
     )

@@ -35,7 +35,7 @@ def build(book: Notebook) -> Cell:
             psi = controls.psi(cell)
             noise = controls.noise_mode(cell)
             noise_seed = gr.Number(
-                0, precision=0, minimum=0, label="Seed of the random noise", visible=False, elem_id=cell.id("noise-seed")
+                0, precision=0, minimum=0, label="Seed of the noise", visible=False, elem_id=cell.id("noise-seed")
             )
         with cell.result():
             gallery = controls.tiles(cell, "gallery", "Pictures")

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ... import gpu
+from ... import figures, gpu
 from ...notebook import Cell, Notebook
 
 PROSE = """
-`python -m training stylegan2` trains a generator on a folder or a zip of your pictures, on a CPU or a GPU. A run that was
-interrupted goes on where it stopped; sample sheets and a log lie in its folder, and `python -m training card` turns it
-into a file that the Checkpoints tab reads. On two CPU cores a network of 0.8 million parameters sees about a hundred
-pictures of 64 px a second: an hour gives faces that please.
+`python -m training stylegan2` trains a generator on a folder or a zip of your pictures, on a CPU or a GPU. A run that
+was interrupted goes on where it stopped; sample sheets and a log lie in its folder, and `python -m training card`
+turns it into a file that the Checkpoints tab reads.
 
 How much network is needed? The article that this notebook follows trained on flowers at 128 px and made the mapping
-network smaller, from 8 layers to 4 and $z$ and $w$ from 512 numbers to 256; it speaks of 23 million generator parameters
-before and 20 million after. The table counts them in the class that this notebook uses. Nearly all of the saving is in the mapping
-network and in the layers that read $w$; the convolutions stay as they were.
+network smaller, from 8 layers to 4 and $z$ and $w$ from 512 numbers to 256; it speaks of 23 million generator
+parameters before and 20 million after. The table counts them in the class that this notebook uses. All of the saving
+is in the mapping network and in the layers that read $w$; the convolutions stay as they were.
 """
 
-API = """Counts the parameters of a generator. Gives a table as HTML, the command that trains such a network, and the code.
+API = """Counts the parameters of a generator. Gives a table as HTML, the command that trains such a network, the code.
 
 Args:
     resolution: 16 to 1024, a power of two.
@@ -48,9 +47,7 @@ def build(book: Notebook) -> Cell:
                 "resolution": gr.Dropdown(
                     [16, 32, 64, 128, 256, 512, 1024], value=64, label="Pixels of a side", elem_id=cell.id("resolution")
                 ),
-                "mapping_layers": gr.Slider(
-                    1, 8, 4, step=1, label="Mapping layers", elem_id=cell.id("mapping-layers")
-                ),
+                "mapping_layers": gr.Slider(1, 8, 4, step=1, label="Mapping layers", elem_id=cell.id("mapping-layers")),
                 "z_dim": gr.Dropdown(WIDTHS, value=128, label="Numbers in z", elem_id=cell.id("z-dim")),
                 "w_dim": gr.Dropdown(WIDTHS, value=128, label="Numbers in w", elem_id=cell.id("w-dim")),
                 "channel_base": gr.Dropdown(
@@ -70,7 +67,9 @@ def build(book: Notebook) -> Cell:
                 "",
                 language="shell",
                 interactive=False,
+                show_label=False,
                 label="The command",
+                lines=1,
                 show_line_numbers=False,
                 wrap_lines=True,
                 elem_id=cell.id("command"),
@@ -101,24 +100,14 @@ def count(resolution=64, mapping_layers=4, z_dim=128, w_dim=128, channel_base=10
 
 
 def table_of(rows: dict[str, dict], counted: dict[str, dict[str, int]]) -> str:
-    def line(name: str) -> str:
+    def line(name: str) -> tuple[str, list[str]]:
         s, n = rows[name], counted[name]
-        cells = [f"{s['resolution']} px", f"{s['mapping_layers']:g} layers", f"{s['z_dim']}, {s['w_dim']}"]
         parts = [f"{n[part] / 1e6:.2f} M" for part in ("mapping", "synthesis")]
         total = f"{n['total'] / 1e6:.1f} M"
-        return (
-            f'<tr><th scope="row">{name}</th>'
-            + "".join(f"<td>{c}</td>" for c in [*cells, *parts])
-            + f"<td><strong title='{n['total']:,}'>{total}</strong></td></tr>"
-        )
+        return name, [f"{s['resolution']} px", f"{s['mapping_layers']:g}", f"{s['z_dim']}, {s['w_dim']}", *parts, total]
 
-    heads = ["", "pictures", "mapping", "z, w", "mapping network", "synthesis network", "in all"]
-    head = "".join(f'<th scope="col">{h}</th>' for h in heads)
-    body = "".join(line(name) for name in rows)
-    return (
-        '<div class="nb-table nb-numeric" tabindex="0" role="region" aria-label="Generator parameters"><table>'
-        f"<caption>Generator parameters</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    columns = ["pictures", "layers", "z, w", "mapping", "synthesis", "in all"]
+    return figures.numbers(columns, [line(name) for name in rows], "Generator parameters")
 
 
 def command_for(settings: dict) -> str:

@@ -1,0 +1,134 @@
+"""Cell 7: what changed from ProGAN over StyleGAN to StyleGAN2, on networks trained for the comparison."""
+
+from __future__ import annotations
+
+from html import escape
+
+import gradio as gr
+
+from ... import figures, gpu, results
+from ...notebook import Cell, Notebook, note
+from . import controls
+
+PROSE = """
+Four small networks saw the same faces equally often; each differs from the first in one thing. **AdaIN**, StyleGAN's
+way to apply a style, normalises every feature map, and the network smuggles strength past it in a single spot, the
+*droplet*; StyleGAN2 scales the weights instead. **Growing**, from ProGAN, trains 4 px first, then 8 px, and so on;
+skip connections let all sizes learn at once. **Path length regularisation** makes equal steps in $w$ change the
+picture equally.
+"""
+
+API = """Pictures, feature magnitudes and measurements of four networks. Gives HTML, what ran, the code and a sheet.
+
+Args:
+    seed: the seed of the pictures and maps.
+"""
+CODE = """from pipelines import history
+
+samples = history.samples(seed={seed})
+magnitudes, peaks = history.droplet(seed={seed}), history.droplet_numbers()
+parts, growing = history.contributions(seed={seed}), history.growing_numbers()
+path_length = history.path_length_numbers()
+result = samples, magnitudes, parts
+"""
+NAMES = {
+    "skip": "StyleGAN2",
+    "adain": "with AdaIN",
+    "growing": "with growing",
+    "path-length": "with path length regularisation",
+    "photographs": "photographs",
+}
+
+
+def build(book: Notebook) -> Cell:
+    with book.cell("history", "What changed from ProGAN to StyleGAN2", PROSE) as cell:
+        with cell.controls("Show the comparison", extra="Another seed"):
+            seed = controls.seed(cell, 1)
+        with gr.Column(elem_classes="nb-result", min_width=0):
+            shown = gr.HTML("", elem_id=cell.id("comparison"), elem_classes="nb-figure")
+            status = gr.HTML("", elem_classes="nb-status", elem_id=cell.id("status"))
+            with gr.Row(elem_classes="nb-tools"):
+                sheet = gr.DownloadButton(
+                    "Contact sheet · PNG", size="sm", min_width=0, elem_id=cell.id("download"), elem_classes="nb-after"
+                )
+    wiring = {"inputs": seed, "outputs": [shown, status, cell.code, sheet], **gpu.LANE}
+    cell.run_button.click(compare, api_name="stylegan2_history", api_description=API, **wiring)
+    drawn = controls.another(cell.extra_button, seed)
+    drawn.then(compare, api_visibility="private", **wiring)
+    return cell
+
+
+def compare(seed: int | None = 1):
+    """Yields once; a generator, so that its files live until the page has copied them."""
+    from pipelines import animation, history
+
+    seed = 1 if seed is None else seed
+    samples = history.samples(seed)
+    html = "".join(
+        [
+            part(
+                "The same seeds in four networks",
+                "Other networks, other faces: compare the kind of picture.",
+                grid(samples),
+            ),
+            part(
+                "The droplet",
+                "Strength of the features at each size. The number is the strongest spot over the mean: a droplet is a "
+                "small spot with a large number.",
+                maps(history.droplet(seed)),
+                comparison(history.droplet_numbers(), "Strongest spot over the mean, mean of 64 pictures"),
+            ),
+            part(
+                "Growing, or all sizes at once",
+                "What each size adds to one picture of the skip network, and its share. The distance to photographs "
+                "(SWD) is better when smaller; detail fixed to places is what growing is blamed for.",
+                parts(history.contributions(seed)),
+                comparison(history.growing_numbers(), "Growing against skip connections"),
+            ),
+            part(
+                "Path length",
+                "How much the picture changes for a small step in w, at random places and in random directions. "
+                "Unevenness, the deviation over the mean, is what the regularisation lowers.",
+                comparison(history.path_length_numbers(), "Path length without and with its regularisation"),
+            ),
+        ]
+    )
+    with results.folder() as folder:
+        path = results.Path(folder) / "history.png"
+        animation.grid(list(samples.values())).save(path)
+        ran = note(f"seed {seed:g} in {len(samples)} networks of the catalogue", "nb-ran")
+        yield html, ran, CODE.format(seed=f"{seed:g}"), str(path)
+
+
+def part(title: str, reading: str, *content: str) -> str:
+    return f"<section class='nb-part'><h3>{escape(title)}</h3><p>{escape(reading)}</p>{''.join(content)}</section>"
+
+
+def grid(samples: dict) -> str:
+    heads = [(None, NAMES[name]) for name in samples]
+    columns = [(None, "")] * len(next(iter(samples.values())))
+    return figures.table(list(samples.values()), heads, columns, "Pictures of the same seeds")
+
+
+def maps(magnitudes: list) -> str:
+    by_network: dict[str, list] = {}
+    for m in magnitudes:
+        by_network.setdefault(m.network, []).append(m)
+    columns = [(None, f"{m.resolution} px") for m in next(iter(by_network.values()))]
+    heads = [
+        (None, f"{NAMES[name]}: " + ", ".join(f"{m.peak_to_mean:.1f}" for m in found))
+        for name, found in by_network.items()
+    ]
+    images = [[m.image for m in found] for found in by_network.values()]
+    return figures.table(images, heads, columns, "Strength of the features")
+
+
+def parts(contributions: list) -> str:
+    columns = [(None, f"{px} px: {share:.0%}") for px, _image, share in contributions]
+    images = [image for _px, image, _share in contributions]
+    return figures.table([images], [(None, "adds")], columns, "What each size adds")
+
+
+def comparison(found, about: str) -> str:
+    rows = [(NAMES.get(label, label), [figures.number(v) for v in values]) for label, values in found.rows]
+    return figures.numbers(found.columns, rows, about)
