@@ -1,0 +1,72 @@
+"""A run becomes a checkpoint: what the card says was measured, and what ships loads."""
+
+import torch
+from PIL import Image
+
+import weights
+from training import card, stylegan2
+from weights import store
+
+
+def pictures(folder, n=24, size=16):
+    folder.mkdir()
+    rows = ["file,split"]
+    generator = torch.Generator().manual_seed(0)
+    for i in range(n):
+        x = torch.randint(0, 255, (4, 4, 3), generator=generator).byte().numpy()
+        Image.fromarray(x).resize((size, size), Image.Resampling.BILINEAR).save(folder / f"{i}.png")
+        rows.append(f"{i}.png,{'test' if i % 4 == 0 else 'train'}")
+    (folder / "labels.csv").write_text("\n".join(rows))
+    return folder
+
+
+def train(tmp_path, out, resolution, *more):
+    argv = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / out), "--resolution", str(resolution)]
+    argv += [
+        "--images",
+        "16",
+        "--batch",
+        "8",
+        "--tick",
+        "8",
+        "--channel-base",
+        "64",
+        "--channel-max",
+        "8",
+        "--z-dim",
+        "8",
+    ]
+    argv += ["--w-dim", "8", "--mapping-layers", "1", "--precision", "fp32", "--device", "cpu", *more]
+    assert stylegan2.main(argv) == 0
+
+
+def test_from_two_runs_to_a_card(tmp_path, monkeypatch, capsys):
+    pictures(tmp_path / "data", size=32)
+    train(tmp_path, "small", 16)
+    train(tmp_path, "large", 32, "--grow-from", str(tmp_path / "small" / "state.pt"))
+    argv = ["--run", str(tmp_path / "large"), "--name", "stylegan2/faces", "--data", str(tmp_path / "data")]
+    assert card.main([*argv, "--out", str(tmp_path / "shipped")]) == 0
+
+    path = tmp_path / "shipped" / "stylegan2" / "faces.safetensors"
+    net = store.load(path)
+    state = torch.load(tmp_path / "large" / "state.pt", weights_only=True)
+    assert net.img_resolution == 32
+    for key, value in net.state_dict().items():
+        assert torch.allclose(value, state["G_ema"][key], rtol=1e-3, atol=1e-6), key  # float16 keeps 11 bits
+    measured = store.header(path)["card"]
+    assert measured["images"] == 32 and [s["resolution"] for s in measured["stages"]] == [16, 32]
+    assert measured["test_images"] == 6 and measured["swd"]["mean"] > measured["swd_of_photographs"]["mean"] > 0
+
+    text = path.with_suffix(".md").read_text()
+    assert "| images shown | 32 |" in text and f"{measured['swd']['mean']:.1f}" in text
+    assert str(tmp_path) not in text  # no path of the machine that trained it
+    with Image.open(path.with_suffix(".png")) as sheet:
+        assert sheet.size == (320, 192)
+
+
+def test_cards_of_what_ships_are_there():
+    for name in weights.names():
+        entry = weights.entry(name)
+        if entry.shipped:
+            assert entry.card is not None and entry.sample is not None, name
+            assert weights.card(name)["images"] > 0
