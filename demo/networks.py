@@ -142,7 +142,14 @@ class Chooser:
         found = choices(technique)
         first = found[0][1] if found else None
         with gr.Row(elem_classes="nb-chooser", elem_id=f"{tab}-chooser"):
-            self.network = gr.Dropdown(found, value=first, label="Network", elem_id=f"{tab}-network", scale=3)
+            self.network = gr.Dropdown(
+                found,
+                value=first,
+                label="Network",
+                allow_custom_value=True,  # a name that is not in the list gets a sentence that says what to do
+                elem_id=f"{tab}-network",
+                scale=3,
+            )
             self.class_index = gr.Dropdown(
                 [],
                 value=None,

@@ -39,6 +39,7 @@ class Run:
         output: from the controls' values to the recipe's ``output`` (format, frames a second); ``restore`` gets it too.
         companions: further calls whose results ``show`` needs, from the arguments.
         preview: from one frame to the outputs' values, for functions that yield.
+        total: the argument that says how many frames there will be.
     """
 
     function: str
@@ -50,6 +51,7 @@ class Run:
     output: Callable[[dict], dict] | None = None
     companions: Callable[[dict], dict[str, tuple[str, dict]]] | None = None
     preview: Callable[[object], Sequence] | None = None
+    total: str | None = None
 
 
 class Notebook:
@@ -99,6 +101,7 @@ class Cell:
                 container=False,
                 show_line_numbers=False,
                 wrap_lines=True,
+                label="Code",
                 buttons=["copy", "download"],
                 elem_id=self.id("code"),
             )
@@ -114,16 +117,18 @@ class Cell:
                 if extra:
                     self.extra_button = gr.Button(extra, elem_id=self.id("extra"), min_width=0)
                 if stop:
-                    self.stop_button = gr.Button(
-                        "Stop", variant="stop", interactive=False, elem_id=self.id("stop"), min_width=0
-                    )
+                    self.stop_button = gr.Button("Stop", variant="stop", elem_id=self.id("stop"), min_width=0)
 
     @contextmanager
     def result(self, sheet: str = "Contact sheet · PNG") -> Iterator[None]:
-        """The column of results, ended by what ran and by the downloads; ``sheet`` names the picture or animation."""
+        """The column of results, ended by what ran and by the downloads; ``sheet`` names the picture or animation.
+
+        ``news`` says what goes on or went wrong; ``status`` says what made the result that stands there.
+        """
         with gr.Column(elem_classes="nb-result", min_width=0):
             yield
-            self.status = gr.HTML("", elem_classes="nb-status", elem_id=self.id("status"))
+            self.news = gr.HTML("", label="News", elem_classes="nb-news", elem_id=self.id("news"))
+            self.status = gr.HTML("", label="What ran", elem_classes="nb-status", elem_id=self.id("status"))
             with gr.Row(elem_classes="nb-tools"):
                 small = {"size": "sm", "min_width": 0}
                 self.sheet = gr.DownloadButton(sheet, elem_id=self.id("download"), elem_classes="nb-after", **small)
@@ -174,7 +179,7 @@ class Cell:
         for event in after:
             events.append(event.then(handler, api_visibility="private", **wiring))
         if self.stop_button is not None:
-            self._stops(events, button or self.run_button)
+            self._stops(events)
 
     def finish(self) -> None:
         """Wires the loading of recipes; after the last ``does``."""
@@ -184,7 +189,7 @@ class Cell:
         loaded = self.recipe_load.upload(
             self._load_recipe,
             [chooser.session, self.recipe_load],
-            [chooser.network, chooser.class_index, *controls, *shown, self.status, self.code, self.sheet, self.recipe],
+            [chooser.network, chooser.class_index, *controls, *shown, *self._outputs()],
             show_progress_on=shown,
             api_visibility="private",
             **gpu.LANE,
@@ -202,8 +207,8 @@ class Cell:
             **gpu.LANE,
         )
 
-    def _outputs(self, run: Run) -> list:
-        return [*run.outputs, self.status, self.code, self.sheet, self.recipe]
+    def _outputs(self, run: Run | None = None) -> list:
+        return [*(run.outputs if run else ()), self.status, self.code, self.sheet, self.recipe, self.news]
 
     def _refresh_after(self, event) -> None:
         """A network that was fetched is at hand now, and can tell its classes."""
@@ -217,15 +222,12 @@ class Cell:
             api_visibility="private",
         )
 
-    def _stops(self, events: list, button: gr.Button) -> None:
-        quiet = {"outputs": self.stop_button, "queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        button.click(lambda: gr.update(interactive=True), **quiet)
-        for event in events:
-            event.then(lambda: gr.update(interactive=False), **quiet)
+    def _stops(self, events: list) -> None:
+        """Ends what runs; its iterator is closed, and with it the work. What was shown before stays."""
         self.stop_button.click(
-            lambda: (gr.update(interactive=False), note("Stopped. What was there before is kept.")),
+            lambda: note("Stopped."),
             None,
-            [self.stop_button, self.status],
+            self.news,
             cancels=events,
             queue=False,
             show_progress="hidden",
@@ -239,9 +241,9 @@ class Cell:
             visitor, network, class_index, *values = given
             chosen = networks.resolve(visitor, network, self.book.chooser.technique)
             if live and not chosen.at_hand:  # nobody wants to fetch 400 MB because a slider moved
-                yield self._tuple(run, gr.skip(), gr.skip())
+                yield self._tuple(run, gr.skip())
                 return
-            controls = dict(zip(run.inputs, values, strict=True))
+            controls = filled(run.inputs, values)
             arguments = run.arguments(controls)
             if class_index is not None:
                 arguments["class_index"] = class_index
@@ -258,27 +260,28 @@ class Cell:
         """Yields the values of ``_outputs``: previews, then the result with its downloads."""
         try:
             for far in networks.fetching(chosen):
-                yield self._tuple(run, gr.skip(), far)
+                yield self._tuple(run, far)
             companions = run.companions(arguments) if run.companions else {}
             wish = running.Wish(chosen, run.function, arguments, output, companions, sha256)
             with results.folder() as folder:
                 yield from self._follow(run, running.run(wish), folder)
         except UserError as error:
-            yield self._tuple(run, gr.skip(), note(str(error), "nb-error"))
+            yield self._tuple(run, note(str(error), "nb-error"))
             raise
 
     def _follow(self, run: Run, events: Iterator, folder: str) -> Iterator[list]:
-        frames, began, shown_at = [], time.perf_counter(), 0.0
+        frames, shown_at = [], 0.0
         for event in events:
             if isinstance(event, running.Started):
-                start = event
+                start, began = event, time.perf_counter()
             elif isinstance(event, running.Step):
                 frames.append(event.value)
                 now = time.perf_counter()
                 if run.preview and now - shown_at > PREVIEW_S:
                     shown_at = now
-                    rate = len(frames) / (now - began)
-                    yield self._tuple(run, run.preview(event.value), note(f"Frame {len(frames)} · {rate:.1f} a second"))
+                    far = f"{len(frames)} of {start.recipe.arguments.get(run.total, '?')}"
+                    text = f"Frame {far} · {len(frames) / (now - began):.1f} a second"
+                    yield self._tuple(run, note(text), run.preview(event.value))
             else:
                 value = frames if event.value is None else event.value
                 arguments = running.all_arguments(start.recipe)
@@ -294,12 +297,12 @@ class Cell:
         recipe = made.file(run.function.split(".")[1], "recipe", ending="json")
         recipe.write_text(start.recipe.to_json(), encoding="utf-8")
         ran = f"{shown.amount} · {start.title}, {start.resolution} px · {seconds:.2f} s on {start.device}"
-        return [*shown.values, note(ran, "nb-ran"), start.recipe.code(), sheet, str(recipe)]
+        return [*shown.values, note(ran, "nb-ran"), start.recipe.code(), sheet, str(recipe), ""]
 
-    def _tuple(self, run: Run, values, status) -> list:
-        """Values for ``_outputs`` while there is no result: what is not given stays as it is."""
-        shown = [values] * len(run.outputs) if isinstance(values, dict) else list(values)
-        return [*shown, status, gr.skip(), gr.skip(), gr.skip()]
+    def _tuple(self, run: Run, news, values: Sequence | None = None) -> list:
+        """Values for ``_outputs`` while there is no result: news, and pictures on the way if there are."""
+        shown = [gr.skip()] * len(run.outputs) if values is None else list(values)
+        return [*shown, *[gr.skip()] * 4, news]
 
     def _load_recipe(self, visitor, path):
         """Sets the controls as a recipe says, and makes its picture again from the recipe itself."""
@@ -326,6 +329,14 @@ class Cell:
         if recipe.arguments.get("class_index") is not None:
             classes["value"] = recipe.arguments["class_index"]
         return {**updates, chooser.class_index: classes}
+
+
+def filled(inputs: dict[str, gr.components.Component], values: Sequence) -> dict:
+    """Controls' values by name. Raises UserError for a control that was emptied; some may be empty from the start."""
+    for control, value in zip(inputs.values(), values, strict=True):
+        if value is None and control.value is not None:
+            raise UserError(f"“{control.label}” is empty; fill it in first.")
+    return dict(zip(inputs, values, strict=True))
 
 
 def note(text: str, kind: str = "") -> str:

@@ -25,7 +25,8 @@ class Page(gr.Blocks):
         try:
             return await super().preprocess_data(*args, **kwargs)
         except gr.Error as error:
-            raise sentence(str(error.message)) from None
+            # Gradio lists all choices there are; with a whole catalogue in it, that is no sentence any more.
+            raise sentence(error.message if len(error.message) < 160 else MISFIT) from None
         except Exception as error:
             log.info("a value did not fit its control: %s", error)
             raise sentence(MISFIT) from None

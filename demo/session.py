@@ -35,6 +35,10 @@ class Visitor:
         while len(self.own) > MAX_OWN:
             self.own.pop(next(iter(self.own)))
 
+    def latest(self, technique: str) -> str | None:
+        """The name of the file of a technique that was loaded last."""
+        return next((name for name in reversed(self.own) if self.own[name].technique == technique), None)
+
     def sha256(self, name: str) -> str:
         """The hash behind ``own:...``. Raises UserError if this visitor has not loaded that file."""
         if name not in self.own:

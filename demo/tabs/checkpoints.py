@@ -29,6 +29,7 @@ NVIDIA's `.pkl` (StyleGAN2-ADA and StyleGAN3 repositories), rosinality's `.pt`, 
 told apart by what is in them, whatever they are called. Nothing in the file is run. It is yours alone: other visitors
 of this page do not see it.
 """
+TECHNIQUE = "stylegan2"  # of the only tab that takes networks so far
 HEADINGS = {"shipped": "On board", "hub": "On the Hugging Face Hub", "later": "Listed, not used by this version yet"}
 # A click on a card's button is an event of the whole list that carries the checkpoint's name.
 CLICK = """element.addEventListener('click', (event) => {
@@ -61,7 +62,7 @@ def build(session: gr.State, page: gr.Blocks, chooser: Chooser) -> None:
             height=132,
             elem_id="ckpt-file",
         )
-        recognised = gr.HTML("", elem_id="ckpt-recognised", elem_classes="nb-status")
+        recognised = gr.HTML("", label="Recognised", elem_id="ckpt-recognised", elem_classes="nb-status")
     gr.Markdown("## The catalogue", elem_classes="nb-prose")
     with gr.Row(elem_classes="nb-fetch", elem_id="ckpt-fetch"):
         name = gr.Dropdown(
@@ -69,8 +70,8 @@ def build(session: gr.State, page: gr.Blocks, chooser: Chooser) -> None:
         )
         fetch = gr.Button("Fetch", variant="primary", elem_id="ckpt-fetch-run", min_width=0)
         stop = gr.Button("Cancel", variant="stop", elem_id="ckpt-fetch-stop", min_width=0)
-    state = gr.HTML("", elem_id="ckpt-status", elem_classes="nb-status")
-    listed = gr.HTML("", js_on_load=CLICK, elem_id="ckpt-list", elem_classes="nb-cards")
+    state = gr.HTML("", label="What happened", elem_id="ckpt-status", elem_classes="nb-status")
+    listed = gr.HTML("", label="Catalogue", js_on_load=CLICK, elem_id="ckpt-list", elem_classes="nb-cards")
 
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     lane = {"concurrency_id": "fetch", "concurrency_limit": 2}
@@ -86,15 +87,19 @@ def build(session: gr.State, page: gr.Blocks, chooser: Chooser) -> None:
         event.success(lambda: gr.update(choices=remote()), None, name, queue=False, **quiet)
     stopped = note("Stopped. What has arrived is kept; the next try goes on from there.")
     stop.click(lambda: (stopped, cards()), None, [state, listed], cancels=fetched, queue=False, **quiet)
-    file.upload(
-        lambda visitor, path: read_own(visitor, path, chooser),
+    loaded = file.upload(
+        read_own,
         [session, file],
-        [session, recognised, chooser.network, file],
+        [session, recognised],
         api_name="load_checkpoint",
         api_description=API_OWN,
         show_progress_on=recognised,
         **lane,
     )
+    loaded.success(
+        lambda visitor: chooser.refresh(visitor, visitor.latest(chooser.technique)), session, chooser.network, **quiet
+    )
+    loaded.then(lambda: None, None, file, queue=False, **quiet)
 
 
 def chosen_card(event: gr.EventData) -> str:
@@ -115,19 +120,21 @@ def fetch_checkpoint(name: str | None):
     yield note(f"{weights.entry(name).title} is on this machine now.", "nb-ran"), cards()
 
 
-def read_own(visitor: Visitor, path: str | None, chooser: Chooser):
-    """Reads a visitor's file and puts it at the head of that visitor's list."""
-    found = uploads.checkpoint(path)
-    info = weights.read(found, limit=uploads.MAX_UPLOAD).info
+def read_own(visitor: Visitor, file: str | None) -> tuple[Visitor, str]:
+    """Reads a visitor's file and puts it at the head of that visitor's list; the upload itself is not kept."""
+    path = uploads.checkpoint(file)
+    try:
+        info = weights.read(path, limit=uploads.MAX_UPLOAD).info
+    finally:
+        path.unlink(missing_ok=True)
     own = OwnFile(info.sha256, info.technique, info.title, info.img_resolution, info.source)
     visitor.add(info.name, own)
-    facts = [info.source.replace("own file", "layout"), f"{info.img_resolution} px", f"sha256 {info.sha256[:12]}…"]
+    facts = [f"layout {info.card.get('layout', 'ganbook')}", f"{info.img_resolution} px", f"sha256 {info.sha256[:12]}…"]
     facts += [f"{info.c_dim} classes"] if info.c_dim else []
-    text = f"Recognised as a {info.technique} {info.kind} ({', '.join(facts)})."
-    if info.technique != chooser.technique:
-        return visitor, note(f"{text} This version has no tab for it yet.", "nb-ran"), gr.skip(), None
-    text += " It is chosen in the StyleGAN2 tab now."
-    return visitor, note(text, "nb-ran"), chooser.refresh(visitor, info.name), None
+    text = f"Recognised as a {info.technique} {info.kind} ({', '.join(facts)}). "
+    usable = info.technique == TECHNIQUE
+    text += f"The StyleGAN2 tab uses it now, as {info.name}." if usable else "This version has no tab for it yet."
+    return visitor, note(text, "nb-ran")
 
 
 # -- the list ------------------------------------------------------------------------------------------------------

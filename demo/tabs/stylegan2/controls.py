@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import gradio as gr
 
 from ...notebook import Cell
@@ -63,7 +65,7 @@ def tiles(cell: Cell, name: str, label: str, strip: bool = False) -> gr.Gallery:
     )
 
 
-def picture(cell: Cell, name: str, label: str, **options) -> gr.Image:
+def picture(cell: Cell, name: str, label: str, classes: Sequence[str] = ()) -> gr.Image:
     return gr.Image(
         label=label,
         show_label=False,
@@ -72,8 +74,7 @@ def picture(cell: Cell, name: str, label: str, **options) -> gr.Image:
         interactive=False,
         buttons=["download", "fullscreen"],
         elem_id=cell.id(name),
-        elem_classes="nb-picture",
-        **options,
+        elem_classes=["nb-picture", *classes],
     )
 
 

@@ -45,8 +45,8 @@ def build(book: Notebook) -> Cell:
         with cell.controls("Show the comparison", extra="Another seed"):
             seed = controls.seed(cell, 1)
         with gr.Column(elem_classes="nb-result", min_width=0):
-            shown = gr.HTML("", elem_id=cell.id("comparison"), elem_classes="nb-figure")
-            status = gr.HTML("", elem_classes="nb-status", elem_id=cell.id("status"))
+            shown = gr.HTML("", label="Comparison", elem_id=cell.id("comparison"), elem_classes="nb-figure")
+            status = gr.HTML("", label="What ran", elem_classes="nb-status", elem_id=cell.id("status"))
             with gr.Row(elem_classes="nb-tools"):
                 sheet = gr.DownloadButton(
                     "Contact sheet · PNG", size="sm", min_width=0, elem_id=cell.id("download"), elem_classes="nb-after"

@@ -48,18 +48,17 @@ def build(book: Notebook) -> Cell:
             psi = controls.psi(cell)
             kinds = [(kind.upper().replace("WEBP", "WebP"), kind) for kind in animation.formats()]
             kind = gr.Radio(kinds, value="gif", label="File", elem_id=cell.id("format"))
-        with cell.result("Animation"):
-            picture = controls.picture(cell, "animation", "Animation")
+        with cell.result("Animation file"):
+            picture = controls.picture(cell, "animation", "Animation (GIF, WebP)", classes=["nb-still"])
             video = gr.Video(
-                label="Animation",
+                label="Animation (MP4)",
                 show_label=False,
-                visible=False,
                 autoplay=True,
                 loop=True,
                 interactive=False,
                 buttons=["download"],
                 elem_id=cell.id("video"),
-                elem_classes="nb-picture",
+                elem_classes=["nb-picture", "nb-film"],
             )
     inputs = {
         "seeds": seeds,
@@ -79,7 +78,8 @@ def build(book: Notebook) -> Cell:
         arguments=lambda values: {k: v for k, v in values.items() if k not in ("format", "fps")},
         restore=restore,
         output=lambda values: {"format": values["format"], "fps": values["fps"]},
-        preview=lambda frame: [gr.update(value=frame, visible=True), gr.update(visible=False)],
+        preview=lambda frame: [frame, None],
+        total="frames",
     )
     cell.does(run, "stylegan2_interpolate", API)
     cell.finish()
@@ -93,9 +93,5 @@ def restore(arguments: dict, output: dict | None) -> dict:
 def show(made: Made) -> Shown:
     output = {"format": "gif", "fps": 20, **(made.recipe.output or {})}
     path = animation.save(made.value, made.file("walk", ending=output["format"]), fps=output["fps"])
-    film = output["format"] == "mp4"
-    values = [
-        gr.update(value=None if film else str(path), visible=not film),
-        gr.update(value=str(path) if film else None, visible=film),
-    ]
+    values = [None, str(path)] if output["format"] == "mp4" else [str(path), None]
     return Shown(values, f"{len(made.value)} frames, {path.stat().st_size / 1e6:.1f} MB", file=path)

@@ -35,7 +35,7 @@ def build(book: Notebook) -> Cell:
             psi = controls.psi(cell)
             noise = controls.noise_mode(cell)
         with cell.result("Grid · PNG"):
-            grid = gr.HTML("", elem_id=cell.id("grid"), elem_classes="nb-figure")
+            grid = gr.HTML("", label="Grid", elem_id=cell.id("grid"), elem_classes="nb-figure")
     inputs = {"row_seeds": rows, "col_seeds": cols, "layers": layers, "truncation_psi": psi, "noise_mode": noise}
     run = Run("stylegan2.mix", inputs, [grid], show, restore=restore, companions=headers)
     cell.does(run, "stylegan2_mix", API)

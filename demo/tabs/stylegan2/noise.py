@@ -34,7 +34,7 @@ def build(book: Notebook) -> Cell:
         with cell.result():
             with gr.Row(elem_classes="nb-beside"):
                 heat = controls.picture(cell, "heat", "Where noise changes the picture")
-                numbers = gr.HTML("", elem_id=cell.id("numbers"), elem_classes="nb-numbers")
+                numbers = gr.HTML("", label="Deviation", elem_id=cell.id("numbers"), elem_classes="nb-numbers")
             gallery = controls.tiles(cell, "gallery", "The same style under several noises", strip=True)
     inputs = {"seed": seed, "count": count, "truncation_psi": psi, "noise_seed": noise_seed}
     run = Run("stylegan2.noise", inputs, [gallery, heat, numbers], show)

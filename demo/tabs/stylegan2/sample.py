@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
+from weights.errors import UserError
+
 from ...notebook import Cell, Notebook, Run
 from ...results import Made, Shown
 from . import controls
@@ -57,6 +59,9 @@ def build(book: Notebook) -> Cell:
 
 
 def restore(arguments: dict, output: dict | None) -> dict:
+    """Raises UserError for what this cell has no controls for: that is cell 2's."""
+    if arguments["psi_levels"] or arguments["truncation_cutoff"] is not None:
+        raise UserError("That recipe truncates by layer; load it in cell 2, which has the controls for it.")
     return {**arguments, "seeds": controls.as_text(arguments["seeds"])}
 
 

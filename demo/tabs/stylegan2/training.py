@@ -62,7 +62,7 @@ def build(book: Notebook) -> Cell:
                 ),
             }
         with gr.Column(elem_classes="nb-result", min_width=0):
-            table = gr.HTML("", elem_id=cell.id("table"), elem_classes="nb-figure")
+            table = gr.HTML("", label="Parameters", elem_id=cell.id("table"), elem_classes="nb-figure")
             command = gr.Code(
                 "",
                 language="shell",

@@ -53,12 +53,15 @@ def build(book: Notebook) -> Cell:
                     minimum=0,
                     label="Cutoff",
                     info="only the first so many layers; empty: all",
+                    placeholder="all",  # without one, Gradio makes 0 of an empty box as soon as the fold is opened
                     elem_id=cell.id("cutoff"),
                 )
                 gr.Markdown("A ψ of its own for a group; empty: as above.", elem_classes="nb-hint")
                 with gr.Row(elem_classes="nb-three"):
                     levels = {
-                        name: gr.Number(None, step=0.1, label=name, elem_id=cell.id(f"psi-{name}"), min_width=0)
+                        name: gr.Number(
+                            None, step=0.1, label=name, placeholder="ψ", elem_id=cell.id(f"psi-{name}"), min_width=0
+                        )
                         for name in GROUPS
                     }
             single = gr.Button("Show the picture", elem_id=cell.id("picture-run"), min_width=0)
@@ -68,11 +71,11 @@ def build(book: Notebook) -> Cell:
     shared = {"truncation_cutoff": cutoff, **levels}
     one = Run(
         "stylegan2.sample",
-        {"seeds": seed, "truncation_psi": psi, **shared},
+        {"seed": seed, "truncation_psi": psi, **shared},
         [picture],
         show_picture,
-        arguments=with_levels,
-        restore=without_levels,
+        arguments=picture_arguments,
+        restore=picture_controls,
     )
     many = Run(
         "stylegan2.truncation",
@@ -99,6 +102,17 @@ def with_levels(values: dict) -> dict:
 def without_levels(arguments: dict, output: dict | None) -> dict:
     levels = arguments.pop("psi_levels", None) or {}
     return {"truncation_cutoff": None, **arguments, **{name: levels.get(name) for name in GROUPS}}
+
+
+def picture_arguments(values: dict) -> dict:
+    return {"seeds": values.pop("seed"), **with_levels(values)}
+
+
+def picture_controls(arguments: dict, output: dict | None) -> dict:
+    """Raises UserError for a recipe of many seeds: that is cell 1's."""
+    from pipelines import stylegan2
+
+    return {"seed": stylegan2.parse_seeds(arguments.pop("seeds"), 1)[0], **without_levels(arguments, output)}
 
 
 def strip_arguments(values: dict) -> dict:
