@@ -89,6 +89,23 @@ def numbers(text: str, name: str) -> list[float]:
         raise UserError(f"{name}: write numbers with commas between them, such as -1, 0, 0.7.") from None
 
 
+def optional(cell: Cell, name: str, label: str, **options) -> gr.Textbox:
+    """A number that may be left out. Not ``gr.Number``, whose empty box becomes 0 as soon as it is shown."""
+    return gr.Textbox(None, label=label, max_length=20, elem_id=cell.id(name), **options)
+
+
+def number_or_none(value, name: str) -> float | int | None:
+    """What stands in an ``optional`` box; the pipeline says which values it takes. Raises UserError."""
+    from weights.errors import UserError
+
+    text = str("" if value is None else value).strip().replace("−", "-").replace(",", ".")
+    try:
+        number = float(text) if text else None
+    except ValueError:
+        raise UserError(f"{name}: write a number, or leave the box empty.") from None
+    return int(number) if number is not None and number.is_integer() else number
+
+
 def as_text(value) -> str:
     """A list out of a recipe as a visitor would type it."""
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value) if isinstance(value, list) else value

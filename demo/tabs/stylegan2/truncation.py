@@ -47,21 +47,13 @@ def build(book: Notebook) -> Cell:
                 "-1, -0.5, 0, 0.5, 0.7, 1, 1.5, 2", label="ψ of the strip", max_length=300, elem_id=cell.id("psis")
             )
             with gr.Accordion("By layer", open=False, elem_id=cell.id("levels")):
-                cutoff = gr.Number(
-                    None,
-                    precision=0,
-                    minimum=0,
-                    label="Cutoff",
-                    info="only the first so many layers; empty: all",
-                    placeholder="all",  # without one, Gradio makes 0 of an empty box as soon as the fold is opened
-                    elem_id=cell.id("cutoff"),
+                cutoff = controls.optional(
+                    cell, "cutoff", "Cutoff", placeholder="all", info="only the first so many layers; empty: all"
                 )
                 gr.Markdown("A ψ of its own for a group; empty: as above.", elem_classes="nb-hint")
                 with gr.Row(elem_classes="nb-three"):
                     levels = {
-                        name: gr.Number(
-                            None, step=0.1, label=name, placeholder="ψ", elem_id=cell.id(f"psi-{name}"), min_width=0
-                        )
+                        name: controls.optional(cell, f"psi-{name}", name, placeholder="ψ", min_width=0)
                         for name in GROUPS
                     }
             single = gr.Button("Show the picture", elem_id=cell.id("picture-run"), min_width=0)
@@ -94,8 +86,9 @@ def build(book: Notebook) -> Cell:
 
 
 def with_levels(values: dict) -> dict:
-    levels = {name: values.pop(name) for name in GROUPS}
+    levels = {name: controls.number_or_none(values.pop(name), f"ψ of the {name} layers") for name in GROUPS}
     levels = {name: value for name, value in levels.items() if value is not None}
+    values["truncation_cutoff"] = controls.number_or_none(values["truncation_cutoff"], "Cutoff")
     return {**values, "psi_levels": levels} if levels else values
 
 
