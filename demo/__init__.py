@@ -42,4 +42,6 @@ def launch_options() -> dict:
         "enable_monitoring": False,
         "ssr_mode": False,
         "pwa": False,
+        # Gradio would ask itself for the page and give up if the answer takes three seconds, as on a busy machine.
+        "_frontend": False,
     }
