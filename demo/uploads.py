@@ -43,14 +43,10 @@ def image(path: str | Path | None) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            found = Image.open(path, formats=IMAGE_FORMATS)
-        width, height = found.size  # known from the header: nothing is unpacked yet
-        if width * height > MAX_PIXELS:
-            raise UserError(f"That picture has {width:,} x {height:,} pixels; up to 40 megapixels are taken.")
-        if min(width, height) < MIN_SIDE:
-            raise UserError(f"That picture has {width} x {height} pixels; at least {MIN_SIDE} a side are needed.")
-        found = ImageOps.exif_transpose(found)
-        found = _flattened(found)
+            opened = Image.open(path, formats=IMAGE_FORMATS)
+        with opened:
+            _measured(*opened.size)  # known from the header: nothing is unpacked yet
+            found = _flattened(ImageOps.exif_transpose(opened))
     except UserError:
         raise
     except Image.DecompressionBombError:
@@ -60,6 +56,13 @@ def image(path: str | Path | None) -> Image.Image:
     if max(found.size) > MAX_SIDE:
         found.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     return found
+
+
+def _measured(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise UserError(f"That picture has {width:,} x {height:,} pixels; up to 40 megapixels are taken.")
+    if min(width, height) < MIN_SIDE:
+        raise UserError(f"That picture has {width} x {height} pixels; at least {MIN_SIDE} a side are needed.")
 
 
 def _flattened(found: Image.Image) -> Image.Image:

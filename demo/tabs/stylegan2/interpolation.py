@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import gradio as gr
 
 from pipelines import animation
@@ -46,8 +48,7 @@ def build(book: Notebook) -> Cell:
             )
             loop = gr.Checkbox(True, label="Back to the first seed", elem_id=cell.id("loop"))
             psi = controls.psi(cell)
-            kinds = [(kind.upper().replace("WEBP", "WebP"), kind) for kind in animation.formats()]
-            kind = gr.Radio(kinds, value="gif", label="File", elem_id=cell.id("format"))
+            kind = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
         with cell.result("Animation file"):
             picture = controls.picture(cell, "animation", "Animation (GIF, WebP)", classes=["nb-still"])
             video = gr.Video(
@@ -84,6 +85,12 @@ def build(book: Notebook) -> Cell:
     cell.does(run, "stylegan2_interpolate", API)
     cell.finish()
     return cell
+
+
+def kinds() -> list[tuple[str, str]]:
+    """GIF, WebP, and MP4 if there is a library for it; whether that has an encoder, only loading it would tell."""
+    films = [("MP4", "mp4")] if importlib.util.find_spec("av") else []
+    return [("GIF", "gif"), ("WebP", "webp"), *films]
 
 
 def restore(arguments: dict, output: dict | None) -> dict:

@@ -1,0 +1,75 @@
+"""A page with tiny networks of its own, served in this process, so that tests can reach behind it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.stylegan2 import Generator
+from weights import paths, store
+
+
+def tiny(path, seed: int, c_dim: int = 0, resolution: int = 32) -> None:
+    torch.manual_seed(seed)
+    net = Generator(
+        z_dim=16,
+        w_dim=16,
+        c_dim=c_dim,
+        img_resolution=resolution,
+        mapping_layers=2,
+        channel_base=256,
+        channel_max=16,
+    )
+    store.save(path, net, "stylegan2", "generator")
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory):
+    """A folder of shipped networks: two of 32 px."""
+    folder = tmp_path_factory.mktemp("embedded")
+    tiny(folder / "stylegan2" / "faces.safetensors", 1)
+    tiny(folder / "stylegan2" / "cats.safetensors", 2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def own_file(tmp_path_factory):
+    """A conditional network that nobody ships."""
+    path = tmp_path_factory.mktemp("own") / "mine.pt"  # the name is not what counts
+    tiny(path, 3, c_dim=3)
+    return path
+
+
+@pytest.fixture(scope="session")
+def page(shelf, tmp_path_factory):
+    """The whole page, launched; its Hub is out of reach."""
+    patch = pytest.MonkeyPatch()
+    folder = tmp_path_factory.mktemp("page")
+    patch.setattr(paths, "EMBEDDED", shelf)
+    patch.setenv("GRADIO_TEMP_DIR", str(folder / "gradio"))
+    patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    import demo
+    import weights
+
+    weights.set_offline(True)
+    blocks = demo.build()
+    blocks.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **demo.launch_options())
+    yield blocks
+    blocks.close()
+    weights.set_offline(False)
+    patch.undo()
+
+
+@pytest.fixture
+def visitor(page):
+    """A new visitor's script: ``visitor(endpoint, **arguments)`` gives what the endpoint gives."""
+    from gradio_client import Client
+
+    client = Client(page.local_url, verbose=False)
+
+    def call(endpoint: str, /, **arguments):
+        return client.predict(api_name=f"/{endpoint}", **arguments)
+
+    call.client = client
+    yield call
+    client.close()

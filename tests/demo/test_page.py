@@ -1,0 +1,386 @@
+"""The page as scripts and visitors meet it: every endpoint, its code, its recipe, its errors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import handle_file
+from PIL import Image, ImageSequence
+
+import weights
+from demo import gpu, notebook
+
+# Endpoint -> arguments for a short run, and the position of its pictures among what it gives.
+CELLS = {
+    "stylegan2_sample": {"seeds": "3, 7-8", "noise_mode": "none"},
+    "stylegan2_truncation": {"seed": 2, "psis": "0, 0.7, 1", "coarse": 0.2},
+    "stylegan2_truncation_picture": {"seed": 2, "truncation_psi": 1.2, "truncation_cutoff": 3},
+    "stylegan2_mix": {"row_seeds": "1-2", "col_seeds": "5-7", "layers": "middle"},
+    "stylegan2_interpolate": {"seeds": "1, 4", "frames": 5, "space": "z", "easing": "smooth", "fps": 10},
+    "stylegan2_noise": {"seed": 5, "count": 3},
+    "stylegan2_move": {"seed": 4, "layers": "coarse", "direction_1": 3, "direction_4": -2},
+    "stylegan2_move_strip": {"seed": 4, "direction": "2"},
+}
+
+
+def pixels(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def shown(name: str, result) -> list[np.ndarray]:
+    """The pictures of an endpoint's answer."""
+    first = result[0]
+    if name == "stylegan2_mix":
+        return [pixels(result[-3])]
+    return [pixels(path) for path in ([item["image"] for item in first] if isinstance(first, list) else [first])]
+
+
+def made_by_code(name: str, code: str, folder: Path, monkeypatch) -> list[np.ndarray]:
+    """Runs what the Code view shows, as a reader would, and gives the pictures in its ``result``."""
+    monkeypatch.chdir(folder)
+    names: dict = {}
+    exec(code, names)
+    result = names["result"]
+    if name == "stylegan2_mix":  # the page shows the grid with its headers
+        from pipelines import animation, stylegan2
+
+        heads = [stylegan2.sample(names["net"], s, noise_mode="const") for s in ("1-2", "5-7")]
+        result = [animation.grid(result, *heads)]
+    elif name == "stylegan2_interpolate":
+        assert (folder / "animation.gif").is_file()
+        result = result[:1]
+    elif name == "stylegan2_noise":
+        result = result.images
+    elif name == "stylegan2_move":
+        result = [result]
+    return [np.asarray(image) for image in result]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_code_makes_the_picture(name, visitor, tmp_path, monkeypatch):
+    result = visitor(name, **CELLS[name])
+    code, recipe = result[-4], Path(result[-2])
+    made = made_by_code(name, code, tmp_path, monkeypatch)
+    if name == "stylegan2_interpolate":  # a GIF is not without loss
+        with Image.open(result[0]) as film:  # frames that are alike may have become one
+            assert sum(frame.info["duration"] for frame in ImageSequence.Iterator(film)) == 500
+        assert np.abs(shown(name, result)[0].astype(int) - made[0]).mean() < 6
+    else:
+        pictures = shown(name, result)
+        assert len(pictures) == len(made)
+        assert all(np.array_equal(a, b) for a, b in zip(pictures, made, strict=True))
+    assert json.loads(recipe.read_text())["function"].startswith("stylegan2.")
+    assert "nb-ran" in result[-5] and result[-1] == ""
+
+
+def cells_of(page) -> dict[str, notebook.Cell]:
+    """The notebook's cells by what their recipe's button does."""
+    return {
+        fn.fn.__self__.slug: fn.fn.__self__
+        for fn in page.fns.values()
+        if getattr(fn.fn, "__name__", "") == "_load_recipe"
+    }
+
+
+SLUGS = {
+    "stylegan2_sample": "sample",
+    "stylegan2_truncation": "truncation",
+    "stylegan2_truncation_picture": "truncation",
+    "stylegan2_mix": "mixing",
+    "stylegan2_interpolate": "interpolation",
+    "stylegan2_noise": "noise",
+    "stylegan2_move": "directions",
+    "stylegan2_move_strip": "directions",
+}
+
+
+def taken(name: str, cell: notebook.Cell, values: dict) -> list[np.ndarray]:
+    """The pictures among an event's values, as they come from its function."""
+    if name == "stylegan2_mix":
+        found = [values[cell.sheet]]
+    else:
+        found = values[next(r for r in cell.runs if r.outputs[0] in values and values[r.outputs[0]]).outputs[0]]
+        found = [item[0] for item in found] if isinstance(found, list) else [found]
+    return [pixels(f) if isinstance(f, str) else np.asarray(f.convert("RGB")) for f in found]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_loaded_recipe_restores_controls_and_pixels(name, visitor, page):
+    from demo.session import Visitor
+
+    result = visitor(name, **CELLS[name])
+    before = shown(name, result)
+    cell = cells_of(page)[SLUGS[name]]
+    for last in cell._load_recipe(Visitor(), result[-2]):
+        after = taken(name, cell, last)  # the files go when the event is over
+    assert len(before) == len(after) and all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    run = next(r for r in cell.runs if r.function == json.loads(Path(result[-2]).read_text())["function"])
+    for control, value in CELLS[name].items():
+        assert last[run.inputs[control]]["value"] == value, control
+    assert last[cell.book.chooser.network]["value"] == "stylegan2/faces"
+    assert last[cell.code].strip() == result[-4]
+
+
+def test_recipes_that_do_not_fit(page, tmp_path, visitor):
+    from demo.session import Visitor
+    from weights.errors import UserError
+
+    path = Path(visitor("stylegan2_sample", seeds="1")[-2])
+    recipe = json.loads(path.read_text())
+    cells = cells_of(page)
+
+    def refused(cell: str, match: str, **changes):
+        changed = tmp_path / "changed.json"
+        changed.write_text(json.dumps({**recipe, **changes}))
+        with pytest.raises(UserError, match=match):
+            list(cells[cell]._load_recipe(Visitor(), changed))
+
+    refused("mixing", "another cell")
+    refused("sample", "another version", checkpoint={**recipe["checkpoint"], "sha256": "0" * 64})
+    refused("sample", "file of someone's own", checkpoint={"name": "own:123456789012", "sha256": "0" * 64})
+    refused("sample", "no checkpoint called", checkpoint={"name": "stylegan2/zebra", "sha256": "0" * 64})
+    refused("sample", "does not have", function="os.system")
+    refused("sample", "not take", arguments={"seeds": "1", "path": "/etc"})
+    refused("sample", "cell 2", arguments={"seeds": "1", "truncation_cutoff": 2})
+    refused("truncation", "At most 1", arguments={"seeds": "1-16"})
+    refused("sample", "Truncation psi", arguments={"seeds": "1", "truncation_psi": 1e9})
+
+
+BAD = [
+    ("stylegan2_sample", {"seeds": "abc"}, "not a seed"),
+    ("stylegan2_sample", {"seeds": "1-10000"}, "At most 64"),
+    ("stylegan2_sample", {"seeds": ""}, "at least one seed"),
+    ("stylegan2_sample", {"seeds": None}, "is empty"),
+    ("stylegan2_sample", {"truncation_psi": 1e9}, "greater than maximum"),
+    ("stylegan2_sample", {"truncation_psi": "much"}, "does not fit"),
+    ("stylegan2_sample", {"network": "zebra"}, "no checkpoint called"),
+    ("stylegan2_sample", {"network": "stylegan2/ffhq-1024"}, "offline"),
+    ("stylegan2_sample", {"noise_mode": "loud"}, "choices"),
+    ("stylegan2_interpolate", {"frames": 0}, "less than minimum"),
+    ("stylegan2_interpolate", {"frames": 1e6}, "greater than maximum"),
+    ("stylegan2_interpolate", {"fps": 1e9}, "greater than maximum"),
+    ("stylegan2_interpolate", {"seeds": "1"}, "at least two"),
+    ("stylegan2_truncation", {"psis": "one"}, "numbers with commas"),
+    ("stylegan2_truncation", {"psis": "1e9"}, "from -4 to 4"),
+    ("stylegan2_truncation", {"psis": ",".join("1" * 40)}, "1 to 32"),
+    ("stylegan2_truncation", {"fine": -1e9}, "from -4 to 4"),
+    ("stylegan2_truncation", {"seed": None}, "is empty"),
+    ("stylegan2_mix", {"row_seeds": "1-12", "col_seeds": "1-12"}, "At most 64"),
+    ("stylegan2_mix", {"layers": "99"}, "layers 0 to"),
+    ("stylegan2_noise", {"count": 10_000}, "greater than maximum"),
+    ("stylegan2_parameter_count", {"resolution": 100}, "choices"),
+    ("fetch_checkpoint", {"name": "zebra"}, "no checkpoint called"),
+    ("fetch_checkpoint", {"name": "stylegan2/ffhq-1024"}, "offline"),
+]
+
+
+def one_sentence(text: str) -> bool:
+    return bool(re.search(r"[.!?]$", text) or "choices" in text) and "\n" not in text and "Traceback" not in text
+
+
+@pytest.mark.parametrize(("name", "arguments", "word"), BAD)
+def test_bad_values_get_one_sentence(name, arguments, word, visitor):
+    with pytest.raises(Exception, match=re.escape(word)) as caught:
+        visitor(name, **arguments)
+    assert one_sentence(str(caught.value)), str(caught.value)
+
+
+def test_after_an_error_the_next_call_works(visitor):
+    with pytest.raises(Exception, match="not a seed"):
+        visitor("stylegan2_sample", seeds="abc")
+    assert len(visitor("stylegan2_sample", seeds="1-2")[0]) == 2
+
+
+def test_a_bug_is_logged_and_one_sentence_is_said(visitor, monkeypatch, caplog):
+    from pipelines import stylegan2
+
+    def broken(*given):
+        raise ZeroDivisionError("secret of the house")
+
+    monkeypatch.setattr(stylegan2, "_render", broken)
+    with caplog.at_level(logging.ERROR), pytest.raises(Exception, match="was noted") as caught:
+        visitor("stylegan2_sample", seeds="1")
+    assert "secret" not in str(caught.value)
+    assert "secret of the house" in caplog.text
+
+
+# -- files of one's own
+
+
+def test_an_own_file_is_its_visitors_alone(visitor, page, own_file):
+    from gradio_client import Client
+
+    said = visitor("load_checkpoint", file=handle_file(str(own_file)))
+    name = re.search(r"own:[0-9a-f]{12}", said)[0]
+    assert "3 classes" in said and "stylegan2 generator" in said
+    made = visitor("stylegan2_sample", network=name, seeds="1-2", class_index=2)
+    assert name[4:] in made[-4] and "class_index=2" in made[-4], "the code says which file and which class"
+    with pytest.raises(Exception, match="class must be from 0 to 2"):
+        visitor("stylegan2_sample", network=name, seeds="1", class_index=3)
+    stranger = Client(page.local_url, verbose=False)
+    with pytest.raises(Exception, match="load the file in the Checkpoints tab"):
+        stranger.predict(network=name, seeds="1", api_name="/stylegan2_sample")
+    stranger.close()
+
+
+def test_the_upload_itself_is_not_kept(tmp_path, own_file, visitor):
+    from demo.session import Visitor
+    from demo.tabs.checkpoints import read_own
+
+    copy = tmp_path / "upload.bin"
+    copy.write_bytes(own_file.read_bytes())
+    someone, _said = read_own(Visitor(), str(copy))
+    assert not copy.exists() and len(someone.own) == 1
+
+
+def test_bad_checkpoint_files_get_one_sentence(visitor, tmp_path, own_file):
+    import zipfile
+
+    files = {"text.pkl": b"this is a shopping list\n" * 40, "empty.pt": b""}
+    files["cut.safetensors"] = own_file.read_bytes()[:2000]
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("archive/data.pkl", b"\x80\x02}.")
+        bomb.writestr("archive/data/0", bytes(300_000_000))
+    (tmp_path / "letter.doc").write_bytes(b"dear all")
+    for name in (*files, "bomb.pt", "letter.doc"):
+        with pytest.raises(Exception, match=".") as caught:
+            visitor("load_checkpoint", file=handle_file(str(tmp_path / name)))
+        text = str(caught.value)
+        assert len(text) < 200 and "\n" not in text and "Traceback" not in text, text
+    assert len(visitor("stylegan2_sample", seeds="1")[0]) == 1
+
+
+def test_uploads_over_the_limit_are_not_taken(page):
+    """The limit is the server's, so that a script meets it too; nothing of 3 GB is ever sent in this test."""
+    assert page.max_file_size == 700 * 2**20
+    assert page.config["max_file_size"] == page.max_file_size
+
+
+# -- the rest of what scripts see
+
+
+def test_stop_closes_the_work(page, monkeypatch):
+    """Closing the event's iterator, as Gradio does on Stop, ends the pipeline's iterator at once."""
+    from demo.session import Visitor
+    from pipelines import stylegan2
+
+    ended = []
+
+    def endless(net, seeds, **rest):
+        try:
+            while True:
+                yield Image.new("RGB", (8, 8))
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(stylegan2, "interpolate", endless)
+    cell = cells_of(page)["interpolation"]
+    run = cell.runs[0]
+    monkeypatch.setattr(notebook, "PREVIEW_S", 0)
+    values = [c.value for c in run.inputs.values()]
+    # The recipe is made from the replaced function's signature, which takes seeds and anything.
+    monkeypatch.setattr("pipelines.recipes.Recipe.check", lambda self: None)
+    steps = cell._handler(run, "x", "")(Visitor(), "stylegan2/faces", None, *values)
+    next(steps)
+    steps.close()
+    assert ended == [True]
+
+
+def test_long_work_can_be_cancelled_by_scripts(visitor):
+    job = visitor.client.submit(seeds="1-8", frames=600, api_name="/stylegan2_interpolate")
+    while not job.outputs():
+        assert not job.done()
+    job.cancel()
+    assert len(visitor("stylegan2_sample", seeds="1")[0]) == 1
+
+
+def test_every_public_event_is_documented_and_every_other_private(page):
+    public = {fn.api_name: fn for fn in page.fns.values() if fn.api_visibility == "public"}
+    assert set(public) == {
+        *CELLS,
+        "stylegan2_history",
+        "stylegan2_parameter_count",
+        "fetch_checkpoint",
+        "load_checkpoint",
+    }
+    for name, fn in public.items():
+        words = fn.api_description or fn.fn.__doc__
+        assert words and "Args:" in words, name
+    assert all(fn.api_visibility == "private" for fn in page.fns.values() if fn.api_name not in public)
+
+
+def test_what_computes_shares_one_lane(page):
+    computing = [fn for fn in page.fns.values() if str(fn.api_name).startswith("stylegan2_")]
+    assert computing and all(fn.concurrency_id == gpu.LANE["concurrency_id"] for fn in computing)
+    assert page._queue.max_size == gpu.QUEUE
+
+
+def test_live_controls_keep_only_the_latest(page):
+    live = [fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "").endswith("_live")]
+    assert len(live) == 2 and all(fn.trigger_mode == "always_last" for fn in live)
+
+
+def test_a_moved_slider_downloads_nothing(page, monkeypatch):
+    from demo.session import Visitor
+
+    monkeypatch.setattr(weights, "fetch", lambda *a, **k: pytest.fail("fetched"))
+    cell = cells_of(page)["directions"]
+    run = cell.runs[0]
+    live = cell._handler(run, "x", "", live=True)
+    values = [c.value for c in run.inputs.values()]
+    (only,) = live(Visitor(), "stylegan2/ffhq-1024", None, *values)
+    assert all(value["__type__"] == "update" and "value" not in value for value in only)
+
+
+def test_ids_are_there_and_unique(page):
+    ids = [b.elem_id for b in page.blocks.values() if b.elem_id]
+    assert len(ids) == len(set(ids))
+    interactive = ("textbox", "number", "slider", "dropdown", "radio", "checkbox", "button", "file", "gallery", "image")
+    nameless = [b for b in page.blocks.values() if b.get_block_name() in interactive and not b.elem_id]
+    assert not nameless
+    shown = [b for b in page.blocks.values() if b.get_block_name() in (*interactive, "video", "code")]
+    assert not [b.elem_id for b in shown if b.get_block_name() != "button" and not b.label]
+    assert not [b.elem_id for b in shown if b.get_block_name() == "button" and not b.value]
+
+
+def test_what_a_visitor_holds_is_small(page):
+    import pickle
+
+    states = [b for b in page.blocks.values() if b.get_block_name() == "state"]
+    assert len(states) == 1 and len(pickle.dumps(states[0].value)) < 1000
+
+
+def test_parameters_of_the_flower_experiment(visitor):
+    table, command, code = visitor(
+        "stylegan2_parameter_count",
+        resolution=128,
+        mapping_layers=4,
+        z_dim=256,
+        w_dim=256,
+        channel_base=16384,
+        channel_max=512,
+    )
+    assert "24.5 M" in table and table.count("20.9 M") == 2
+    assert "--mapping-layers 4 --z-dim 256 --w-dim 256" in command
+    names: dict = {}
+    exec(code, names)
+    assert f"{names['result']['total'] / 1e6:.1f}" == "20.9"
+
+
+def test_the_command_that_is_shown_is_one_that_exists():
+    from demo.tabs.stylegan2 import training
+
+    words = training.command_for(training.AFTER).split()
+    assert words[:4] == ["python", "-m", "training", "stylegan2"]
+    from training.stylegan2 import parser
+
+    given = parser().parse_args(words[4:])
+    assert (given.mapping_layers, given.z_dim, given.w_dim, given.resolution) == (4, 256, 256, 128)

@@ -1,0 +1,131 @@
+"""Session, chooser of networks, downloads, time limits, figures: each by itself."""
+
+import threading
+import time
+
+import pytest
+from PIL import Image
+
+import weights
+from demo import figures, gpu, networks
+from demo.networks import Reference
+from demo.session import MAX_OWN, OwnFile, Visitor
+from weights import paths
+from weights.errors import DownloadFailed, UserError
+
+REMOTE = "stylegan2/ffhq-1024"
+
+
+def own(number: int, technique: str = "stylegan2") -> OwnFile:
+    return OwnFile(f"{number:064x}", technique, "Own file", 64, "own file (nvidia)")
+
+
+def test_a_visitor_opens_only_what_that_visitor_loaded():
+    ann, bob = Visitor(), Visitor()
+    ann.add("own:000000000007", own(7))
+    assert networks.resolve(ann, "own:000000000007", "stylegan2").sha256 == own(7).sha256
+    for other in (bob, None):
+        with pytest.raises(UserError, match="load the file"):
+            networks.resolve(other, "own:000000000007", "stylegan2")
+
+
+def test_the_list_of_own_files_is_short():
+    visitor = Visitor()
+    for number in range(MAX_OWN + 3):
+        visitor.add(f"own:{number}", own(number))
+    assert len(visitor.own) == MAX_OWN and "own:0" not in visitor.own
+    visitor.add("own:5", own(5))  # once more: it is the latest now, not there twice
+    assert visitor.latest("stylegan2") == "own:5" and len(visitor.own) == MAX_OWN
+    assert visitor.latest("attgan") is None
+
+
+def test_unknown_names_and_other_techniques():
+    with pytest.raises(UserError, match="did you mean"):
+        networks.resolve(Visitor(), "stylegan2/face", "stylegan2")
+    with pytest.raises(UserError, match="not a network for this tab"):
+        networks.resolve(Visitor(), "faces/yunet", "stylegan2")
+    with pytest.raises(UserError, match="Choose a network"):
+        networks.resolve(Visitor(), None, "stylegan2")
+
+
+def test_the_list_begins_with_own_and_shipped(monkeypatch, shelf):
+    monkeypatch.setattr(paths, "EMBEDDED", shelf)
+    visitor = Visitor()
+    visitor.add("own:000000000007", own(7))
+    values = [value for _label, value in networks.choices("stylegan2", visitor)]
+    assert values[:3] == ["own:000000000007", "stylegan2/faces", "stylegan2/cats"] and REMOTE in values
+    labels = dict((v, k) for k, v in networks.choices("stylegan2"))
+    assert "32 px" in labels["stylegan2/faces"] and "382 MB to download" in labels[REMOTE]
+
+
+def test_what_is_at_hand_is_not_fetched(monkeypatch, shelf):
+    monkeypatch.setattr(paths, "EMBEDDED", shelf)
+    monkeypatch.setattr(weights, "fetch", lambda *a, **k: pytest.fail("fetched"))
+    assert list(networks.fetching(Reference("stylegan2/faces"))) == []
+    assert list(networks.fetching(Reference("own:1", "0" * 64))) == []
+
+
+def test_fetching_tells_how_far_it_is(monkeypatch):
+    def fetch(name, progress):
+        for done in (10e6, 190e6, 381e6):
+            progress(done, 382e6)
+            time.sleep(0.15)
+
+    monkeypatch.setattr(weights, "fetch", fetch)
+    monkeypatch.setattr(networks, "REPORT_S", 0.05)
+    said = list(networks.fetching(Reference(REMOTE)))
+    assert any("190 of 382 MB" in text for text in said) and 'max="382000000.0"' in said[-1]
+
+
+def test_fetching_hands_on_what_went_wrong(monkeypatch):
+    def fetch(name, progress):
+        raise DownloadFailed("The Hub says no.")
+
+    monkeypatch.setattr(weights, "fetch", fetch)
+    with pytest.raises(DownloadFailed, match="says no"):
+        list(networks.fetching(Reference(REMOTE)))
+
+
+def test_closing_ends_the_download(monkeypatch):
+    ended = threading.Event()
+
+    def fetch(name, progress):
+        try:
+            while True:
+                progress(1, None)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(weights, "fetch", fetch)
+    events = networks.fetching(Reference(REMOTE))
+    assert "<progress>" in next(events)
+    events.close()
+    assert ended.wait(5), "the download went on after Stop"
+
+
+def test_time_limits(monkeypatch):
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    monkeypatch.delenv("GANBOOK_TIME_LIMIT", raising=False)
+    assert gpu.time_limit() is None
+    monkeypatch.setenv("SPACE_ID", "someone/ganbook")
+    assert gpu.time_limit() > 0
+    monkeypatch.setenv("GANBOOK_TIME_LIMIT", "0")
+    assert gpu.time_limit() is None
+    assert list(gpu.within(range(3), None)) == [0, 1, 2]
+    with pytest.raises(UserError, match="longer than the 0.05 seconds"):
+        for _ in gpu.within(iter(lambda: time.sleep(0.02), 1), 0.05):
+            pass
+
+
+def test_tables_escape_what_they_show():
+    image = Image.new("RGB", (8, 4))
+    html = figures.table([[image]], [(image, "<row>")], [(None, "a & b")], "about <it>")
+    assert "<row>" not in html and "&lt;row&gt;" in html and "a &amp; b" in html and "about &lt;it&gt;" in html
+    assert html.count("<img") == 2 and 'width="8" height="4"' in html
+    assert figures.number(float("nan")) == "–" and figures.number(12345.6) == "12,346" and figures.number(0.5) == "0.5"
+
+
+def test_large_pictures_are_shown_small_in_tables():
+    image = Image.effect_noise((1024, 1024), 50).convert("RGB")
+    assert len(figures.table([[image]], [(None, "")], [(None, "")], "")) < 400_000
