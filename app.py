@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import threading
 from pathlib import Path
@@ -15,12 +16,24 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+def device(name: str) -> str:
+    """Whether there is such a device is found out when it is needed: torch would take seconds to load here."""
+    if not re.fullmatch(r"auto|cpu|mps|xpu|cuda(:\d+)?", name):
+        raise argparse.ArgumentTypeError("a device is cpu, mps, cuda or cuda:1")
+    return name
+
+
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="app.py", description="A notebook of GAN image editing in the browser.")
     add = parser.add_argument
     add("--host", default=None, help="address to listen on; 127.0.0.1 if not given, 0.0.0.0 for the whole network")
     add("--port", type=int, default=None, help="port; the first free one from 7860 if not given")
-    add("--device", default=None, help="cpu, cuda, cuda:1, mps; CUDA if there is one, else the CPU, if not given")
+    add(
+        "--device",
+        default=None,
+        type=device,
+        help="cpu, cuda, cuda:1, mps; CUDA if there is one, else the CPU, if not given",
+    )
     add("--share", action="store_true", help="also make a public address at gradio.live for 72 hours (off by default)")
     add("--auth", default=None, help="user:password, or a file with one such line for each user")
     add("--root-path", default=None, help="path under which a proxy in front shows the page, such as /ganbook")
@@ -61,17 +74,22 @@ def main(given: list[str] | None = None) -> None:
     import demo
 
     page = demo.build()
-    _app, local, public = page.launch(
-        server_name=options.host,
-        server_port=options.port,
-        share=options.share,
-        auth=auth,
-        root_path=options.root_path,
-        mcp_server=options.mcp,
-        quiet=True,
-        prevent_thread_lock=True,
-        **demo.launch_options(),
-    )
+    try:
+        _app, local, public = page.launch(
+            server_name=options.host,
+            server_port=options.port,
+            share=options.share,
+            auth=auth,
+            root_path=options.root_path,
+            mcp_server=options.mcp,
+            quiet=True,
+            prevent_thread_lock=True,
+            **demo.launch_options(),
+        )
+    except OSError as error:
+        sys.exit(f"The page cannot be served there ({error}); choose another --host or --port.")
+    if page.mcp_error:
+        print(page.mcp_error)
     print(f"ganbook is at {public or local}", flush=True)
     print(at_hand(), flush=True)
     # The page can be painted without torch; by the time somebody asks for a picture it is there.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -40,6 +40,7 @@ class Run:
         companions: further calls whose results ``show`` needs, from the arguments.
         preview: from one frame to the outputs' values, for functions that yield.
         total: the argument that says how many frames there will be.
+        first_frame: looks at the first frame and the arguments, and raises UserError if all of them will be too many.
     """
 
     function: str
@@ -52,6 +53,7 @@ class Run:
     companions: Callable[[dict], dict[str, tuple[str, dict]]] | None = None
     preview: Callable[[object], Sequence] | None = None
     total: str | None = None
+    first_frame: Callable[[object, dict], None] | None = None
 
 
 class Notebook:
@@ -237,18 +239,22 @@ class Cell:
     def _handler(self, run: Run, name: str, doc: str, live: bool = False) -> Callable:
         """The event's function. Gradio reads its signature, so that scripts see each control under its name."""
 
-        def handle(*given):
-            visitor, network, class_index, *values = given
-            chosen = networks.resolve(visitor, network, self.book.chooser.technique)
-            if live and not chosen.at_hand:  # nobody wants to fetch 400 MB because a slider moved
-                yield self._tuple(run, gr.skip())
-                return
-            controls = filled(run.inputs, values)
-            arguments = run.arguments(controls)
-            if class_index is not None:
-                arguments["class_index"] = class_index
-            output = run.output(controls) if run.output else None
-            yield from self._carry_out(run, chosen, arguments, output)
+        def handle(visitor=None, network=None, class_index=None, *values):
+            try:
+                chosen = networks.resolve(visitor, network, self.book.chooser.technique)
+                if live and not chosen.at_hand:  # nobody wants to fetch 400 MB because a slider moved
+                    yield self._tuple(run, gr.skip())
+                    return
+                controls = filled(run.inputs, values)
+                arguments = run.arguments(controls)
+                if class_index is not None:
+                    arguments["class_index"] = class_index
+                output = run.output(controls) if run.output else None
+                yield from self._carry_out(run, chosen, arguments, output)
+            except UserError as error:
+                yield self._tuple(run, note(str(error), "nb-error"))
+                if not live:  # a box that is being filled in is wrong for a moment; that is worth a line, no alarm
+                    raise
 
         names = ["visitor", "network", "class_index", *run.inputs]
         parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None) for n in names]
@@ -258,33 +264,31 @@ class Cell:
 
     def _carry_out(self, run: Run, chosen, arguments, output, sha256=None) -> Iterator[list]:
         """Yields the values of ``_outputs``: previews, then the result with its downloads."""
-        try:
-            for far in networks.fetching(chosen):
-                yield self._tuple(run, far)
-            companions = run.companions(arguments) if run.companions else {}
-            wish = running.Wish(chosen, run.function, arguments, output, companions, sha256)
-            with results.folder() as folder:
-                yield from self._follow(run, running.run(wish), folder)
-        except UserError as error:
-            yield self._tuple(run, note(str(error), "nb-error"))
-            raise
+        for far in networks.fetching(chosen):
+            yield self._tuple(run, far)
+        companions = run.companions(arguments) if run.companions else {}
+        wish = running.Wish(chosen, run.function, arguments, output, companions, sha256)
+        with results.folder() as folder, closing(running.run(wish)) as events:
+            yield from self._follow(run, events, folder)
 
     def _follow(self, run: Run, events: Iterator, folder: str) -> Iterator[list]:
         frames, shown_at = [], 0.0
         for event in events:
             if isinstance(event, running.Started):
                 start, began = event, time.perf_counter()
+                arguments = running.all_arguments(start.recipe)
             elif isinstance(event, running.Step):
+                if run.first_frame and not frames:
+                    run.first_frame(event.value, arguments)
                 frames.append(event.value)
                 now = time.perf_counter()
                 if run.preview and now - shown_at > PREVIEW_S:
                     shown_at = now
-                    far = f"{len(frames)} of {start.recipe.arguments.get(run.total, '?')}"
+                    far = f"{len(frames)} of {arguments.get(run.total, '?')}"
                     text = f"Frame {far} · {len(frames) / (now - began):.1f} a second"
                     yield self._tuple(run, note(text), run.preview(event.value))
             else:
                 value = frames if event.value is None else event.value
-                arguments = running.all_arguments(start.recipe)
                 made = Made(value, event.companions, start.recipe, arguments, Path(folder))
                 yield self._finished(run, made, start, event.seconds)
 
@@ -306,6 +310,13 @@ class Cell:
 
     def _load_recipe(self, visitor, path):
         """Sets the controls as a recipe says, and makes its picture again from the recipe itself."""
+        try:
+            yield from self._follow_recipe(visitor, path)
+        except UserError as error:
+            yield {self.news: note(str(error), "nb-error")}
+            raise
+
+    def _follow_recipe(self, visitor, path) -> Iterator[dict]:
         from pipelines.recipes import Recipe
 
         recipe = Recipe.from_json(uploads.recipe(path))

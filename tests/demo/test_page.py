@@ -384,3 +384,28 @@ def test_the_command_that_is_shown_is_one_that_exists():
 
     given = parser().parse_args(words[4:])
     assert (given.mapping_layers, given.z_dim, given.w_dim, given.resolution) == (4, 256, 256, 128)
+
+
+def test_an_animation_that_is_too_large_says_so_at_once(page, monkeypatch):
+    from demo.session import Visitor
+    from pipelines import animation
+    from weights.errors import UserError
+
+    monkeypatch.setattr(animation, "MAX_PIXELS", 32 * 32 * 10)
+    cell = cells_of(page)["interpolation"]
+    (run,) = cell.runs
+    values = {name: control.value for name, control in run.inputs.items()}
+    steps = cell._handler(run, "x", "")(Visitor(), "stylegan2/faces", None, *{**values, "frames": 600}.values())
+    with pytest.raises(UserError, match="at most 10 frames"):
+        assert sum(1 for _ in steps) < 5
+
+
+def test_a_box_that_is_being_filled_in_raises_no_alarm(page):
+    from demo.session import Visitor
+
+    cell = cells_of(page)["directions"]
+    run = cell.runs[0]
+    live = cell._handler(run, "x", "", live=True)
+    values = {name: control.value for name, control in run.inputs.items()}
+    (only,) = live(Visitor(), "stylegan2/faces", None, *{**values, "seed": None}.values())
+    assert "is empty" in only[-1]

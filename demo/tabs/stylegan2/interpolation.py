@@ -7,6 +7,7 @@ import importlib.util
 import gradio as gr
 
 from pipelines import animation
+from weights.errors import UserError
 
 from ...notebook import Cell, Notebook, Run
 from ...results import Made, Shown
@@ -81,6 +82,7 @@ def build(book: Notebook) -> Cell:
         output=lambda values: {"format": values["format"], "fps": values["fps"]},
         preview=lambda frame: [frame, None],
         total="frames",
+        first_frame=not_too_large,
     )
     cell.does(run, "stylegan2_interpolate", API)
     cell.finish()
@@ -91,6 +93,13 @@ def kinds() -> list[tuple[str, str]]:
     """GIF, WebP, and MP4 if there is a library for it; whether that has an encoder, only loading it would tell."""
     films = [("MP4", "mp4")] if importlib.util.find_spec("av") else []
     return [("GIF", "gif"), ("WebP", "webp"), *films]
+
+
+def not_too_large(frame, arguments: dict) -> None:
+    """Says at once what ``animation.save`` would say after all frames were made."""
+    most = animation.MAX_PIXELS // (frame.width * frame.height)
+    if arguments["frames"] > most:
+        raise UserError(f"At {frame.width} px an animation has at most {most} frames; ask for fewer.")
 
 
 def restore(arguments: dict, output: dict | None) -> dict:
