@@ -86,8 +86,8 @@ def main(given: list[str] | None = None) -> None:
             prevent_thread_lock=True,
             **demo.launch_options(),
         )
-    except OSError as error:
-        sys.exit(f"The page cannot be served there ({error}); choose another --host or --port.")
+    except OSError:
+        sys.exit("The page cannot be served there: the port is taken or the address is not this machine's; choose another.")
     if page.mcp_error:
         print(page.mcp_error)
     print(f"ganbook is at {public or local}", flush=True)

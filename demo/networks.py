@@ -90,7 +90,9 @@ def fetching(reference: Reference) -> Iterator[str]:
 def size_text(count: int | None) -> str:
     if count is None:
         return "size told by the Hub"
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / MB, 0.1):,.{0 if count >= 1e7 else 1}f} MB"
+    if count < MB:
+        return f"{max(count / 1e3, 1):.0f} kB"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / MB:.{0 if count >= 1e7 else 1}f} MB"
 
 
 def progress_text(title: str, done: int, total: int | None) -> str:
@@ -124,7 +126,7 @@ def about(name: str | None, visitor: Visitor | None = None) -> str:
         return '<p class="nb-about">There is no network at hand. Fetch one in the Checkpoints tab.</p>'
     if name.startswith("own:"):
         own = (visitor or Visitor()).own.get(name)
-        words = f"Your own file, read as {own.source}; nobody else sees it." if own else ""
+        words = f"Your own file (layout {own.layout}); nobody else sees it." if own else ""
         return f'<p class="nb-about">{escape(words)}</p>'
     d = weights.describe(name)
     where = where_text(d)
@@ -154,7 +156,6 @@ class Chooser:
                 [],
                 value=None,
                 label="Class",
-                info="This network was trained with labels.",
                 allow_custom_value=True,
                 visible=False,
                 elem_id=f"{tab}-class",

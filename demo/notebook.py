@@ -300,7 +300,8 @@ class Cell:
             sheet = shown.file and str(shown.file)
         recipe = made.file(run.function.split(".")[1], "recipe", ending="json")
         recipe.write_text(start.recipe.to_json(), encoding="utf-8")
-        ran = f"{shown.amount} · {start.title}, {start.resolution} px · {seconds:.2f} s on {start.device}"
+        network = start.title if "px" in start.title else f"{start.title}, {start.resolution} px"
+        ran = f"{shown.amount} · {network} · {seconds:.2f} s on {start.device}"
         return [*shown.values, note(ran, "nb-ran"), start.recipe.code(), sheet, str(recipe), ""]
 
     def _tuple(self, run: Run, news, values: Sequence | None = None) -> list:

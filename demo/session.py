@@ -17,7 +17,7 @@ class OwnFile:
     technique: str
     title: str
     resolution: int | None
-    source: str
+    layout: str
 
 
 @dataclass

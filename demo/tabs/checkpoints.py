@@ -31,10 +31,13 @@ of this page do not see it.
 """
 TECHNIQUE = "stylegan2"  # of the only tab that takes networks so far
 HEADINGS = {"shipped": "On board", "hub": "On the Hugging Face Hub", "later": "Listed, not used by this version yet"}
-# A click on a card's button is an event of the whole list that carries the checkpoint's name.
+# A click on a button in the list is an event of the whole list that carries the checkpoint's name. What happens then is
+# told beside the Cancel button, so that comes into view.
 CLICK = """element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-name]');
-  if (button) trigger('select', {name: button.dataset.name});
+  if (!button) return;
+  document.getElementById('ckpt-fetch').scrollIntoView({block: 'center'});
+  trigger('select', {name: button.dataset.name});
 });"""
 
 API_FETCH = """Brings a checkpoint of the catalogue onto the server's machine. Gives a sentence and the list, as HTML.
@@ -127,9 +130,10 @@ def read_own(visitor: Visitor, file: str | None) -> tuple[Visitor, str]:
         info = weights.read(path, limit=uploads.MAX_UPLOAD).info
     finally:
         path.unlink(missing_ok=True)
-    own = OwnFile(info.sha256, info.technique, info.title, info.img_resolution, info.source)
+    layout = info.card.get("layout", "ganbook")
+    own = OwnFile(info.sha256, info.technique, info.title, info.img_resolution, layout)
     visitor.add(info.name, own)
-    facts = [f"layout {info.card.get('layout', 'ganbook')}", f"{info.img_resolution} px", f"sha256 {info.sha256[:12]}…"]
+    facts = [f"layout {layout}", f"{info.img_resolution} px", f"sha256 {info.sha256[:12]}…"]
     facts += [f"{info.c_dim} classes"] if info.c_dim else []
     text = f"Recognised as a {info.technique} {info.kind} ({', '.join(facts)}). "
     usable = info.technique == TECHNIQUE

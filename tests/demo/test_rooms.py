@@ -17,7 +17,7 @@ REMOTE = "stylegan2/ffhq-1024"
 
 
 def own(number: int, technique: str = "stylegan2") -> OwnFile:
-    return OwnFile(f"{number:064x}", technique, "Own file", 64, "own file (nvidia)")
+    return OwnFile(f"{number:064x}", technique, "Own file", 64, "nvidia")
 
 
 def test_a_visitor_opens_only_what_that_visitor_loaded():

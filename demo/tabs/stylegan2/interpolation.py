@@ -9,6 +9,7 @@ import gradio as gr
 from pipelines import animation
 from weights.errors import UserError
 
+from ...networks import size_text
 from ...notebook import Cell, Notebook, Run
 from ...results import Made, Shown
 from . import controls
@@ -110,4 +111,4 @@ def show(made: Made) -> Shown:
     output = {"format": "gif", "fps": 20, **(made.recipe.output or {})}
     path = animation.save(made.value, made.file("walk", ending=output["format"]), fps=output["fps"])
     values = [None, str(path)] if output["format"] == "mp4" else [str(path), None]
-    return Shown(values, f"{len(made.value)} frames, {path.stat().st_size / 1e6:.1f} MB", file=path)
+    return Shown(values, f"{len(made.value)} frames, {size_text(path.stat().st_size)}", file=path)
