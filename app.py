@@ -87,7 +87,7 @@ def main(given: list[str] | None = None) -> None:
             **demo.launch_options(),
         )
     except OSError:
-        sys.exit("The page cannot be served there: the port is taken or the address is not this machine's; choose another.")
+        sys.exit("The page cannot be served there: the port is taken, or the address is not this machine's.")
     if page.mcp_error:
         print(page.mcp_error)
     print(f"ganbook is at {public or local}", flush=True)

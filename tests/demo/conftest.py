@@ -73,3 +73,25 @@ def visitor(page):
     call.client = client
     yield call
     client.close()
+
+
+@pytest.fixture(scope="session")
+def history_shelf(shelf):
+    """The four networks of the history cell on the page's shelf, with made-up measurements."""
+    measured = {
+        "path_length": {"mean": 0.5, "median": 0.4, "unevenness": 0.3},
+        "swd": {"mean": 12.5},
+        "swd_of_photographs": {"mean": 2.0},
+        "position_bias": 0.12,
+        "position_bias_of_photographs": 0.05,
+        "seconds": 1234.5,
+        "peak_to_mean": {"4": 1.1, "8": 1.2, "16": 1.3, "32": 1.4},
+    }
+    kinds = {"skip": {}, "adain": {"modulation": "adain"}, "growing": {"architecture": "growing"}, "path-length": {}}
+    for name, config in kinds.items():
+        torch.manual_seed(len(name))
+        net = Generator(
+            z_dim=8, w_dim=8, img_resolution=32, mapping_layers=1, channel_base=128, channel_max=8, **config
+        )
+        store.save(shelf / "history" / f"{name}.safetensors", net, "stylegan2", "generator", card=measured)
+    return shelf

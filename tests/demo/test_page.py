@@ -409,3 +409,23 @@ def test_a_box_that_is_being_filled_in_raises_no_alarm(page):
     values = {name: control.value for name, control in run.inputs.items()}
     (only,) = live(Visitor(), "stylegan2/faces", None, *{**values, "seed": None}.values())
     assert "is empty" in only[-1]
+
+
+def test_the_history_cell_without_its_networks_says_so(visitor, shelf):
+    if (shelf / "history").exists():
+        pytest.skip("the networks are there already")
+    with pytest.raises(Exception, match="weights/embedded"):
+        visitor("stylegan2_history", seed=1)
+
+
+def test_the_history_cell_shows_pictures_and_measurements(visitor, history_shelf):
+    html, ran, code, sheet, news = visitor("stylegan2_history", seed=2)
+    assert html.count("<section") == 4 and html.count("<img") == 4 * 8 + 2 * 4 + 4
+    for number in ("12.5", "1.4", "1,234", "0.3", "5"):
+        assert f"<td>{number}</td>" in html, number
+    assert "seed 2" in ran and news == ""
+    names: dict = {}
+    exec(code, names)
+    from pipelines import animation
+
+    assert np.array_equal(pixels(sheet), np.asarray(animation.grid(list(names["samples"].values()))))

@@ -56,7 +56,10 @@ def test_says_what_is_at_hand(monkeypatch, shelf):
 
     monkeypatch.setattr(paths, "EMBEDDED", shelf)
     said = app.at_hand()
-    assert "stylegan2/faces, stylegan2/cats;" in said and "more on the Hugging Face Hub" in said
+    assert (
+        said.startswith("checkpoints at hand: stylegan2/faces, stylegan2/cats")
+        and "more on the Hugging Face Hub" in said
+    )
 
 
 def test_nothing_is_loaded_from_elsewhere():

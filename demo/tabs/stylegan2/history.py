@@ -6,6 +6,8 @@ from html import escape
 
 import gradio as gr
 
+from weights.errors import UserError
+
 from ... import figures, gpu, results
 from ...notebook import Cell, Notebook, note
 from . import controls
@@ -18,7 +20,7 @@ skip connections let all sizes learn at once. **Path length regularisation** mak
 picture equally.
 """
 
-API = """Pictures, feature magnitudes and measurements of four networks. Gives HTML, what ran, the code and a sheet.
+API = """Pictures, feature magnitudes and measurements of four networks. Gives HTML, what ran, the code, a sheet, news.
 
 Args:
     seed: the seed of the pictures and maps.
@@ -46,12 +48,13 @@ def build(book: Notebook) -> Cell:
             seed = controls.seed(cell, 1)
         with gr.Column(elem_classes="nb-result", min_width=0):
             shown = gr.HTML("", label="Comparison", elem_id=cell.id("comparison"), elem_classes="nb-figure")
+            news = gr.HTML("", label="News", elem_classes="nb-news", elem_id=cell.id("news"))
             status = gr.HTML("", label="What ran", elem_classes="nb-status", elem_id=cell.id("status"))
             with gr.Row(elem_classes="nb-tools"):
                 sheet = gr.DownloadButton(
                     "Contact sheet · PNG", size="sm", min_width=0, elem_id=cell.id("download"), elem_classes="nb-after"
                 )
-    wiring = {"inputs": seed, "outputs": [shown, status, cell.code, sheet], **gpu.LANE}
+    wiring = {"inputs": seed, "outputs": [shown, status, cell.code, sheet, news], **gpu.LANE}
     cell.run_button.click(compare, api_name="stylegan2_history", api_description=API, **wiring)
     drawn = controls.another(cell.extra_button, seed)
     drawn.then(compare, api_visibility="private", **wiring)
@@ -59,10 +62,17 @@ def build(book: Notebook) -> Cell:
 
 
 def compare(seed: int | None = 1):
-    """Yields once; a generator, so that its files live until the page has copied them."""
+    """Yields the cell's values once; a generator, so that its files live until the page has copied them."""
+    try:
+        yield from _compare(1 if seed is None else seed)
+    except UserError as error:
+        yield *[gr.skip()] * 4, note(str(error), "nb-error")
+        raise
+
+
+def _compare(seed: int):
     from pipelines import animation, history
 
-    seed = 1 if seed is None else seed
     samples = history.samples(seed)
     html = "".join(
         [
@@ -97,7 +107,7 @@ def compare(seed: int | None = 1):
         path = results.Path(folder) / "history.png"
         animation.grid(list(samples.values())).save(path)
         ran = note(f"seed {seed:g} in {len(samples)} networks of the catalogue", "nb-ran")
-        yield html, ran, CODE.format(seed=f"{seed:g}"), str(path)
+        yield html, ran, CODE.format(seed=f"{seed:g}"), str(path), ""
 
 
 def part(title: str, reading: str, *content: str) -> str:
