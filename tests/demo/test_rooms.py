@@ -129,3 +129,47 @@ def test_tables_escape_what_they_show():
 def test_large_pictures_are_shown_small_in_tables():
     image = Image.effect_noise((1024, 1024), 50).convert("RGB")
     assert len(figures.table([[image]], [(None, "")], [(None, "")], "")) < 400_000
+
+
+def test_zero_gpu_marks_what_computes(monkeypatch):
+    import importlib
+    import sys
+    import types
+
+    marked = []
+
+    def mark(duration):
+        return lambda function: marked.append((function.__name__, duration)) or function
+
+    monkeypatch.setitem(sys.modules, "spaces", types.SimpleNamespace(GPU=mark))
+    monkeypatch.setenv("SPACES_ZERO_GPU", "1")
+    try:
+        importlib.reload(gpu)
+
+        @gpu.accelerated
+        def work():
+            return 7
+
+        assert work() == 7 and marked == [("work", gpu.ZERO_GPU_SECONDS)]
+    finally:
+        monkeypatch.undo()
+        importlib.reload(gpu)
+    assert not gpu.ON_ZERO_GPU and gpu.accelerated(work) is work
+
+
+def test_what_passes_to_a_worker_can_be_pickled(monkeypatch, shelf):
+    """On ZeroGPU the work is done in another process; everything that goes there and comes back is pickled."""
+    import pickle
+
+    from demo import running
+
+    monkeypatch.setattr(paths, "EMBEDDED", shelf)
+    wish = running.Wish(Reference("stylegan2/faces"), "stylegan2.sample", {"seeds": "1-2"})
+    events = list(running._in_worker(pickle.loads(pickle.dumps(wish))))
+    started, finished = pickle.loads(pickle.dumps(events))
+    assert started.recipe.function == "stylegan2.sample" and started.resolution == 32 and started.device == "cpu"
+    assert len(finished.value) == 2 and finished.seconds > 0
+    refused = running.Wish(Reference("stylegan2/faces"), "stylegan2.sample", {"seeds": "x"})
+    assert "not a seed" in pickle.loads(pickle.dumps(list(running._in_worker(refused))))[-1].sentence
+    with pytest.raises(UserError, match="not a seed"):
+        list(running.run(refused))
