@@ -19,6 +19,21 @@ def fixture_path(name: str) -> Path | None:
     return next((folder / name for folder in FIXTURES if (folder / name).is_file()), None)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--device", default="cpu", help="where the parity tests compute: cpu (default), cuda")
+
+
+@pytest.fixture(scope="session")
+def device(request):
+    """The device that ``--device`` names. It must be there: a test that is asked for does not leave itself out."""
+    import torch
+
+    found = torch.device(request.config.getoption("--device"))
+    if found.type == "cuda" and not torch.cuda.is_available():
+        pytest.fail("--device cuda was asked for, and there is no CUDA device here")
+    return found
+
+
 @pytest.fixture(scope="session")
 def fixtures():
     """``fixtures("name.pkl")`` -> path. A test whose file is nowhere is left out, with the file named as the reason."""
