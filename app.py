@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import threading
+import time
 from pathlib import Path
 
 # Before Gradio is imported: nothing is reported to anybody, and no font or script comes from elsewhere.
@@ -14,6 +15,9 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 # Idle workers of OpenMP that spin instead of sleeping take the cores away from the page.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+HEAD_START_S = 0.7
 
 
 def device(name: str) -> str:
@@ -98,6 +102,8 @@ def main(given: list[str] | None = None) -> None:
 
 
 def _import_torch() -> None:
+    # A browser that waits for the address asks for all of the page now; importing at the same time would delay both.
+    time.sleep(HEAD_START_S)
     import pipelines.stylegan2  # noqa: F401
 
 
