@@ -9,7 +9,6 @@ holds only what a machine cannot know: the data's name, source and terms.
 from __future__ import annotations
 
 import argparse
-import tomllib
 from pathlib import Path
 
 import torch
@@ -19,6 +18,11 @@ from weights import store
 
 from . import metrics, sheets
 from .data import load_images
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTES = Path(__file__).with_name("notes.toml")

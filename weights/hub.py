@@ -91,9 +91,7 @@ def size(entry: CatalogueEntry) -> int | None:
         return _ask(entry).size
 
 
-def download(
-    entry: CatalogueEntry, progress: Progress | None = None, offline: bool | None = None
-) -> tuple[Path, str]:
+def download(entry: CatalogueEntry, progress: Progress | None = None, offline: bool | None = None) -> tuple[Path, str]:
     """Fetches one file and checks it.
 
     Args:
