@@ -134,12 +134,43 @@ class Cell:
             with gr.Row(elem_classes="nb-tools"):
                 small = {"size": "sm", "min_width": 0}
                 self.sheet = gr.DownloadButton(sheet, elem_id=self.id("download"), elem_classes="nb-after", **small)
-                self.recipe = gr.DownloadButton(
-                    "Recipe · JSON", elem_id=self.id("recipe"), elem_classes="nb-after", **small
-                )
-                self.recipe_load = gr.UploadButton(
-                    "Load a recipe", file_types=[".json"], elem_id=self.id("recipe-load"), **small
-                )
+                self.recipe_buttons()
+
+    def recipe_buttons(self) -> None:
+        """The recipe of the present result as a file, and a place for one that was kept."""
+        small = {"size": "sm", "min_width": 0}
+        self.recipe = gr.DownloadButton("Recipe · JSON", elem_id=self.id("recipe"), elem_classes="nb-after", **small)
+        self.recipe_load = gr.UploadButton(
+            "Load a recipe", file_types=[".json"], elem_id=self.id("recipe-load"), **small
+        )
+
+    def takes_recipes(
+        self, function: str, inputs: dict[str, gr.components.Component], run: Callable, outputs: list
+    ) -> None:
+        """For cells that need no network of the chooser: a recipe loaded sets ``inputs`` and calls ``run`` with them.
+
+        ``run`` yields or returns values for ``outputs``; ``self.news`` must be one of them.
+        """
+
+        def load(path):
+            from pipelines.recipes import Recipe
+
+            try:
+                recipe = Recipe.from_json(uploads.recipe(path))
+                if recipe.function != function:
+                    raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
+                recipe.run()  # whether its values are sound is known before anything on the page changes
+                values = {name: recipe.arguments.get(name, control.value) for name, control in inputs.items()}
+                for shown in run(*values.values()):
+                    controls = {inputs[name]: gr.update(value=value) for name, value in values.items()}
+                    yield {**controls, **dict(zip(outputs, shown, strict=True))}
+            except UserError as error:
+                yield {self.news: note(str(error), "nb-error")}
+                raise
+
+        self.recipe_load.upload(
+            load, self.recipe_load, [*inputs.values(), *outputs], api_visibility="private", **gpu.LANE
+        )
 
     # -- what it does
 

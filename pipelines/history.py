@@ -13,6 +13,7 @@ measured when the networks were exported and stand in their files (``training.ca
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -84,6 +85,31 @@ def droplet(seed: int = 1) -> list[FeatureMagnitude]:
             ratio = float(magnitude.max() / magnitude.mean())
             out.append(FeatureMagnitude(name, res, heat_map(magnitude, 160), ratio))
     return out
+
+
+@dataclass(frozen=True)
+class History:
+    """Everything that cell 7 shows; see the functions of the same names."""
+
+    samples: dict[str, list[Image.Image]]
+    magnitudes: list[FeatureMagnitude]
+    peaks: Comparison
+    contributions: list[tuple[int, Image.Image, float]]
+    growing: Comparison
+    path_length: Comparison
+
+
+def compare(seed: int = 1) -> History:
+    """Pictures and maps of one seed beside the measurements."""
+    return History(
+        samples(seed), droplet(seed), droplet_numbers(), contributions(seed), growing_numbers(), path_length_numbers()
+    )
+
+
+def fingerprint() -> str:
+    """One hash for the four networks, for recipes."""
+    hashes = [net.info.sha256 for _name, net in sorted(networks().items())]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def droplet_numbers() -> Comparison:

@@ -26,7 +26,11 @@ FUNCTIONS = {
     "stylegan2.noise": "variation",
     "stylegan2.move": "image",
     "stylegan2.move_strip": "images",
+    "history.compare": "history",
+    "stylegan2.parameter_count": "counts",
 }
+# These do not take a network; what stands for the checkpoint in their recipes, and how its hash is known.
+WITHOUT_NETWORK = {"history.compare": "history", "stylegan2.parameter_count": "none"}
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,13 @@ class Recipe:
             raise UserError("That recipe does not say which checkpoint it was made with.")
         if not isinstance(self.arguments, dict) or not isinstance(self.output, (dict, type(None))):
             raise UserError("That recipe's arguments are not a table.")
-        known = set(list(inspect.signature(self._function()).parameters)[1:])
+        first = 0 if self.function in WITHOUT_NETWORK else 1
+        known = set(list(inspect.signature(self._function()).parameters)[first:])
         unknown = sorted(set(self.arguments) - known)
         if unknown:
             raise UserError(f"That recipe has an argument “{unknown[0][:30]}” that {self.function} does not take.")
         try:
-            inspect.signature(self._function()).bind(None, **self.arguments)
+            inspect.signature(self._function()).bind(*[None] * first, **self.arguments)
         except TypeError:
             raise UserError(f"That recipe leaves out an argument that {self.function} needs.") from None
 
@@ -102,6 +107,10 @@ class Recipe:
         ``net`` saves loading it; its hash must be the recipe's. Raises UserError when the checkpoint is another one.
         """
         self.check()
+        if self.function in WITHOUT_NETWORK:
+            if self.sha256 != _hash_without_network(self.function):
+                raise UserError("That recipe was made with other networks than those that ship with this version.")
+            return self._function()(**self.arguments)
         net = weights.load(self.checkpoint) if net is None else net
         if net.info.sha256 != self.sha256:
             raise UserError(
@@ -114,6 +123,10 @@ class Recipe:
     def code(self) -> str:
         """Python that makes the result again and leaves it in ``result``."""
         module, name = self.function.split(".")
+        if self.function in WITHOUT_NETWORK:
+            values = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
+            call = f"result = {FUNCTIONS[self.function]} = {module}.{name}({values})"
+            return f"from pipelines import {module}\n\n{call}\n"
         own = self.checkpoint.startswith("own:")
         imports = [module] + (["animation"] if self.output else [])
         load = (
@@ -138,8 +151,22 @@ class Recipe:
         return "\n".join(lines) + "\n"
 
 
-def make(function: str, net, output: dict | None = None, **arguments) -> Recipe:
-    """The recipe of a call that is about to be made: ``make("stylegan2.sample", net, seeds=[1, 2])``."""
-    recipe = Recipe(function, net.info.name, net.info.sha256, arguments, output)
+def _hash_without_network(function: str) -> str:
+    if function != "history.compare":
+        return ""
+    from . import history
+
+    return history.fingerprint()
+
+
+def make(function: str, net=None, output: dict | None = None, **arguments) -> Recipe:
+    """The recipe of a call that is about to be made: ``make("stylegan2.sample", net, seeds=[1, 2])``.
+
+    ``net`` is None for the functions that take none.
+    """
+    if function in WITHOUT_NETWORK:
+        recipe = Recipe(function, WITHOUT_NETWORK[function], _hash_without_network(function), arguments, output)
+    else:
+        recipe = Recipe(function, net.info.name, net.info.sha256, arguments, output)
     recipe.check()
     return recipe

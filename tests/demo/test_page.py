@@ -359,7 +359,7 @@ def test_what_a_visitor_holds_is_small(page):
 
 
 def test_parameters_of_the_flower_experiment(visitor):
-    table, command, code = visitor(
+    table, command, code, recipe, news = visitor(
         "stylegan2_parameter_count",
         resolution=128,
         mapping_layers=4,
@@ -372,7 +372,10 @@ def test_parameters_of_the_flower_experiment(visitor):
     assert "--mapping-layers 4 --z-dim 256 --w-dim 256" in command
     names: dict = {}
     exec(code, names)
-    assert f"{names['result']['total'] / 1e6:.1f}" == "20.9"
+    assert f"{names['result']['total'] / 1e6:.1f}" == "20.9" and news == ""
+    from pipelines.recipes import Recipe
+
+    assert Recipe.from_json(open(recipe).read()).run() == names["result"]
 
 
 def test_the_command_that_is_shown_is_one_that_exists():
@@ -419,7 +422,7 @@ def test_the_history_cell_without_its_networks_says_so(visitor, shelf):
 
 
 def test_the_history_cell_shows_pictures_and_measurements(visitor, history_shelf):
-    html, ran, code, sheet, news = visitor("stylegan2_history", seed=2)
+    html, ran, code, sheet, recipe, news = visitor("stylegan2_history", seed=2)
     assert html.count("<section") == 4 and html.count("<img") == 4 * 8 + 2 * 4 + 4
     for number in ("12.5", "1.4", "1,234", "0.3", "5"):
         assert f"<td>{number}</td>" in html, number
@@ -428,4 +431,29 @@ def test_the_history_cell_shows_pictures_and_measurements(visitor, history_shelf
     exec(code, names)
     from pipelines import animation
 
-    assert np.array_equal(pixels(sheet), np.asarray(animation.grid(list(names["samples"].values()))))
+    from pipelines.recipes import Recipe
+
+    for made in (names["result"], Recipe.from_json(open(recipe).read()).run()):
+        assert np.array_equal(pixels(sheet), np.asarray(animation.grid(list(made.samples.values()))))
+
+
+def test_recipes_of_the_cells_without_a_network_set_their_controls(page, history_shelf, tmp_path):
+    from pipelines import recipes
+    from weights.errors import UserError
+
+    cells = cells_of(page)
+    for slug, recipe in (
+        ("history", recipes.make("history.compare", seed=3)),
+        ("training", recipes.make("stylegan2.parameter_count", resolution=32, z_dim=64)),
+    ):
+        path = tmp_path / f"{slug}.json"
+        path.write_text(recipe.to_json(), encoding="utf-8")
+        load = next(f.fn for f in page.fns.values() if any(t[0] == cells[slug].recipe_load._id for t in f.targets))
+        (shown,) = load(str(path))
+        values = {c.elem_id.split("-", 2)[2]: u["value"] for c, u in shown.items() if isinstance(u, dict) and "value" in u}
+        for name, value in recipe.arguments.items():
+            assert values[name.replace("_", "-")] == value
+        assert shown[cells[slug].code] == recipe.code()
+        path.write_text(recipe.to_json().replace('"seed": 3', '"seed": -3').replace('"z_dim": 64', '"z_dim": 1e9'))
+        with pytest.raises(UserError):
+            list(load(str(path)))

@@ -28,8 +28,26 @@ def flat(result):
     return np.stack([np.asarray(im) for im in result])
 
 
+WITHOUT_NETWORK = {"history.compare": {"seed": 2}, "stylegan2.parameter_count": {"resolution": 32, "w_dim": 64}}
+
+
 def test_every_function_of_a_recipe_is_tried_here():
-    assert set(CALLS) == set(recipes.FUNCTIONS)
+    assert set(CALLS) | set(WITHOUT_NETWORK) == set(recipes.FUNCTIONS)
+    assert set(WITHOUT_NETWORK) == set(recipes.WITHOUT_NETWORK)
+
+
+@pytest.mark.parametrize("function", WITHOUT_NETWORK)
+def test_recipes_without_a_network(function):
+    recipe = recipes.make(function, **WITHOUT_NETWORK[function])
+    back = Recipe.from_json(recipe.to_json())
+    scope = {}
+    exec(compile(back.code(), "cell", "exec"), scope)
+    a, b = back.run(), scope["result"]
+    if function == "history.compare":
+        a, b = ({k: flat(v).tolist() for k, v in h.samples.items()} for h in (a, b))
+        with pytest.raises(UserError, match="other networks"):
+            Recipe(function, "history", "ab" * 32, {"seed": 2}).run()
+    assert a == b
 
 
 @pytest.mark.parametrize("function", CALLS)

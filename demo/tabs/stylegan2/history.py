@@ -20,18 +20,10 @@ skip connections let all sizes learn at once. **Path length regularisation** mak
 picture equally.
 """
 
-API = """Pictures, feature magnitudes and measurements of four networks. Gives HTML, what ran, the code, a sheet, news.
+API = """Pictures, maps and measurements of four networks. Gives HTML, what ran, code, sheet, recipe, news.
 
 Args:
     seed: the seed of the pictures and maps.
-"""
-CODE = """from pipelines import history
-
-samples = history.samples(seed={seed})
-magnitudes, peaks = history.droplet(seed={seed}), history.droplet_numbers()
-parts, growing = history.contributions(seed={seed}), history.growing_numbers()
-path_length = history.path_length_numbers()
-result = samples, magnitudes, parts
 """
 NAMES = {
     "skip": "StyleGAN2",
@@ -54,7 +46,11 @@ def build(book: Notebook) -> Cell:
                 sheet = gr.DownloadButton(
                     "Contact sheet · PNG", size="sm", min_width=0, elem_id=cell.id("download"), elem_classes="nb-after"
                 )
-    wiring = {"inputs": seed, "outputs": [shown, status, cell.code, sheet, news], **gpu.LANE}
+                cell.recipe_buttons()
+    cell.news = news
+    outputs = [shown, status, cell.code, sheet, cell.recipe, news]
+    wiring = {"inputs": seed, "outputs": outputs, **gpu.LANE}
+    cell.takes_recipes("history.compare", {"seed": seed}, _compare, outputs)
     cell.run_button.click(compare, api_name="stylegan2_history", api_description=API, **wiring)
     drawn = controls.another(cell.extra_button, seed)
     drawn.then(compare, api_visibility="private", **wiring)
@@ -66,48 +62,50 @@ def compare(seed: int | None = 1):
     try:
         yield from _compare(1 if seed is None else seed)
     except UserError as error:
-        yield *[gr.skip()] * 4, note(str(error), "nb-error")
+        yield *[gr.skip()] * 5, note(str(error), "nb-error")
         raise
 
 
 def _compare(seed: int):
-    from pipelines import animation, history
+    from pipelines import animation, recipes
 
-    samples = history.samples(seed)
+    recipe = recipes.make("history.compare", seed=int(seed) if seed == int(seed) else seed)
+    made = recipe.run()
     html = "".join(
         [
             part(
                 "The same seeds in four networks",
                 "Other networks, other faces: compare the kind of picture.",
-                grid(samples),
+                grid(made.samples),
             ),
             part(
                 "The droplet",
                 "Strength of the features at each size. The number is the strongest spot over the mean: a droplet is a "
                 "small spot with a large number.",
-                maps(history.droplet(seed)),
-                comparison(history.droplet_numbers(), "Strongest spot over the mean, mean of 64 pictures"),
+                maps(made.magnitudes),
+                comparison(made.peaks, "Strongest spot over the mean, mean of 64 pictures"),
             ),
             part(
                 "Growing, or all sizes at once",
                 "What each size adds to one picture of the skip network, and its share. The distance to photographs "
                 "(SWD) is better when smaller; detail fixed to places is what growing is blamed for.",
-                parts(history.contributions(seed)),
-                comparison(history.growing_numbers(), "Growing against skip connections"),
+                parts(made.contributions),
+                comparison(made.growing, "Growing against skip connections"),
             ),
             part(
                 "Path length",
                 "How much the picture changes for a small step in w, at random places and in random directions. "
                 "Unevenness, the deviation over the mean, is what the regularisation lowers.",
-                comparison(history.path_length_numbers(), "Path length without and with its regularisation"),
+                comparison(made.path_length, "Path length without and with its regularisation"),
             ),
         ]
     )
     with results.folder() as folder:
-        path = results.Path(folder) / "history.png"
-        animation.grid(list(samples.values())).save(path)
-        ran = note(f"seed {seed:g} in {len(samples)} networks of the catalogue", "nb-ran")
-        yield html, ran, CODE.format(seed=f"{seed:g}"), str(path), ""
+        sheet, kept = (results.Path(folder) / f"history-seed-{seed:g}.{ending}" for ending in ("png", "json"))
+        animation.grid(list(made.samples.values())).save(sheet)
+        kept.write_text(recipe.to_json(), encoding="utf-8")
+        ran = note(f"seed {seed:g} in {len(made.samples)} networks of the catalogue", "nb-ran")
+        yield html, ran, recipe.code(), str(sheet), str(kept), ""
 
 
 def part(title: str, reading: str, *content: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ... import figures, gpu
+from ... import figures, gpu, results
 from ...notebook import Cell, Notebook
 
 PROSE = """
@@ -18,7 +18,7 @@ parameters before and 20 million after. The table counts them in the class that 
 is in the mapping network and in the layers that read $w$; the convolutions stay as they were.
 """
 
-API = """Counts the parameters of a generator. Gives a table as HTML, the command that trains such a network, the code.
+API = """Counts the parameters of a generator. Gives a table as HTML, the training command, code, recipe, news.
 
 Args:
     resolution: 16 to 1024, a power of two.
@@ -75,7 +75,12 @@ def build(book: Notebook) -> Cell:
                 elem_id=cell.id("command"),
                 elem_classes="nb-command",
             )
-    wiring = {"inputs": list(inputs.values()), "outputs": [table, command, cell.code], **gpu.LANE}
+            cell.news = gr.HTML("", label="News", elem_classes="nb-news", elem_id=cell.id("news"))
+            with gr.Row(elem_classes="nb-tools"):
+                cell.recipe_buttons()
+    outputs = [table, command, cell.code, cell.recipe, cell.news]
+    wiring = {"inputs": list(inputs.values()), "outputs": outputs, **gpu.LANE}
+    cell.takes_recipes("stylegan2.parameter_count", inputs, count, outputs)
     cell.run_button.click(count, api_name="stylegan2_parameter_count", api_description=API, **wiring)
     wiring |= {"show_progress": "hidden", "api_visibility": "private"}
     gr.on([control.change for control in inputs.values()], count, trigger_mode="always_last", **wiring)
@@ -84,19 +89,18 @@ def build(book: Notebook) -> Cell:
 
 
 def count(resolution=64, mapping_layers=4, z_dim=128, w_dim=128, channel_base=1024, channel_max=128):
-    from pipelines import stylegan2
+    """Yields the cell's values once; a generator, so that its file lives until the page has copied it."""
+    from pipelines import recipes, stylegan2
 
-    yours = {
-        "resolution": resolution,
-        "mapping_layers": mapping_layers,
-        "z_dim": z_dim,
-        "w_dim": w_dim,
-        "channel_base": channel_base,
-        "channel_max": channel_max,
-    }
+    given = (resolution, mapping_layers, z_dim, w_dim, channel_base, channel_max)
+    yours = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in zip(BEFORE, given, strict=True)}
+    recipe = recipes.make("stylegan2.parameter_count", **yours)
     rows = {"yours": yours, "the article, before": BEFORE, "the article, after": AFTER}
     counted = {name: stylegan2.parameter_count(**settings) for name, settings in rows.items()}
-    return table_of(rows, counted), command_for(yours), code_for(yours)
+    with results.folder() as folder:
+        kept = results.Path(folder) / "parameter-count.json"
+        kept.write_text(recipe.to_json(), encoding="utf-8")
+        yield table_of(rows, counted), command_for(yours), recipe.code(), str(kept), ""
 
 
 def table_of(rows: dict[str, dict], counted: dict[str, dict[str, int]]) -> str:
@@ -113,8 +117,3 @@ def table_of(rows: dict[str, dict], counted: dict[str, dict[str, int]]) -> str:
 def command_for(settings: dict) -> str:
     options = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in settings.items())
     return f"python -m training stylegan2 --data your-pictures.zip --out runs/mine {options}"
-
-
-def code_for(settings: dict) -> str:
-    values = ", ".join(f"{name}={value:g}" for name, value in settings.items())
-    return f"from pipelines import stylegan2\n\nresult = stylegan2.parameter_count({values})\n"
