@@ -430,7 +430,6 @@ def test_the_history_cell_shows_pictures_and_measurements(visitor, history_shelf
     names: dict = {}
     exec(code, names)
     from pipelines import animation
-
     from pipelines.recipes import Recipe
 
     for made in (names["result"], Recipe.from_json(open(recipe).read()).run()):
@@ -450,7 +449,8 @@ def test_recipes_of_the_cells_without_a_network_set_their_controls(page, history
         path.write_text(recipe.to_json(), encoding="utf-8")
         load = next(f.fn for f in page.fns.values() if any(t[0] == cells[slug].recipe_load._id for t in f.targets))
         (shown,) = load(str(path))
-        values = {c.elem_id.split("-", 2)[2]: u["value"] for c, u in shown.items() if isinstance(u, dict) and "value" in u}
+        updates = {c.elem_id.split("-", 2)[2]: u for c, u in shown.items() if isinstance(u, dict)}
+        values = {name: u["value"] for name, u in updates.items() if "value" in u}
         for name, value in recipe.arguments.items():
             assert values[name.replace("_", "-")] == value
         assert shown[cells[slug].code] == recipe.code()
