@@ -17,7 +17,8 @@ Four small networks saw the same faces equally often; each differs from the firs
 way to apply a style, normalises every feature map, and the network smuggles strength past it in a single spot, the
 *droplet*; StyleGAN2 scales the weights instead. **Growing**, from ProGAN, trains 4 px first, then 8 px, and so on;
 skip connections let all sizes learn at once. **Path length regularisation** makes equal steps in $w$ change the
-picture equally.
+picture equally. These four are small and young: their model cards say how many images they saw. The numbers are
+measurements of these networks, and need not agree with what the papers found on large ones.
 """
 
 API = """Pictures, maps and measurements of four networks. Gives HTML, what ran, code, sheet, recipe, news.
