@@ -77,6 +77,7 @@ def save(frames: Iterable[Image.Image], path: str | os.PathLike, fps: float = 20
     os.close(handle)
     try:
         writer(kept, temporary, fps, loop)
+        os.chmod(temporary, 0o644)  # temporary files are made for their owner alone
         os.replace(temporary, path)
     except OSError as e:
         raise UserError(f"The animation could not be written ({e.strerror or 'the file system refused'}).") from e

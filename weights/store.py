@@ -75,6 +75,7 @@ def write(path, state: dict, technique: str, kind: str, config: dict, card: dict
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         safetensors.torch.save_file(tensors, temporary, metadata={"ganbook": json.dumps(entry)})
+        os.chmod(temporary, 0o644)  # the library makes files for their owner alone
         os.replace(temporary, path)
     except (OSError, safetensors.SafetensorError) as error:
         if is_full(error):
