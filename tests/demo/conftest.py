@@ -23,7 +23,7 @@ def tiny(path, seed: int, c_dim: int = 0, resolution: int = 32) -> None:
     store.save(path, net, "stylegan2", "generator")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
     """A folder of shipped networks: two of 32 px."""
     folder = tmp_path_factory.mktemp("embedded")
@@ -32,7 +32,7 @@ def shelf(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def own_file(tmp_path_factory):
     """A conditional network that nobody ships."""
     path = tmp_path_factory.mktemp("own") / "mine.pt"  # the name is not what counts
@@ -40,7 +40,7 @@ def own_file(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page(shelf, tmp_path_factory):
     """The whole page, launched; its Hub is out of reach."""
     patch = pytest.MonkeyPatch()
@@ -52,12 +52,23 @@ def page(shelf, tmp_path_factory):
     import weights
 
     weights.set_offline(True)
+    forget_all()
     blocks = demo.build()
     blocks.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **demo.launch_options())
     yield blocks
     blocks.close()
     weights.set_offline(False)
+    forget_all()
     patch.undo()
+
+
+def forget_all() -> None:
+    """Networks are kept by name: the tiny ones must not meet tests of the real ones, nor the other way round."""
+    import weights
+
+    for entry in weights.entries():
+        if entry.shipped:
+            weights.forget(entry.name)
 
 
 @pytest.fixture
@@ -75,7 +86,7 @@ def visitor(page):
     client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def history_shelf(shelf):
     """The four networks of the history cell on the page's shelf, with made-up measurements."""
     measured = {
