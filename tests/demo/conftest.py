@@ -29,7 +29,8 @@ def shelf(tmp_path_factory):
     folder = tmp_path_factory.mktemp("embedded")
     tiny(folder / "stylegan2" / "faces.safetensors", 1)
     tiny(folder / "stylegan2" / "cats.safetensors", 2)
-    return folder
+    yield folder
+    forget_all()
 
 
 @pytest.fixture(scope="module")
