@@ -11,13 +11,17 @@ export OMP_WAIT_POLICY ?= passive
 # 33 MB three times faster and two trainings side by side possible at all. Other allocators ignore these.
 TUNED := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
 
-.PHONY: run test lint bench gpu-check browser clean train-faces train-cats train-flowers train-cartoons train-history
+.PHONY: run test test-browser lint bench gpu-check browser clean train-faces train-cats train-flowers train-cartoons train-history
 
 run: $(VENV)/.run
 	$(PYTHON) app.py $(ARGS)
 
 test: $(VENV)/.dev browser lint
 	$(PYTHON) -m pytest $(ARGS)
+
+# The page in Chromium; not part of the gate yet.
+test-browser: $(VENV)/.dev browser
+	$(PYTHON) -m pytest tests/browser $(ARGS)
 
 lint: $(VENV)/.dev
 	$(PYTHON) -m ruff check .

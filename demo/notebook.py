@@ -202,7 +202,11 @@ class Cell:
         if live:
             events.append(
                 gr.on(
-                    [getattr(c, "input", None) or c.change for c in live],
+                    [
+                        *(getattr(c, "input", None) or c.change for c in live),
+                        # Gradio's text boxes tell of letters typed, not of letters taken away: Enter tells of both.
+                        *(c.submit for c in live if isinstance(c, gr.Textbox)),
+                    ],
                     self._handler(run, f"{api_name}_live", doc, live=True),
                     trigger_mode="always_last",
                     api_visibility="private",
