@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import statistics
 import sys
@@ -64,7 +65,7 @@ class PeakMemory:
     """``with PeakMemory(device) as peak: ...``, then ``peak.bytes``: the most that was in use inside, more than before.
 
     On Linux the kernel's own high-water mark is set back first; elsewhere it counts from the start of the process, so
-    one process should measure one thing. What has been freed but not given back counts as in use before.
+    one process should measure one thing.
     """
 
     def __init__(self, device: str = "cpu"):
@@ -75,6 +76,10 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats()
             self._before = torch.cuda.memory_allocated()
             return self
+        try:  # glibc keeps freed blocks; what is kept would hide as much of what comes
+            ctypes.CDLL(None).malloc_trim(0)
+        except (AttributeError, OSError, TypeError):
+            pass
         try:
             with open("/proc/self/clear_refs", "w") as f:
                 f.write("5")
