@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+
+from weights.errors import UserError
+
+MAX_MASK = 8192  # pixels a side
 
 
 def to_pil(x: Tensor) -> list[Image.Image]:
@@ -14,6 +21,55 @@ def to_pil(x: Tensor) -> list[Image.Image]:
     if x.shape[1] == 1:
         x = x.expand(-1, 3, -1, -1)
     return [Image.fromarray(a) for a in x.permute(0, 2, 3, 1).contiguous().cpu().numpy()]
+
+
+def read_mask(mask, size: int) -> Tensor:
+    """What is painted, as ``[size, size]`` from 0 to 1.
+
+    Args:
+        mask: a PIL image, an array or tensor [H, W] of bool, 0..1 or 0..255, or the text of ``encode_mask``; of
+            another size than the picture it is resized.
+
+    Raises UserError for anything else.
+    """
+    if isinstance(mask, str):
+        mask = _decode_mask(mask)
+    if isinstance(mask, Image.Image):
+        if max(mask.size) > MAX_MASK:
+            raise UserError(f"The mask is larger than {MAX_MASK} pixels; make it as large as the picture.")
+        levels = np.asarray(mask.convert("L"), dtype=np.float32) / 255
+    else:
+        values = mask.detach().cpu().numpy() if isinstance(mask, Tensor) else np.asarray(mask)
+        if values.ndim != 2 or not values.size or max(values.shape) > MAX_MASK or values.dtype.kind not in "biuf":
+            raise UserError("A mask is a picture or a table of numbers, one for each pixel.")
+        levels = values.astype(np.float32)
+        if not np.isfinite(levels).all():
+            raise UserError("The mask holds numbers that are none; paint it again.")
+        levels = levels / 255 if levels.max() > 1 else levels
+    levels = np.clip(levels, 0, 1)
+    if levels.shape != (size, size):
+        resized = Image.fromarray(levels).resize((size, size), Image.Resampling.BOX)
+        levels = np.clip(np.asarray(resized), 0, 1)
+    return torch.from_numpy(levels.copy())
+
+
+def encode_mask(mask, size: int) -> str:
+    """A mask as short text that JSON can carry (a PNG of 256 levels in base64); ``read_mask`` takes it back."""
+    levels = (read_mask(mask, size) * 255).round().to(torch.uint8).numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _decode_mask(text: str) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"])
+        if max(image.size) > MAX_MASK:
+            raise UserError(f"The mask is larger than {MAX_MASK} pixels; make it as large as the picture.")
+        image.load()
+    except (ValueError, OSError, SyntaxError, Image.DecompressionBombError):
+        raise UserError("This text is not a mask; paint it again.") from None
+    return image
 
 
 # Control points of a dark-to-bright map whose lightness rises evenly, so that it also reads in grey.

@@ -28,6 +28,7 @@ FUNCTIONS = {
     "stylegan2.move_strip": "images",
     "history.compare": "history",
     "stylegan2.parameter_count": "counts",
+    "draggan.replay": "steps",
 }
 # These do not take a network; what stands for the checkpoint in their recipes, and how its hash is known.
 WITHOUT_NETWORK = {"history.compare": "history", "stylegan2.parameter_count": "none"}
@@ -140,8 +141,8 @@ class Recipe:
             call = f"{module}.{name}(\n    net,\n" + "".join(f"    {a},\n" for a in arguments) + ")"
         lines = ["import weights", f"from pipelines import {', '.join(sorted(imports))}", "", load]
         result = FUNCTIONS[self.function]
-        if result == "frames":
-            lines.append(f"result = frames = list({call})")
+        if result in ("frames", "steps"):  # what comes one after another
+            lines.append(f"result = {result} = list({call})")
         else:
             lines.append(f"result = {result} = {call}")
         if self.output:

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from pipelines import recipes, stylegan2
+from pipelines import draggan, recipes, stylegan2
 from pipelines.recipes import Recipe
 from weights.errors import UserError
 
@@ -15,7 +15,15 @@ CALLS = {
     "stylegan2.noise": {"seed": 2, "count": 3},
     "stylegan2.move": {"seed": 1, "amounts": {"1": 2.0}, "layers": "coarse"},
     "stylegan2.move_strip": {"seed": 1, "direction": "2", "amounts": [-1, 1]},
+    "draggan.replay": {
+        "seed": 2,
+        "drags": [
+            {"handles": [[20, 30]], "targets": [[40, 30]], "steps": 2},
+            {"handles": [[40.5, 12]], "targets": [[30, 12]], "steps": 2, "lr": 0.05},
+        ],
+    },
 }
+ITERATORS = ("stylegan2.interpolate", "draggan.replay")
 
 
 def flat(result):
@@ -25,6 +33,8 @@ def flat(result):
         result = [result]
     if isinstance(result[0], list):
         result = [im for row in result for im in row]
+    if hasattr(result[0], "image"):
+        result = [step.image for step in result]
     return np.stack([np.asarray(im) for im in result])
 
 
@@ -55,8 +65,9 @@ def test_a_recipe_survives_its_json_and_makes_the_same_pixels(net, function):
     recipe = recipes.make(function, net, **CALLS[function])
     back = Recipe.from_json(recipe.to_json())
     assert back == recipe
-    direct = getattr(stylegan2, function.split(".")[1])(net, **CALLS[function])
-    direct = list(direct) if function.endswith("interpolate") else direct
+    module, name = function.split(".")
+    direct = getattr({"stylegan2": stylegan2, "draggan": draggan}[module], name)(net, **CALLS[function])
+    direct = list(direct) if function in ITERATORS else direct
     assert (flat(back.run(net)) == flat(direct)).all()
 
 
