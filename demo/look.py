@@ -124,10 +124,16 @@ def launch_options() -> dict:
     """Arguments of ``Blocks.launch`` that concern the looks; Gradio 6 takes them there."""
     gr.set_static_paths([FONTS])  # served as they are, to everybody
     head = (ASSETS / "head.html").read_text(encoding="utf-8")
-    styles = (ASSETS / "notebook.css").read_text(encoding="utf-8")
+    parts = {
+        "STYLES": "".join((ASSETS / name).read_text(encoding="utf-8") for name in ("notebook.css", "canvas.css")),
+        "CANVAS": (ASSETS / "canvas.js").read_text(encoding="utf-8"),
+    }
+    head = head.replace("FONTS", f"gradio_api/file={FONTS.as_posix()}")
+    for name, text in parts.items():
+        head = head.replace(name, text)
     return {
         "theme": theme(),
-        "head": head.replace("FONTS", f"gradio_api/file={FONTS.as_posix()}").replace("STYLES", styles),
+        "head": head,
         "favicon_path": str(ASSETS / "favicon.png"),
         "footer_links": ["api", "settings"],
     }

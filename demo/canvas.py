@@ -1,0 +1,283 @@
+"""The one canvas that all drawing tabs share: numbered handles with targets, and areas painted with a brush.
+
+``board`` makes the component, ``read`` checks what came from it (or from a script), ``frame`` is what it shows.
+
+What a visitor has drawn is one JSON value, and every finished gesture is one ``input`` event::
+
+    {"size": [64, 64],                                              the picture that was drawn on, in pixels
+     "points": [{"handle": [20.5, 31.0], "target": [26.0, 31.0]}],   target null: not set yet
+     "layers": {"mask": {"size": [512, 512], "runs": [5120, 12, ...]}}}
+
+Places are floats in pixels of the picture; (0, 0) is the middle of its upper left pixel, as in ``pipelines``, so that
+they go from -0.5 to half a pixel short of its width and height. A layer is what one brush has painted, row by row:
+lengths of runs of nothing and of paint in turns; where a tool has several colours, pairs of length and colour (0 is
+nothing). Cells need not be pixels.
+
+A new way of drawing is a ``Tool`` with a key of its own in the value; its hand is in ``assets/canvas.js``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from pipelines import checks
+from weights.errors import UserError
+
+from . import figures
+
+MAX_POINTS = 32
+MAX_SIDE = 8192  # of a picture that is drawn on
+MAX_CELLS = 1024  # along a side of a layer
+MAX_RUNS = 200_000
+PLAIN = 512  # live pictures up to this side are sent as they are, larger ones as JPEG, which is ten times smaller
+
+HINTS = {
+    "first": "Click what should move, then where it should go; or press, pull and let go.",
+    "more": "Move points by dragging them. Right click, a long press or Delete removes one.",
+    "target": "Now click where point # should go.",
+    "erase": "Wipe over the painted area.",
+    "running": "It moves. Stop it to change the points.",
+}
+API_INFO = {
+    "type": "object",
+    "description": "size [width, height]; points, a list of {handle: [x, y], target: [x, y]} in pixels of the picture;"
+    " layers, painted areas as {name: {size: [width, height], runs: lengths of unpainted and painted cells in turns}}."
+    " Points and layers may be left out.",
+}
+EXAMPLE = {"size": [64, 64], "points": [{"handle": [20, 32], "target": [28, 32]}], "layers": {}}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """``kind`` is points or paint. ``palette``: red, green, blue and opacity (0 to 255) of each colour of a brush."""
+
+    name: str
+    kind: str
+    label: str
+    icon: str
+    hint: str = ""
+    palette: tuple[tuple[int, int, int, int], ...] = ()
+
+
+POINTS = Tool("points", "points", "Points", "M3 13 13 3M8 3h5v5M3 13a1 1 0 1 0 .01 0")
+# Rubylith, the red film that retouchers cut their masks from.
+MASK = Tool(
+    "mask",
+    "paint",
+    "Paint an area",
+    "M10.5 2.5l3 3L7 12l-3-3zM4 9c-2 1-.5 3-2.5 4.5C4 14 6.5 13.8 7 12",
+    "Paint over the picture. [ and ] change the size of the brush.",
+    ((222, 38, 32, 120),),
+)
+ICONS = {
+    "erase": "M6 13h7M2.5 9.5l6-6 4.5 4.5-5 5H6z",
+    "undo": "M6 3 2.5 6.5 6 10M3 6.5h6a4 4 0 0 1 0 8H6",
+    "redo": "M10 3l3.5 3.5L10 10M13 6.5H7a4 4 0 0 0 0 8h3",
+    "clear": "M3 4.5h10M6 4.5v-2h4v2M4.5 4.5l.7 9h5.6l.7-9",
+    "hide": "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6a2 2 0 1 0 .01 0",
+}
+
+
+def board(
+    tools: Sequence[Tool] = (POINTS, MASK),
+    *,
+    label: str = "Canvas",
+    empty: str = "There is no picture yet.",
+    hints: dict[str, str] | None = None,
+    most: int = MAX_POINTS,
+    **options: Any,
+) -> gr.HTML:
+    """The component. Its value is what was drawn; ``gr.update(frame=frame(...))`` shows a picture in it.
+
+    Args:
+        tools: what can be done in it, the first one chosen.
+        label: what it is called, for those who do not see it too.
+        empty: what it says as long as it shows no picture.
+        hints: other words for those of ``HINTS``.
+        most: how many points.
+        options: of ``gr.HTML``, such as ``elem_id``.
+    """
+    made = gr.HTML(
+        None,
+        label=label,
+        html_template=_template(tools, label),
+        js_on_load="ganbookCanvas.attach(element, trigger, props, watch);",
+        apply_default_css=False,
+        frame=None,
+        config={
+            "tools": [asdict(tool) for tool in tools],
+            "hints": {**HINTS, **(hints or {})},
+            "empty": empty,
+            "most": most,
+        },
+        **options,
+    )
+    # Not a class of its own: Gradio would write a file of types beside this one for it.
+    made.api_info = lambda: API_INFO
+    made.example_payload = made.example_value = lambda: EXAMPLE
+    return made
+
+
+def _template(tools: Sequence[Tool], label: str) -> str:
+    def button(words: str, icon: str, data: str, kind: str = "") -> str:
+        path = f'<svg viewBox="0 0 16 16" aria-hidden="true"><path d="{icon}"/></svg>'
+        title = f' title="{words}"' if kind else ""
+        return f'<button type="button" class="{kind}" {data}{title}>{path}<span>{words}</span></button>'
+
+    chosen = "".join(button(tool.label, tool.icon, f'data-tool="{tool.name}"') for tool in tools)
+    size = ""
+    if paints := [tool.name for tool in tools if tool.kind == "paint"]:
+        chosen += button("Erase", ICONS["erase"], f'data-tool="{paints[0]}" data-erase="true"')
+        size = (
+            '<label class="gc-size" hidden>Brush'
+            '<input type="range" min="2" max="50" step="1" aria-label="Size of the brush"></label>'
+        )
+    acts = {"undo": "Undo", "redo": "Redo", "clear": "Clear", "hide": "Hide the marks"}
+    others = "".join(button(words, ICONS[act], f'data-act="{act}"', "gc-icon") for act, words in acts.items())
+    return (
+        '<div class="gc gc-empty">'
+        f'<div class="gc-bar" role="toolbar" aria-label="Tools of the canvas">'
+        f'<div class="gc-group">{chosen}</div>{size}<div class="gc-group">{others}</div></div>'
+        f'<div class="gc-view" tabindex="0" role="application" aria-label="{label}. Arrow keys steer, Enter sets.">'
+        '<canvas class="gc-picture" role="img"></canvas><svg class="gc-marks"></svg></div>'
+        '<p class="gc-hint" role="status"></p></div>'
+    )
+
+
+# -- what it shows ---------------------------------------------------------------------------------------------------
+
+
+def frame(
+    image: Image.Image | None,
+    alt: str = "",
+    points: Sequence[tuple[Sequence[float], Sequence[float]]] | None = None,
+    running: bool = False,
+) -> dict:
+    """What a canvas shows until the next frame: ``gr.update(frame=canvas.frame(...))``. It touches nothing drawn.
+
+    Args:
+        image: the picture, None for none.
+        alt: the picture in words.
+        points: pairs of (where a handle has come to, its target), in the order in which they were drawn.
+        running: the picture moves by itself: nobody can draw until a frame comes that does not, or none for long.
+    """
+    picture = None
+    if image is not None:
+        small = max(image.size) <= PLAIN
+        picture = figures.data_uri(image, compress_level=1) if small else figures.data_uri(image, "JPEG", quality=92)
+    pairs = None if points is None else [{"handle": list(h), "target": list(t)} for h, t in points]
+    size = list(image.size) if image is not None else None
+    return {"picture": picture, "size": size, "alt": alt, "points": pairs, "running": running}
+
+
+def drawn(
+    size: tuple[int, int],
+    points: Sequence[tuple[Sequence[float], Sequence[float] | None]] = (),
+    layers: dict[str, Layer] | None = None,
+) -> dict:
+    """A value for a canvas: what a visitor could have drawn."""
+    return {
+        "size": list(size),
+        "points": [{"handle": list(h), "target": None if t is None else list(t)} for h, t in points],
+        "layers": {name: layer.to_json() for name, layer in (layers or {}).items()},
+    }
+
+
+# -- what was drawn --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Where a point is and where it shall go, in pixels of the picture; ``target`` is None where none was set."""
+
+    handle: tuple[float, float]
+    target: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """``cells`` ``[h, w]`` uint8: 0 where nothing was painted, else the number of the colour."""
+
+    cells: np.ndarray
+
+    def area(self, size: tuple[int, int]) -> Image.Image | None:
+        """What is painted, in grey at ``size`` (width, height): 255 for a pixel all covered. None if nothing is."""
+        if not self.cells.any():
+            return None
+        return Image.fromarray((self.cells > 0).astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)
+
+    def to_json(self) -> dict:
+        flat = (self.cells > 0).ravel()
+        bounds = [0, *(np.flatnonzero(flat[1:] != flat[:-1]) + 1).tolist(), flat.size]
+        runs = [end - start for start, end in zip(bounds, bounds[1:], strict=False)]
+        return {"size": [self.cells.shape[1], self.cells.shape[0]], "runs": [0, *runs] if flat[0] else runs}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What was drawn, checked: ``size`` (width, height) is None for an untouched canvas."""
+
+    size: tuple[int, int] | None = None
+    points: tuple[Pair, ...] = ()
+    layers: dict[str, Layer] = field(default_factory=dict)
+
+
+def read(value: Any, tools: Sequence[Tool] = (POINTS, MASK), most: int = MAX_POINTS) -> Drawing:
+    """A canvas's value, whoever sent it. Raises UserError for anything that could not have been drawn."""
+    if value is None or value == "":
+        return Drawing()
+    if not isinstance(value, dict) or set(value) - {"size", "points", "layers"}:
+        raise UserError("A drawing has a size, points and layers, and nothing else.")
+    width, height = _size(value.get("size"), "The size of a drawing", MAX_SIDE)
+    points = checks.sequence(value.get("points") or [], "The points of a drawing", 0, most)
+    pairs = tuple(_pair(point, i + 1, width, height) for i, point in enumerate(points))
+    given = value.get("layers") or {}
+    brushes = {tool.name: tool for tool in tools if tool.kind == "paint"}
+    if not isinstance(given, dict) or set(given) - set(brushes):
+        raise UserError(f"Areas can be painted for {', '.join(brushes) or 'nothing'} here.")
+    layers = {name: _layer(layer, len(brushes[name].palette)) for name, layer in given.items()}
+    return Drawing((width, height), pairs, layers)
+
+
+def _size(value: Any, name: str, most: int) -> tuple[int, int]:
+    width, height = checks.sequence(value, name, 2, 2)
+    return checks.integer(width, name, 1, most), checks.integer(height, name, 1, most)
+
+
+def _pair(value: Any, number: int, width: int, height: int) -> Pair:
+    if not isinstance(value, dict) or set(value) - {"handle", "target"}:
+        raise UserError(f"Point {number} must have a handle and a target.")
+
+    def place(given: Any, name: str) -> tuple[float, float]:
+        x, y = checks.sequence(given, f"The {name} of point {number}", 2, 2)
+        return (
+            checks.number(x, f"The {name} of point {number}, from the left,", -0.5, width - 0.5),
+            checks.number(y, f"The {name} of point {number}, from above,", -0.5, height - 0.5),
+        )
+
+    target = value.get("target")
+    return Pair(place(value.get("handle"), "handle"), None if target is None else place(target, "target"))
+
+
+def _layer(value: Any, colours: int) -> Layer:
+    if not isinstance(value, dict) or set(value) - {"size", "runs"}:
+        raise UserError("A painted area has a size and runs.")
+    width, height = _size(value.get("size"), "The size of a painted area", MAX_CELLS)
+    runs = checks.sequence(value.get("runs"), "The runs of a painted area", 1, MAX_RUNS)
+    if any(type(run) is not int or not 0 <= run <= width * height for run in runs):
+        raise UserError("The runs of a painted area must be whole numbers of cells.")
+    if colours > 1:
+        if len(runs) % 2 or any(colour > colours for colour in runs[1::2]):
+            raise UserError(f"The runs of a painted area must be pairs of a length and a colour up to {colours}.")
+        lengths, values = runs[::2], runs[1::2]
+    else:
+        lengths, values = runs, [i % 2 for i in range(len(runs))]
+    if sum(lengths) != width * height:
+        raise UserError(f"The runs of a painted area must be {width * height:,} cells together.")
+    return Layer(np.repeat(np.array(values, dtype=np.uint8), lengths).reshape(height, width))
