@@ -8,9 +8,10 @@ from __future__ import annotations
 import gradio as gr
 
 from . import look
+from .handover import Handover
 from .page import Page
 from .session import Visitor
-from .tabs import checkpoints, stylegan2
+from .tabs import checkpoints, draggan, stylegan2
 from .uploads import MAX_UPLOAD
 
 __all__ = ["build", "launch_options"]
@@ -23,11 +24,15 @@ def build() -> gr.Blocks:
     with Page(title="ganbook", analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as page:
         session = gr.State(Visitor())
         gr.HTML((look.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
-        with gr.Tabs(elem_id="tabs"):
+        handover = Handover(session)
+        with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("StyleGAN2", id="stylegan2", elem_id="tab-stylegan2"):
-                chooser = stylegan2.build(session, page)
+                chooser = stylegan2.build(session, page, handover)
+            with gr.Tab("DragGAN", id="draggan", elem_id="tab-draggan") as tab:
+                dragging = draggan.build(session, page, tab, handover)
             with gr.Tab("Checkpoints", id="checkpoints", elem_id="tab-checkpoints"):
-                checkpoints.build(session, page, chooser)
+                checkpoints.build(session, page, [chooser, dragging])
+        handover.wire(tabs)
     page.queue(max_size=gpu.QUEUE)
     return page
 

@@ -74,7 +74,7 @@ class Cell:
     def __init__(self, book: Notebook, slug: str, number: int, title: str, prose: str):
         self.book, self.slug, self.number, self.title, self.prose = book, slug, number, title, prose
         self.runs: list[Run] = []
-        self.run_button = self.extra_button = self.stop_button = None
+        self.run_button = self.extra_button = self.stop_button = self.send_button = None
 
     def id(self, name: str) -> str:
         """The ``elem_id`` of a part of this cell: ``sg2-sample-seeds``."""
@@ -122,10 +122,11 @@ class Cell:
                     self.stop_button = gr.Button("Stop", variant="stop", elem_id=self.id("stop"), min_width=0)
 
     @contextmanager
-    def result(self, sheet: str = "Contact sheet · PNG") -> Iterator[None]:
+    def result(self, sheet: str = "Contact sheet · PNG", send: str | None = None) -> Iterator[None]:
         """The column of results, ended by what ran and by the downloads; ``sheet`` names the picture or animation.
 
-        ``news`` says what goes on or went wrong; ``status`` says what made the result that stands there.
+        ``send`` names a button that hands the result to another tab. ``news`` says what goes on or went wrong;
+        ``status`` says what made the result that stands there.
         """
         with gr.Column(elem_classes="nb-result", min_width=0):
             yield
@@ -135,6 +136,8 @@ class Cell:
                 small = {"size": "sm", "min_width": 0}
                 self.sheet = gr.DownloadButton(sheet, elem_id=self.id("download"), elem_classes="nb-after", **small)
                 self.recipe_buttons()
+                if send:
+                    self.send_button = gr.Button(send, elem_id=self.id("send"), elem_classes="nb-after", **small)
 
     def recipe_buttons(self) -> None:
         """The recipe of the present result as a file, and a place for one that was kept."""

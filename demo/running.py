@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,18 +65,34 @@ class _Refused:
 
 def run(wish: Wish) -> Iterator[Started | Step | Finished]:
     """Does what is wished, step by step; closing the iterator stops the work. Raises UserError."""
-    for event in gpu.within(_in_worker(wish), gpu.time_limit()):
+    return _followed(_in_worker(wish))
+
+
+def in_worker(work: Callable[..., Iterator]) -> Callable[..., Iterator]:
+    """Decorates a generator function that computes: where it runs and for how long, with its UserErrors passed on.
+
+    What goes in and what it yields is pickled on some machines. Closing the iterator stops the work.
+    """
+    guarded = gpu.accelerated(_guarded(work))
+    return functools.wraps(work)(lambda *args: _followed(guarded(*args)))
+
+
+def _followed(events: Iterator) -> Iterator:
+    for event in gpu.within(events, gpu.time_limit()):
         if isinstance(event, _Refused):
             raise UserError(event.sentence)
         yield event
 
 
-@gpu.accelerated
-def _in_worker(wish: Wish) -> Iterator:
-    try:
-        yield from _work(wish)
-    except UserError as error:  # as a value, because a worker's exceptions lose their class on the way back
-        yield _Refused(str(error))
+def _guarded(work: Callable[..., Iterator]) -> Callable[..., Iterator]:
+    @functools.wraps(work)
+    def guarded(*args) -> Iterator:
+        try:
+            yield from work(*args)
+        except UserError as error:  # as a value, because a worker's exceptions lose their class on the way back
+            yield _Refused(str(error))
+
+    return guarded
 
 
 def _work(wish: Wish) -> Iterator:
@@ -98,6 +115,9 @@ def _work(wish: Wish) -> Iterator:
         result = None
     companions = {name: _call(function, net, values) for name, (function, values) in wish.companions.items()}
     yield Finished(result, companions, time.perf_counter() - started)
+
+
+_in_worker = gpu.accelerated(_guarded(_work))
 
 
 def all_arguments(recipe) -> dict:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from weights.errors import UserError
 
@@ -20,14 +22,34 @@ class OwnFile:
     layout: str
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A picture on its way to another tab, as what makes it: a network, and a seed or a latent (as recipes hold it)."""
+
+    network: str
+    class_index: int | None = None
+    seed: int | None = None
+    truncation_psi: float = 0.7
+    latent: str | None = None
+
+
 @dataclass
 class Visitor:
     """``own``: the visitor's own checkpoints by the name that recipes give them (``own:``, twelve digits of the hash).
 
-    The name alone opens nothing: it has to be in this table, which only the visitor's own session has.
+    The name alone opens nothing: it has to be in this table, which only the visitor's own session has. ``sent``: what
+    is on its way to a tab, by the tab's id. ``kept``: what lies on the visitor's desk in each tab, by names of theirs.
     """
 
     own: dict[str, OwnFile] = field(default_factory=dict)
+    sent: dict[str, Sent] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def desk(self, name: str, make: Callable[[], Any]) -> Any:
+        """What is kept under a name; ``make`` makes it the first time. Events change it in place."""
+        if name not in self.kept:
+            self.kept[name] = make()
+        return self.kept[name]
 
     def add(self, name: str, file: OwnFile) -> None:
         self.own.pop(name, None)

@@ -170,6 +170,11 @@ def _render(net: Generator, ws: Tensor, noise_mode: str, noise_seed: int = 0) ->
     return pictures
 
 
+def picture(net: Generator, w: Tensor, noise_mode: str = "const") -> Image.Image:
+    """The picture of w+ ``[1, num_ws, w_dim]``, as ``latent`` gives it."""
+    return _render(net, w.to(_device(net)), noise_mode)[0]
+
+
 # -- the cells ---------------------------------------------------------------------------------------------------
 
 

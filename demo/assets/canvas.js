@@ -8,9 +8,9 @@
   "use strict";
   if (window.ganbookCanvas) return;
 
-  const SVG = "http://www.w3.org/2000/svg";
   const SLOP = { mouse: 4, pen: 6, touch: 9 }; // a press that moves less than this on the screen is a click
   const REACH = { mouse: 13, pen: 16, touch: 24 }; // how far from a point it can still be taken hold of
+  const DOCKED = 11; // a handle so near to its target lies inside its ring
   const HOLD_MS = 600; // a finger that rests this long on a point removes it
   const MEMORY = 60; // steps that can be undone
   const SILENCE_MS = 90_000; // no frame for so long: whatever ran is gone, and the canvas is free again
@@ -21,10 +21,10 @@
   const tidy = (p) => p && p.map((v) => Math.round(v * 1000) / 1000);
   const within = (p, size) => p.map((v, i) => clamp(v, -0.5, size[i] - 0.5));
   const copy = (points) => points.map((p) => ({ handle: [...p.handle], target: p.target && [...p.target] }));
-  const make = (name, attributes = {}, parent) => {
-    const made = document.createElementNS(SVG, name);
+  const make = (name, attributes, parent) => {
+    const made = document.createElementNS(parent.namespaceURI, name);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    parent?.append(made);
+    parent.append(made);
     return made;
   };
 
@@ -168,6 +168,8 @@
     load(value) {
       if (JSON.stringify(value ?? null) === this.sent) return;
       this.drop();
+      clearTimeout(this.watchdog);
+      [this.running, this.live] = [false, null]; // these points are where they are, whatever ran
       this.resize(value?.size ?? this.size);
       this.points = copy(value?.points ?? []);
       for (const [name, layer] of Object.entries(this.layers)) {
@@ -242,7 +244,7 @@
       clearTimeout(this.watchdog);
       const tracked = points ?? this.live;
       const was = this.running;
-      [this.running, this.live] = [false, null];
+      [this.running, this.live, this.trails] = [false, null, []];
       if (was && tracked && tracked.length === this.points.length) {
         tracked.forEach((p, i) => (this.points[i].handle = [...p.handle]));
         [this.past, this.future] = [[], []]; // the picture that they belonged to is gone
@@ -337,13 +339,17 @@
       return this.size ? this.view.clientWidth / this.size[0] : 1; // of the screen's pixels to the picture's
     }
 
+    docked(point) {
+      return Boolean(point.target) && near(point.handle, point.target) * this.scale < DOCKED;
+    }
+
     /** The handle or target nearest to a place, within reach of what points at it. */
     under(place, kind) {
       let [best, distance] = [null, (REACH[kind] ?? REACH.mouse) / this.scale];
       this.points.forEach((point, number) => {
-        for (const end of ["handle", "target"]) {
+        // Where both lie together it is the target: a point that has arrived can be pulled on from there.
+        for (const end of this.docked(point) ? ["target"] : ["handle", "target"]) {
           const away = point[end] ? near(point[end], place) : Infinity;
-          // Where both lie together it is the handle, whose number can be read there.
           if (away < distance) [best, distance] = [{ point, number, end }, away];
         }
       });
@@ -696,7 +702,7 @@
         const [h, t] = [2 * i, 2 * i + 1].map((k) => this.ends.children[k] ?? this.newEnd(k));
         this.put(h, point.handle, handle, `Point ${i + 1}`);
         this.put(t, point.target, target, `Target of point ${i + 1}`);
-        t.classList.toggle("gc-docked", Boolean(target) && near(handle, target) < 11);
+        t.classList.toggle("gc-docked", this.docked(point));
       });
       this.cross.setAttribute("visibility", this.cursor && !this.running ? "visible" : "hidden");
       if (this.cursor) {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from html import escape
 
 import gradio as gr
@@ -53,8 +55,8 @@ Args:
 """
 
 
-def build(session: gr.State, page: gr.Blocks, chooser: Chooser) -> None:
-    """The tab. ``chooser`` is that of the StyleGAN2 tab, which learns of new networks here."""
+def build(session: gr.State, page: gr.Blocks, choosers: Sequence[Chooser]) -> None:
+    """The tab. ``choosers`` are those of the other tabs, which learn of new networks here."""
     gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
     with gr.Column(elem_classes="nb-own", elem_id="ckpt-own"):
         gr.Markdown(OWN, elem_classes="nb-prose")
@@ -86,7 +88,8 @@ def build(session: gr.State, page: gr.Blocks, chooser: Chooser) -> None:
         picked.then(fetch_checkpoint, api_visibility="private", **wiring),
     ]
     for event in fetched:
-        event.success(chooser.refresh, session, chooser.network, queue=False, **quiet)
+        for chooser in choosers:
+            event.success(chooser.refresh, session, chooser.network, queue=False, **quiet)
         event.success(lambda: gr.update(choices=remote()), None, name, queue=False, **quiet)
     stopped = note("Stopped. What has arrived is kept; the next try goes on from there.")
     stop.click(lambda: (stopped, cards()), None, [state, listed], cancels=fetched, queue=False, **quiet)
@@ -99,10 +102,15 @@ def build(session: gr.State, page: gr.Blocks, chooser: Chooser) -> None:
         show_progress_on=recognised,
         **lane,
     )
-    loaded.success(
-        lambda visitor: chooser.refresh(visitor, visitor.latest(chooser.technique)), session, chooser.network, **quiet
-    )
-    loaded.then(lambda: None, None, file, queue=False, **quiet)
+    for chooser in choosers:
+        loaded.success(partial(with_own, chooser), session, chooser.network, **quiet)
+    for over in (loaded.success, loaded.failure):  # Gradio's then() does not follow an event that failed
+        over(lambda: None, None, file, queue=False, **quiet)
+
+
+def with_own(chooser: Chooser, visitor: Visitor):
+    """The list with the visitor's latest file chosen."""
+    return chooser.refresh(visitor, visitor.latest(chooser.technique))
 
 
 def chosen_card(event: gr.EventData) -> str:

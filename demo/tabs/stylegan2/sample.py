@@ -6,8 +6,10 @@ import gradio as gr
 
 from weights.errors import UserError
 
+from ...handover import Handover
 from ...notebook import Cell, Notebook, Run
 from ...results import Made, Shown
+from ...session import Sent, Visitor
 from . import controls
 
 PROSE = """
@@ -26,11 +28,12 @@ Args:
     noise_mode: const (stored), random or none.
     noise_seed: seed of the random noise.
 """
+PRESSED = "sample-pressed"  # under which a visitor keeps which picture of the gallery was pressed
 # Sixteen seeds in a row, from anywhere.
 DRAW = "() => { const n = Math.floor(Math.random() * 100000); return `${n}-${n + 15}`; }"
 
 
-def build(book: Notebook) -> Cell:
+def build(book: Notebook, handover: Handover) -> Cell:
     with book.cell("sample", "A seed, a picture", PROSE) as cell:
         with cell.controls("Make the pictures", extra="Others"):
             seeds = gr.Textbox("1-16", label="Seeds", info="at most 64", max_length=400, elem_id=cell.id("seeds"))
@@ -39,7 +42,7 @@ def build(book: Notebook) -> Cell:
             noise_seed = gr.Number(
                 0, precision=0, minimum=0, label="Seed of the noise", visible=False, elem_id=cell.id("noise-seed")
             )
-        with cell.result():
+        with cell.result(send="Drag it in DragGAN"):
             gallery = controls.tiles(cell, "gallery", "Pictures")
     noise.change(
         lambda mode: gr.update(visible=mode == "random"),
@@ -55,7 +58,23 @@ def build(book: Notebook) -> Cell:
         Run("stylegan2.sample", inputs, [gallery], show, restore=restore), "stylegan2_sample", API, after=[others]
     )
     cell.finish()
+    session, quiet = book.chooser.session, {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+    gallery.select(pressed, session, None, **quiet)
+    gallery.change(lambda visitor: visitor.kept.pop(PRESSED, None) and None, session, None, **quiet)
+    handover.offers(cell.send_button, "draggan", [book.chooser.network, book.chooser.class_index, psi, gallery], sent)
     return cell
+
+
+def pressed(visitor: Visitor, event: gr.SelectData) -> None:
+    visitor.kept[PRESSED] = event.index
+
+
+def sent(visitor: Visitor, network: str, class_index: int | None, truncation_psi: float, pictures: list | None):
+    """The picture that was pressed last, the first one if none was; its caption says its seed."""
+    if not pictures:
+        return None
+    caption = pictures[min(visitor.kept.get(PRESSED, 0), len(pictures) - 1)][1]
+    return Sent(network, class_index, int(caption.split()[-1]), truncation_psi)
 
 
 def restore(arguments: dict, output: dict | None) -> dict:

@@ -1,0 +1,71 @@
+"""From tab to tab: a picture that one of them made is put before another, as what makes it (``session.Sent``).
+
+Tabs offer and take while they are built; when all of them are there, ``wire`` connects them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import gradio as gr
+
+from weights.errors import UserError
+
+from .session import Sent, Visitor
+
+
+@dataclass(frozen=True)
+class _Offer:
+    button: gr.Button
+    to: str
+    inputs: Sequence[gr.components.Component]
+    make: Callable[..., Sent]
+
+
+@dataclass(frozen=True)
+class _Taker:
+    take: Callable
+    inputs: Sequence[gr.components.Component]
+    options: dict
+
+
+class Handover:
+    """``session`` is the visitor's; tabs are known by their ids."""
+
+    def __init__(self, session: gr.State):
+        self.session = session
+        self._offers: list[_Offer] = []
+        self._takers: dict[str, _Taker] = {}
+
+    def offers(self, button: gr.Button, to: str, inputs: Sequence, make: Callable[..., Sent]) -> None:
+        """A button that sends what ``make(visitor, *values)`` makes to a tab; None: there is nothing to send yet."""
+        self._offers.append(_Offer(button, to, list(inputs), make))
+
+    def takes(self, tab: str, take: Callable, inputs: Sequence, **options) -> None:
+        """What a tab does with what was sent to it: ``take(visitor, *values)`` finds it in ``visitor.sent[tab]``."""
+        self._takers[tab] = _Taker(take, list(inputs), options)
+
+    def wire(self, tabs: gr.Tabs) -> None:
+        for offer in self._offers:
+            taker = self._takers[offer.to]
+            sent = offer.button.click(
+                _sending(offer),
+                [self.session, *offer.inputs],
+                tabs,
+                show_progress="hidden",
+                queue=False,
+                api_visibility="private",
+            )
+            sent.success(taker.take, [self.session, *taker.inputs], api_visibility="private", **taker.options)
+
+
+def _sending(offer: _Offer) -> Callable:
+    def send(visitor: Visitor, *values):
+        made = offer.make(visitor, *values)
+        if made is None:
+            raise UserError("There is nothing to send yet; make a picture first.")
+        visitor.sent[offer.to] = made
+        return gr.Tabs(selected=offer.to)
+
+    return send

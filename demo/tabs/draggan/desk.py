@@ -1,0 +1,191 @@
+"""What lies on one visitor's desk: the picture that a drag begins with, and what was pulled so far.
+
+It lives in a ``gr.State`` and belongs to that visitor alone. The run that is going on writes into its own ``Pull``:
+when something else is put on the desk meanwhile, that ``Pull`` is on no desk any more, and the run ends.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from weights.errors import UserError
+
+from ...networks import Reference
+
+MAX_PULLS = 64  # as many as a recipe holds
+MAX_FRAMES = 240  # kept for the animation; of longer drags every second, fourth, ... picture
+KEPT_SIDE = 512  # of pictures kept for the animation
+
+Place = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Start:
+    """The picture that was there before anything was pulled.
+
+    ``made`` is how recipes make it: a seed with its truncation and class, or a latent as text. ``w`` is w+
+    ``[1, num_ws, w_dim]``. ``about`` says in a few words what it is.
+    """
+
+    reference: Reference
+    checkpoint: str
+    sha256: str
+    title: str
+    resolution: int
+    device: str
+    made: dict
+    w: Any
+    image: Image.Image
+    about: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.resolution, self.resolution
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture of the animation as a file's bytes, with its points in pixels of the network's picture."""
+
+    data: bytes
+    scale: float
+    handles: Sequence[Place]
+    targets: Sequence[Place]
+
+    @classmethod
+    def of(cls, step) -> Frame:
+        image, scale = step.image, min(1.0, KEPT_SIDE / max(step.image.size))
+        data = io.BytesIO()
+        if scale < 1:
+            size = tuple(round(v * scale) for v in image.size)
+            image.resize(size, Image.Resampling.LANCZOS).save(data, "JPEG", quality=95)
+        elif max(image.size) > 256:
+            image.save(data, "JPEG", quality=95)
+        else:
+            image.save(data, "PNG", compress_level=1)
+        return cls(data.getvalue(), scale, step.handles, step.targets)
+
+    def image(self) -> Image.Image:
+        return Image.open(io.BytesIO(self.data)).convert("RGB")
+
+    def points(self) -> tuple[list[Place], list[Place]]:
+        """Handles and targets in pixels of ``image()``."""
+
+        def scaled(points: Sequence[Place]) -> list[Place]:
+            return [tuple((v + 0.5) * self.scale - 0.5 for v in p) for p in points]
+
+        return scaled(self.handles), scaled(self.targets)
+
+
+@dataclass
+class Pull:
+    """One run of the method, from Drag to its end or to Stop.
+
+    ``arguments`` are those of ``draggan.drag``, fit for JSON; ``drawn`` is the canvas's value before it. ``last`` is
+    the last step that was shown: what is not shown did not happen.
+    """
+
+    arguments: dict
+    drawn: dict
+    began: int = 0
+    last: Any = None
+    frames: list[Frame] = field(default_factory=list)
+    stopped: bool = False
+    running: bool = True
+    seconds: float = 0.0
+
+    def take(self, step) -> None:
+        if self.last is None:
+            self.began = step.step
+        if step.image is not None:
+            self.last = step
+            self.frames.append(Frame.of(step))
+            if len(self.frames) > MAX_FRAMES:
+                self.frames[1:-1] = self.frames[2:-1:2]
+
+    @property
+    def steps(self) -> int:
+        return 0 if self.last is None else self.last.step - self.began
+
+    def recipe(self) -> dict:
+        return {**self.arguments, "steps": self.steps}
+
+
+@dataclass
+class Desk:
+    """``asked`` and ``called_off`` are of a drag that waits for its turn: Stop can be pressed before it begins."""
+
+    start: Start | None = None
+    pulls: list[Pull] = field(default_factory=list)
+    asked: bool = False
+    called_off: bool = False
+
+    def put(self, start: Start) -> None:
+        """A new picture. What runs ends."""
+        self.reset()
+        self.start = start
+
+    def reset(self) -> dict | None:
+        """Back to the picture that was there first; gives what was drawn on it then."""
+        self.stop()
+        drawn = self.pulls[0].drawn if self.pulls else None
+        self.pulls = []
+        return drawn
+
+    def stop(self) -> bool:
+        """Ends what runs within its present step. False if nothing does."""
+        running = [pull for pull in self.pulls if pull.running and not pull.stopped]
+        for pull in running:
+            pull.stopped = True
+        if self.asked:
+            self.called_off = True
+        return bool(running) or self.asked
+
+    def begin(self, arguments: dict, drawn: dict) -> Pull:
+        """A new pull, from where the last one ended. Raises UserError when there are too many."""
+        self.stop()
+        self.pulls = [pull for pull in self.pulls if pull.steps]
+        if len(self.pulls) >= MAX_PULLS:
+            raise UserError(f"This was pulled {MAX_PULLS} times; save its latent and load it, then go on from there.")
+        pull = Pull(arguments, drawn)
+        self.pulls.append(pull)
+        return pull
+
+    def undo(self) -> Pull | None:
+        """Takes the last pull back and gives it; None if there is none."""
+        self.stop()
+        self.pulls = [pull for pull in self.pulls if pull.steps]
+        return self.pulls.pop() if self.pulls else None
+
+    @property
+    def image(self) -> Image.Image | None:
+        """The picture as it is now."""
+        last = self.last
+        return last.image if last is not None else self.start and self.start.image
+
+    @property
+    def last(self):
+        """The step that the picture now shows; None as long as nothing was pulled."""
+        return next((pull.last for pull in reversed(self.pulls) if pull.steps), None)
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Pictures of all drags in a row. Each begins with the one that the last ended with, which is there once."""
+        kept = [pull for pull in self.pulls if pull.steps]
+        return [frame for i, pull in enumerate(kept) for frame in pull.frames[min(i, 1) :]]
+
+    def recipe(self):
+        """What makes this picture again. Raises UserError while nothing was pulled."""
+        from pipelines.recipes import Recipe
+
+        drags = [pull.recipe() for pull in self.pulls if pull.steps]
+        if self.start is None or not drags:
+            raise UserError("Nothing was pulled yet; place a point and its target, then press Drag.")
+        recipe = Recipe("draggan.replay", self.start.checkpoint, self.start.sha256, {"drags": drags, **self.start.made})
+        recipe.check()
+        return recipe

@@ -1,0 +1,260 @@
+"""Cell 1: points on a picture, and the picture follows."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import gradio as gr
+
+from ... import canvas, gpu
+from ...handover import Handover
+from ...notebook import Cell, Notebook
+from ..stylegan2 import controls
+from ..stylegan2.interpolation import kinds
+from . import examples
+from .hands import Hands
+
+PROSE = r"""
+Click what should move, click where it should go, press *Drag*. Nothing is cut or warped: the network is asked, over and
+over, for a picture whose *features* a little way along the arrow are what they now are at the point,
+
+$$\mathcal L = \sum_i \sum_{q \in \Omega_1(p_i)} \bigl\| F(q) - F(q + d_i) \bigr\|_1
+  + \lambda \bigl\| (F - F_0)(1 - M) \bigr\|_1,$$
+
+and its latent $w^+$ is moved down the slope. After each step every point $p_i$ is searched for again, within $r_2$, as
+the place whose feature is most like the one it had. Paint an area $M$ to say what may move, or what must stay.
+"""
+
+API_DRAG = """Pulls points of a picture to their targets (DragGAN). Yields pictures while it runs; the last answer has
+the result: the picture as PNG, before and after, latent, recipe, the Python that repeats it, and what ran. Called
+again in the same session it goes on from where it is, with the points that are sent then.
+
+Args:
+    network: a checkpoint such as stylegan2/faces.
+    class_index: for conditional networks, which class.
+    seed, truncation_psi: of the picture to start from.
+    drawing: size, points and painted area, such as
+        {"size": [64, 64], "points": [{"handle": [20, 32], "target": [28, 32]}]}.
+    painted: flexible (what is painted may move) or fixed (it must stay).
+    steps: at most, 1 to 2000.
+    lr, rows, feature_resolution, stop_distance: numbers as text; empty: as suits the network.
+    r1, r2: radius that is pulled and searched, in pixels at 512 px.
+    mask_weight, latent_weight: how strongly the rest, and the latent, are held.
+    space: w+ or w.
+    mode: fast, or reference (the authors' arithmetic).
+"""
+API_STOP = """Stops the drag that runs in this session within one step; what is done stays. Gives a sentence as HTML.
+
+Args: none."""
+API_UNDO = """Takes the last drag of this session back. Gives what the drag gives, as it was before.
+
+Args: none."""
+API_RESET = """Takes all drags of this session back. Gives what the drag gives, as it was at first.
+
+Args: none."""
+API_ANIMATE = """The drags of this session as an animation. Gives it as a picture (GIF, WebP) or as a video (MP4), and
+the file.
+
+Args:
+    format: gif, webp or mp4.
+    fps: frames per second, 1 to 60.
+    points: draws the points in.
+"""
+QUIET = {"show_progress": "hidden"}
+PRIVATE = {**QUIET, "api_visibility": "private"}
+
+
+def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]:
+    part = {}
+    with book.cell("drag", "Press, pull", PROSE) as cell:
+        with gr.Column(elem_classes="nb-controls", min_width=0):
+            parameters = _controls(cell, part)
+        with cell.result("Picture · PNG"):
+            tries = _examples(cell)
+            with gr.Row(elem_classes="nb-stage"):
+                part["board"] = canvas.board(
+                    label="Picture with points",
+                    empty="Press Show the picture, or one of the examples.",
+                    elem_id=cell.id("canvas"),
+                )
+                with gr.Column(elem_classes=["nb-buttons", "nb-hands"], min_width=0):
+                    small = {"min_width": 0}
+                    part["go"] = gr.Button("Drag", variant="primary", elem_id=cell.id("run"), **small)
+                    stop = gr.Button("Stop", variant="stop", elem_id=cell.id("stop"), **small)
+                    undo = gr.Button("Undo last drag", elem_id=cell.id("undo"), **small)
+                    reset = gr.Button("Reset", elem_id=cell.id("reset"), **small)
+                    part["meter"] = gr.HTML(
+                        "", label="How far it is", elem_classes="nb-numbers", elem_id=cell.id("meter")
+                    )
+        part |= {name: getattr(cell, name) for name in ("news", "status", "sheet", "recipe")}
+        animate = _outcome(cell, part)
+    part |= {"code": cell.code, "network": book.chooser.network}
+    hands = Hands(part, parameters, book.chooser.technique)
+    _wire(cell, hands, tab, animate, stop, undo, reset, tries)
+    handover.takes("draggan", hands.take_sent, [], outputs=list(part.values()), **QUIET, **gpu.LANE)
+    return cell, hands
+
+
+def _controls(cell: Cell, part: dict) -> list[str]:
+    """The column beside the canvas. Gives the names of those controls that are arguments of ``draggan.drag``."""
+    part["seed"] = controls.seed(cell, 3)
+    with gr.Row(elem_classes=["nb-buttons", "nb-pick"]):
+        part["show"] = gr.Button("Show the picture", elem_id=cell.id("show"), min_width=0)
+        part["another"] = gr.Button("Another", elem_id=cell.id("another"), min_width=0)
+    part["truncation_psi"] = controls.psi(cell)
+    made = {
+        "painted": gr.Radio(
+            [("may move", "flexible"), ("stays", "fixed")],
+            value="flexible",
+            label="What is painted",
+            elem_id=cell.id("painted"),
+        )
+    }
+    with gr.Accordion("How it pulls", open=False, elem_id=cell.id("how")):
+        made["steps"] = gr.Slider(1, 500, 100, step=1, label="Steps at most", elem_id=cell.id("steps"))
+        made["r1"] = gr.Slider(
+            1, 20, 3, step=0.5, label="r₁", info="pulled around a point; px at 512 px", elem_id=cell.id("r1")
+        )
+        made["r2"] = gr.Slider(
+            2, 60, 12, step=1, label="r₂", info="searched around a point; px at 512 px", elem_id=cell.id("r2")
+        )
+        made["mask_weight"] = gr.Slider(
+            0, 100, 20, step=1, label="λ", info="holds what must stay", elem_id=cell.id("mask-weight")
+        )
+        made["latent_weight"] = gr.Slider(0, 10, 0, step=0.1, label="Hold the latent", elem_id=cell.id("latent-weight"))
+        made["space"] = gr.Radio(
+            ["w+", "w"],
+            value="w+",
+            label="Latent space",
+            info="w changes more of the picture",
+            elem_id=cell.id("space"),
+        )
+        auto = {"placeholder": "as suits the network"}
+        made["lr"] = controls.optional(cell, "lr", "Step size", **auto)
+        made["rows"] = controls.optional(cell, "rows", "Rows of w+ that move", **auto)
+        made["feature_resolution"] = controls.optional(cell, "features", "Feature map, px", **auto)
+        made["stop_distance"] = controls.optional(cell, "stop-distance", "Arrived within, px", **auto)
+        made["mode"] = gr.Radio(
+            [("fast", "fast"), ("as the authors' program", "reference")],
+            value="fast",
+            label="Arithmetic",
+            elem_id=cell.id("mode"),
+        )
+    part |= made
+    with gr.Row(elem_classes="nb-tools"):
+        part["latent_load"] = gr.UploadButton(
+            "Start from a latent", file_types=[".safetensors"], size="sm", min_width=0, elem_id=cell.id("latent-load")
+        )
+    return list(made)
+
+
+def _examples(cell: Cell) -> dict[str, gr.Button]:
+    with gr.Row(elem_classes=["nb-inline", "nb-tries"], elem_id=cell.id("examples")):
+        gr.HTML("Try", elem_classes="nb-try")
+        return {
+            example.key: gr.Button(example.title, size="sm", min_width=0, elem_id=cell.id(f"try-{example.key}"))
+            for example in examples.at_hand()
+        }
+
+
+def _outcome(cell: Cell, part: dict) -> gr.Button:
+    """What there is after a drag: before and after, the latent, the animation."""
+    small = {"size": "sm", "min_width": 0}
+    with gr.Row(elem_classes="nb-outcome", elem_id=cell.id("outcome")):
+        with gr.Column(min_width=0):
+            gr.HTML("<h3>Before and after</h3>", elem_classes="nb-small-heading")
+            part["compare"] = gr.ImageSlider(
+                label="Before and after",
+                show_label=False,
+                type="pil",
+                format="png",
+                interactive=False,
+                buttons=["fullscreen"],
+                elem_id=cell.id("compare"),
+                elem_classes="nb-compare",
+            )
+            with gr.Row(elem_classes="nb-tools"):
+                part["latent"] = gr.DownloadButton("Latent · safetensors", elem_id=cell.id("latent"), **small)
+        with gr.Column(elem_classes=["nb-controls", "nb-film-tools"], min_width=0):
+            gr.HTML("<h3>The way there</h3>", elem_classes="nb-small-heading")
+            part["film"] = controls.picture(cell, "animation", "Animation (GIF, WebP)", classes=["nb-still"])
+            part["video"] = gr.Video(
+                label="Animation (MP4)",
+                show_label=False,
+                autoplay=True,
+                loop=True,
+                interactive=False,
+                buttons=["download"],
+                elem_id=cell.id("video"),
+                elem_classes=["nb-picture", "nb-film"],
+            )
+            part["format"] = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
+            part["fps"] = gr.Slider(1, 60, 20, step=1, label="Frames a second", elem_id=cell.id("fps"))
+            part["points"] = gr.Checkbox(True, label="With the points", elem_id=cell.id("points"))
+            with gr.Row(elem_classes="nb-tools"):
+                animate = gr.Button("Make the animation", elem_id=cell.id("animate"), **small)
+                part["file"] = gr.DownloadButton("Animation file", visible=False, elem_id=cell.id("file"), **small)
+            part["film_news"] = gr.HTML("", label="Animation", elem_classes="nb-news", elem_id=cell.id("film-news"))
+    return animate
+
+
+def _wire(cell, hands: Hands, tab, animate, stop, undo, reset, tries) -> None:
+    part, chooser = hands.part, cell.book.chooser
+    session = chooser.session
+    everything = list(part.values())
+    picture = [session, chooser.network, chooser.class_index, part["seed"], part["truncation_psi"]]
+    lane = {"outputs": everything, **QUIET, **gpu.LANE}
+    private = {**lane, "api_visibility": "private"}
+    at_once = {"queue": False, **QUIET}
+
+    # The picture to start from: it follows its controls, and comes by itself when the tab is first looked at.
+    live = partial(hands.open, live=True)
+    moved = [part["seed"].input, part["truncation_psi"].input, chooser.class_index.input]
+    gr.on(moved, live, picture, trigger_mode="always_last", **private)
+    chooser.network.change(hands.follow, picture, trigger_mode="always_last", **private)
+    tab.select(hands.greet, picture, **private)
+    drawn = controls.another(part["another"], part["seed"])
+    for event in (part["show"].click, drawn.then):
+        event(hands.open, picture, **private)
+    part["latent_load"].upload(hands.take_latent, [session, chooser.network, part["latent_load"]], **private)
+
+    # Pulling.
+    drag = named(
+        hands.drag, ["visitor", "network", "class_index", "seed", "truncation_psi", "drawing"], hands.parameters
+    )
+    inputs = [*picture, part["board"], *(part[name] for name in hands.parameters)]
+    asked = part["go"].click(hands.ask, session, part["news"], **{**at_once, "api_visibility": "private"})
+    asked.then(drag, inputs, api_name="draggan_drag", api_description=API_DRAG, **lane)
+    stop.click(hands.stop, session, part["news"], api_name="draggan_stop", api_description=API_STOP, **at_once)
+    undo.click(hands.undo, session, everything, api_name="draggan_undo", api_description=API_UNDO, **at_once)
+    reset.click(hands.reset, session, everything, api_name="draggan_reset", api_description=API_RESET, **at_once)
+    cell.recipe_load.upload(hands.load_recipe, [session, cell.recipe_load], **private)
+    for key, button in tries.items():
+        button.click(partial(hands.play_example, example=examples.EXAMPLES[key]), session, **private)
+
+    animate.click(
+        hands.animate,
+        [session, part["format"], part["fps"], part["points"]],
+        [part[name] for name in ("film", "video", "file", "film_news", "news")],
+        api_name="draggan_animate",
+        api_description=API_ANIMATE,
+        show_progress_on=part["film_news"],
+        concurrency_id="files",
+        concurrency_limit=2,
+    )
+
+
+def named(function: Callable, *names: Sequence[str]) -> Callable:
+    """``function`` with a signature that Gradio can read, so that scripts see each control under its name."""
+
+    @functools.wraps(function)
+    def handle(*values):
+        return (yield from function(*values))
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind, default=None) for group in names for name in group]
+    handle.__signature__ = inspect.Signature(parameters)
+    return handle

@@ -1,0 +1,418 @@
+"""What happens when a hand does something: the events of the tab's first cell, without a word about its looks."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from weights.errors import UserError
+
+from ... import canvas, networks, results, uploads
+from ...notebook import note
+from ...results import Made
+from ..stylegan2.controls import number_or_none
+from . import work
+from .desk import Desk, Pull, Start
+
+FRAME_S = 0.06  # seconds between two pictures of a drag
+BEFORE_AFTER = 512  # pixels of the comparison, into which small pictures are enlarged
+OPTIONAL = {
+    "lr": "The step size",
+    "rows": "The rows",
+    "feature_resolution": "The feature map",
+    "stop_distance": "The stop distance",
+}
+
+
+def told(function):
+    """For the functions below: what a visitor has to know of an error stands where the work was, and over the page."""
+
+    @functools.wraps(function)
+    def telling(self, *args, **kwargs) -> Iterator[dict]:
+        news, silent = self.part["news"], True
+        try:
+            for update in function(self, *args, **kwargs):
+                silent = False
+                yield update
+        except UserError as error:
+            yield {news: note(str(error), "nb-error")}
+            raise
+        if silent:  # of a generator that ends without a word Gradio takes every value for empty
+            yield {news: gr.skip()}
+
+    return telling
+
+
+class Hands:
+    """Functions for events; ``part`` has the cell's components by name, and every function yields what they become."""
+
+    def __init__(self, part: dict[str, gr.components.Component], parameters: Sequence[str], technique: str):
+        self.part, self.parameters, self.technique = part, list(parameters), technique
+
+    # -- the picture to start from
+
+    @told
+    def open(self, visitor, network, class_index, seed, truncation_psi, live=False) -> Iterator[dict]:
+        """Puts the picture of a seed on the canvas; what is drawn there stays as it was before it was pulled."""
+        desk = desk_of(visitor)
+        reference = networks.resolve(visitor, network, self.technique)
+        made = seeded(seed, truncation_psi, class_index)
+        if desk.start and (desk.start.reference, desk.start.made) == (reference, made):
+            return
+        if live and not reference.at_hand:  # nobody wants to fetch 400 MB because a list was looked through
+            desk.put(None)
+            yield self.idle(desk) | self.nothing("Press Show the picture to fetch this network.")
+            return
+        yield from self._open(desk, reference, made)
+
+    @told
+    def greet(self, visitor, *picture) -> Iterator[dict]:
+        """When the tab comes into view: a picture, unless there is one, or one is on its way here."""
+        desk = desk_of(visitor)
+        if desk.start is None and "draggan" not in visitor.sent:
+            yield from self.open(visitor, *picture, live=True)
+
+    @told
+    def follow(self, visitor, network, *picture) -> Iterator[dict]:
+        """When another network is chosen: its picture. Not when a recipe or another tab has just chosen it."""
+        desk = desk_of(visitor)
+        if desk.start is None or desk.start.reference.name != network:
+            yield from self.open(visitor, network, *picture, live=True)
+
+    def _open(self, desk: Desk, reference, made: dict, **options) -> Iterator[dict]:
+        for progress in networks.fetching(reference):
+            yield {self.part["news"]: progress}
+        start = work.opened(reference, made, **options)
+        before, drawn = desk.start, desk.reset()
+        desk.put(start)
+        if before is not None and before.size != start.size:
+            drawn = canvas.drawn(start.size)
+        yield self.idle(desk, drawn) | self.nothing()
+
+    @told
+    def take_latent(self, visitor, network, file) -> Iterator[dict]:
+        """A latent that was saved is the picture to start from."""
+        desk = desk_of(visitor)
+        if not file:
+            raise UserError("There is no latent yet; choose a file first.")
+        reference = networks.resolve(visitor, network, self.technique)
+        yield from self._open(desk, reference, {}, latent=str(file))
+
+    @told
+    def take_sent(self, visitor) -> Iterator[dict]:
+        """A picture that another tab has sent here."""
+        desk = desk_of(visitor)
+        sent = visitor.sent.pop("draggan", None)
+        if sent is None:
+            return
+        reference = networks.resolve(visitor, sent.network, self.technique)
+        made = {"latent": sent.latent} if sent.latent else seeded(sent.seed, sent.truncation_psi, sent.class_index)
+        yield from self._open(desk, reference, made)
+        yield self.controls(desk.start)
+
+    # -- pulling
+
+    def ask(self, visitor) -> str:
+        """Before a drag gets its turn; from now on it can be stopped."""
+        desk = desk_of(visitor)
+        desk.asked, desk.called_off = True, False
+        return note("Waiting for its turn …")
+
+    @told
+    def drag(self, visitor, network, class_index, seed, truncation_psi, drawing, *values) -> Iterator[dict]:
+        desk = desk_of(visitor)
+        asked, desk.asked = desk.asked, False
+        if asked and desk.called_off:
+            desk.called_off = False
+            yield {self.part["news"]: note("Stopped before it began.")}
+            return
+        drawn = canvas.read(drawing)
+        reference = networks.resolve(visitor, network, self.technique)
+        made = seeded(seed, truncation_psi, class_index)
+        start = desk.start
+        if start is None or start.reference != reference or ("seed" in start.made and start.made != made):
+            yield from self._open(desk, reference, made)
+        arguments = {**pairs(drawn, desk.start.size), **self.options(drawn, desk.start.resolution, values)}
+        with results.folder() as folder:
+            yield from self._pull(desk, arguments, drawing, folder)
+
+    def options(self, drawn: canvas.Drawing, size: int, values: Sequence[Any]) -> dict:
+        """Arguments of ``draggan.drag`` from the parameters; what is as the function has it is left out."""
+        from pipelines import draggan
+
+        given = dict(zip(self.parameters, values, strict=True))
+        given |= {name: number_or_none(given[name], words) for name, words in OPTIONAL.items() if name in given}
+        area = drawn.layers["mask"].area((size, size)) if "mask" in drawn.layers else None
+        if area is None:
+            given.pop("painted", None)
+        else:
+            given["mask"] = draggan.encode_mask(area, size)
+        usual = {p.name: p.default for p in inspect.signature(draggan.drag).parameters.values()}
+        return {name: v for name, v in given.items() if v is not None and (name == "steps" or v != usual[name])}
+
+    def _pull(self, desk: Desk, arguments: dict, drawn: dict, folder: str) -> Iterator[dict]:
+        start, resume = desk.start, desk.last
+        pull = desk.begin(arguments, drawn)
+        watched = [self.part[name] for name in ("board", "meter", "news")]
+        began, shown_at, first = time.perf_counter(), 0.0, None
+        try:
+            with closing(work.pulled(start.reference, start.w, resume, arguments)) as steps:
+                for step in steps:
+                    pull.take(step)
+                    pull.seconds = time.perf_counter() - began
+                    first = step.distance if first is None else first
+                    if pull.stopped or step.done:
+                        break
+                    if step.image is not None and pull.seconds - shown_at > FRAME_S:
+                        shown_at = pull.seconds
+                        live = canvas.frame(step.image, start.about, points_of(step), running=True)
+                        meter = far(pull, step, first)
+                        yield dict(zip(watched, (gr.update(frame=live), meter, ""), strict=True))
+        except UserError:  # such as: the time that is allowed here is over
+            pull.running = False
+            yield self.result(desk, folder, points_of(pull.last))
+            raise
+        finally:
+            pull.running = False
+        if not any(pull is kept for kept in desk.pulls):  # something else was put on the desk meanwhile
+            yield self.idle(desk)
+            return
+        result = self.result(desk, folder, points_of(pull.last))
+        if pull.steps:
+            result[self.part["meter"]] = far(pull, pull.last, first)
+        else:
+            result[self.part["news"]] = note(outcome(pull))
+        yield result
+
+    def stop(self, visitor) -> str:
+        desk = desk_of(visitor)
+        return note("Stopping …" if desk.stop() else "Nothing is running.")
+
+    def undo(self, visitor) -> Iterator[dict]:
+        """Takes the last drag back; what was drawn before it stands there again."""
+        desk = desk_of(visitor)
+        pull = desk.undo()
+        if pull is None:
+            yield {self.part["news"]: note("There is no drag to take back.")}
+            return
+        with results.folder() as folder:
+            yield self.result(desk, folder, drawn=pull.drawn)
+
+    def reset(self, visitor) -> Iterator[dict]:
+        """The picture as it was first, with what was drawn on it then."""
+        desk = desk_of(visitor)
+        if desk.start is None:
+            yield {self.part["news"]: note("There is no picture yet.")}
+            return
+        yield self.idle(desk, desk.reset()) | self.nothing()
+
+    # -- recipes and examples
+
+    @told
+    def load_recipe(self, visitor, path) -> Iterator[dict]:
+        """Sets the controls as a recipe says, and pulls again as it was pulled."""
+        from pipelines.recipes import Recipe
+
+        desk = desk_of(visitor)
+        recipe = Recipe.from_json(uploads.recipe(path))
+        if recipe.function != "draggan.replay":
+            raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
+        made = dict(recipe.arguments)
+        drags = made.pop("drags")
+        made.pop("show_every", None)
+        if "latent" not in made:
+            made = seeded(made.get("seed", 1), made.get("truncation_psi", 0.7), made.get("class_index"))
+        reference = networks.resolve(visitor, recipe.checkpoint, self.technique)
+        yield from self.play(desk, reference, made, drags, recipe.sha256)
+
+    def play(self, desk, reference, made: dict, drags: Sequence[dict], sha256: str | None = None) -> Iterator[dict]:
+        """Opens a picture and makes all drags, one after another, as if a hand had made them."""
+        yield from self._open(desk, reference, made, drags=list(drags), sha256=sha256)
+        start = desk.start
+        yield self.controls(start, drags[-1])
+        with results.folder() as folder:
+            for arguments in drags:
+                if desk.start is not start:
+                    return
+                drawn = drawing_of(arguments, start.size)
+                yield {self.part["board"]: gr.update(value=drawn)}
+                yield from self._pull(desk, dict(arguments), drawn, folder)
+                if not desk.pulls or desk.pulls[-1].stopped:
+                    return
+
+    @told
+    def play_example(self, visitor, example) -> Iterator[dict]:
+        desk = desk_of(visitor)
+        reference = networks.resolve(visitor, example.network, self.technique)
+        start = work.opened(reference, example.made())
+        yield from self.play(desk, reference, start.made, [example.drag(start.resolution)])
+
+    def controls(self, start: Start, arguments: dict | None = None) -> dict:
+        """The controls as they were for a picture, and for a drag of it if that is given."""
+        from pipelines import draggan
+
+        updates = {}
+        if arguments is not None:
+            usual = inspect.signature(draggan.drag).parameters
+            values = {name: arguments.get(name, usual[name].default) for name in self.parameters}
+            values |= {name: "" if values[name] is None else f"{values[name]:g}" for name in OPTIONAL}
+            updates = {self.part[name]: gr.update(value=value) for name, value in values.items()}
+        updates[self.part["network"]] = gr.update(value=start.reference.name)
+        if "seed" in start.made:
+            updates[self.part["seed"]] = gr.update(value=start.made["seed"])
+            updates[self.part["truncation_psi"]] = gr.update(value=start.made["truncation_psi"])
+        return updates
+
+    # -- what is shown
+
+    def idle(self, desk: Desk, drawn: dict | None = None, points=None) -> dict:
+        """The canvas with the picture as it is, and nothing running."""
+        about = desk.start.about if desk.start else ""
+        frame = canvas.frame(desk.image, f"{about}, dragged" if desk.last else about, points)
+        update = gr.update(frame=frame) if drawn is None else gr.update(frame=frame, value=drawn)
+        return {self.part["board"]: update}
+
+    def nothing(self, news: str = "") -> dict:
+        """No result: nothing was pulled."""
+        empty = {name: None for name in ("compare", "sheet", "recipe", "latent", "film", "video")}
+        words = {"news": note(news) if news else "", "status": "", "meter": "", "go": gr.update(value="Drag")}
+        return {self.part[name]: value for name, value in {**empty, **words}.items()}
+
+    def result(self, desk: Desk, folder: str, points=None, drawn: dict | None = None) -> dict:
+        """Everything that there is to see and to take away after a drag."""
+        step = desk.last
+        if step is None:
+            pull = desk.pulls[-1] if desk.pulls else None
+            words = outcome(pull) if pull else ""
+            return self.idle(desk, drawn, points) | self.nothing(words)
+        start, pull = desk.start, next(p for p in reversed(desk.pulls) if p.steps)
+        recipe = desk.recipe()
+        made = Made(None, {}, recipe, recipe.arguments, Path(folder))
+        path = made.file("drag-recipe", ending="json")
+        path.write_text(recipe.to_json(), encoding="utf-8")
+        rate = pull.steps / pull.seconds if pull.seconds else 0
+        ran = f"{outcome(pull)} · {rate:.1f} steps a second · {start.about}, {start.resolution} px, on {start.device}"
+        values = {
+            "compare": (enlarged(start.image), enlarged(desk.image)),
+            "sheet": made.save(desk.image, "dragged"),
+            "recipe": str(path),
+            "latent": str(work.save_latent(start.reference, step.w, made.file("latent", ending="safetensors"))),
+            "code": recipe.code(),
+            "status": note(ran, "nb-ran"),
+            "news": "",
+            "film": None,
+            "video": None,
+            "meter": "",
+            "file": gr.update(value=None, visible=False),
+            "film_news": "",
+            "go": gr.update(value="Drag" if step.done == "arrived" else "Continue"),
+        }
+        return self.idle(desk, drawn, points) | {self.part[name]: value for name, value in values.items()}
+
+    @told
+    def animate(self, visitor, kind: str, fps: float, with_points: bool) -> Iterator[dict]:
+        """All drags so far as one animation."""
+        desk = desk_of(visitor)
+        from pipelines import animation, draggan
+
+        with results.folder() as folder:
+            frames = desk.frames
+            if len(frames) < 2:
+                raise UserError("Nothing was pulled yet, so there is nothing to animate; press Drag first.")
+            nowhere = ((), ())
+            pictures = [draggan.draw(f.image(), *(f.points() if with_points else nowhere), size=256) for f in frames]
+            pictures += pictures[-1:] * round(fps)  # a second to look at the end
+            made = Made(None, {}, desk.recipe(), {}, Path(folder))
+            path = str(animation.save(pictures, made.file("drag", ending=kind), fps=fps))
+            film = kind == "mp4"
+            yield {
+                self.part["film"]: None if film else path,
+                self.part["video"]: path if film else None,
+                self.part["file"]: gr.update(value=path, visible=True),
+                self.part["film_news"]: note(
+                    f"{len(frames)} pictures, {networks.size_text(Path(path).stat().st_size)}"
+                ),
+            }
+
+
+def desk_of(visitor) -> Desk:
+    return visitor.desk("draggan", Desk)
+
+
+# -- words and numbers -------------------------------------------------------------------------------------------------
+
+
+def seeded(seed, truncation_psi, class_index) -> dict:
+    """How recipes make a picture of a seed. Raises UserError for an empty box."""
+    if seed is None or truncation_psi is None:
+        raise UserError("The seed is empty; fill it in first." if seed is None else "The truncation is empty.")
+    made = {"seed": seed, "truncation_psi": truncation_psi}
+    return made if class_index is None else {**made, "class_index": class_index}
+
+
+def pairs(drawn: canvas.Drawing, size: tuple[int, int]) -> dict:
+    """``handles`` and ``targets``. Raises UserError where there are none, or one is missing."""
+    if not drawn.points:
+        raise UserError("There is no point yet; click in the picture what should move, then where it should go.")
+    if drawn.size != size:
+        raise UserError(f"That was drawn on another picture; draw on this one of {size[0]} x {size[1]} pixels.")
+    for number, pair in enumerate(drawn.points, 1):
+        if pair.target is None:
+            raise UserError(f"Point {number} has no target yet; click where it should go.")
+    return {"handles": [list(p.handle) for p in drawn.points], "targets": [list(p.target) for p in drawn.points]}
+
+
+def drawing_of(arguments: dict, size: tuple[int, int]) -> dict:
+    """What a hand would have drawn for a drag of a recipe."""
+    import numpy as np
+
+    from pipelines.images import read_mask
+
+    layers = {}
+    if arguments.get("mask"):
+        layers["mask"] = canvas.Layer((read_mask(arguments["mask"], size[0]).numpy() >= 0.5).astype(np.uint8))
+    return canvas.drawn(size, list(zip(arguments["handles"], arguments["targets"], strict=True)), layers)
+
+
+def points_of(step) -> list | None:
+    return None if step is None else list(zip(step.handles, step.targets, strict=True))
+
+
+def far(pull: Pull, step, first: float) -> str:
+    """HTML: how far a drag is, in numbers."""
+    if step is None:
+        return ""
+    made = step.step - pull.began
+    rate = f"{made / pull.seconds:.1f}" if pull.seconds else "–"
+    numbers = {"step": str(made), "pixels left": f"{step.distance:.1f}", "steps a second": rate}
+    items = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in numbers.items())
+    way, gone = max(first, 0.01), max(0.0, first - step.distance)
+    return f'<dl>{items}</dl><progress max="{way:.3f}" value="{gone:.3f}" aria-label="way to the targets"></progress>'
+
+
+def outcome(pull: Pull) -> str:
+    """In words, how a drag ended."""
+    step, made = pull.last, f"{pull.steps} step{'s' if pull.steps != 1 else ''}"
+    if step is None:
+        return "Stopped before it began"
+    if step.done == "arrived":
+        return f"Arrived after {made}" if pull.steps else "Every point is at its target already."
+    left = f"{step.distance:.1f} px left"
+    if step.done == "stuck":
+        held = [str(i + 1) for i, stuck in enumerate(step.stuck) if stuck]
+        points = f"point {held[0]} comes" if len(held) == 1 else f"points {', '.join(held)} come"
+        return f"Ended after {made}, {left}: {points} no nearer"
+    return f"Stopped after {made}, {left}" if pull.stopped else f"{made} made, {left}"
+
+
+def enlarged(image: Image.Image) -> Image.Image:
+    factor = max(1, BEFORE_AFTER // max(image.size))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.BICUBIC)

@@ -1,0 +1,82 @@
+"""What the tab lets compute: everything here runs where the accelerator is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from weights.errors import UserError
+
+from ...networks import Reference
+from ...running import in_worker
+from .desk import Start
+
+
+@in_worker
+def _opened(reference: Reference, made: dict, drags: list | None, sha256: str | None, latent: str | None) -> Iterator:
+    from pipelines import draggan, stylegan2
+
+    net = reference.open()
+    if sha256 is not None and sha256 != net.info.sha256:
+        raise UserError(
+            f"That recipe was made with another version of {net.info.name}"
+            f" (hash {sha256[:12]}, here {net.info.sha256[:12]})."
+        )
+    if latent is not None:
+        made = {"latent": draggan.encode_latent(draggan.load_latent(latent, net), net)}
+    if drags is not None:
+        draggan.replay(net, drags, **made)  # nothing runs yet: this finds out whether all of it could
+    if "latent" in made:
+        w = draggan.decode_latent(made["latent"], net)
+        about = f"{net.info.title}, a latent of its own"
+    else:
+        w = stylegan2.latent(net, **made).cpu()
+        about = f"{net.info.title}, seed {made['seed']}"
+    device = next(net.parameters()).device.type
+    yield Start(
+        reference,
+        net.info.name,
+        net.info.sha256,
+        net.info.title,
+        net.img_resolution,
+        device,
+        made,
+        w,
+        stylegan2.picture(net, w),
+        about,
+    )
+
+
+def opened(
+    reference: Reference,
+    made: dict,
+    drags: list | None = None,
+    sha256: str | None = None,
+    latent: str | None = None,
+) -> Start:
+    """The picture to start from. Raises UserError.
+
+    Args:
+        made: seed, truncation_psi and class_index, or latent as text; not looked at if ``latent`` is given.
+        drags, sha256: of a recipe, which are checked with it.
+        latent: a file that ``draggan.save_latent`` has written.
+    """
+    [start] = _opened(reference, made, drags, sha256, latent)
+    return start
+
+
+@in_worker
+def pulled(reference: Reference, w, resume, arguments: dict) -> Iterator:
+    """Every step of a drag, as ``draggan.drag`` yields them."""
+    from pipelines import draggan
+
+    net = reference.open()
+    # Pictures cost more than steps on large networks; once in a while is enough there.
+    every = 1 if net.img_resolution <= 256 else 2 if net.img_resolution <= 512 else 3
+    yield from draggan.drag(net, None if resume else w, **arguments, resume=resume, show_every=every)
+
+
+def save_latent(reference: Reference, w, path: Path) -> Path:
+    from pipelines import draggan
+
+    return draggan.save_latent(path, w, reference.open())
