@@ -73,13 +73,14 @@ def measure_history(net: Generator, data: str) -> dict:
 
 def command(state: dict, data: str) -> str:
     """The options of the run that differ from the defaults."""
+    from .stylegan2 import HARMLESS
     from .stylegan2 import parser as options
 
     defaults = vars(options().parse_args(["--data", "x", "--out", "x"]))
     words = [f"python -m training stylegan2 --data {Path(data).name} --out runs/NAME"]
     for key, value in state["args"].items():
         # What only concerns the machine it ran on, or the log, makes no other network.
-        if key in ("threads", "tick", "device", "minutes", "impl") or defaults.get(key) == value:
+        if (key in HARMLESS and key != "images") or defaults.get(key) == value:
             continue
         flag = "--" + key.replace("_", "-")
         words.append("--no-xflip" if key == "xflip" else f"{flag} {value}")
@@ -95,7 +96,17 @@ def summary(state: dict) -> dict:
         "seconds": round(state["seconds"]),
         "data": state["data"],
         "command": command(state, state["data"]),
+        "changes": [_change(c) for c in state.get("changes", [])],
     }
+
+
+def _change(change: dict) -> str:
+    former = ", ".join(f"--{k.replace('_', '-')} {v}" for k, v in change.items() if k != "until")
+    return f"{former} until image {change['until']:,}"
+
+
+def _commands(stage: dict) -> str:
+    return "; ".join([f"`{stage['command']}`", *(f"`{c}`" for c in stage.get("changes", []))])
 
 
 def write_card(
@@ -140,7 +151,7 @@ def write_card(
         "",
         "| px | images | seconds | command |",
         "|---|---|---|---|",
-        *[f"| {s['resolution']} | {s['images']:,} | {s['seconds']:,} | `{s['command']}` |" for s in chain],
+        *[f"| {s['resolution']} | {s['images']:,} | {s['seconds']:,} | {_commands(s)} |" for s in chain],
         "",
         notes.get("limits", ""),
     ]

@@ -9,10 +9,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
-import os
-import signal
-import time
 from pathlib import Path
 
 import torch
@@ -20,11 +16,13 @@ from torch import Tensor
 
 from models.stylegan2 import Discriminator, Generator
 
-from . import losses, metrics, sheets
+from . import loop, losses, metrics, sheets
 from .augment import AdaptiveProbability, augment
 from .data import Images, load_images
 from .growing import Growth, fade_in, grow, growing_images
 
+# Options that make no other network: where and how long it runs, and what is logged.
+HARMLESS = ("threads", "tick", "device", "minutes", "impl", "images", "metric_images")
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -82,8 +80,8 @@ class Run:
     """One training run: networks, optimisers, counters; ``step()`` is one discriminator and one generator update."""
 
     def __init__(self, args: argparse.Namespace, images: Images):
-        self.args = args
-        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
+        self.args, self.batch = args, args.batch
+        self.device = loop.resolve(args.device)
         self.images = images.to(self.device)
         self.dtype = PRECISIONS[args.precision]
         c_dim = len(images.classes) if images.classes else 0
@@ -114,6 +112,7 @@ class Run:
         self.shown_before = 0  # by the runs that this one grew or started from
         self.seconds = self.seconds_before = 0.0
         self.parents: list[dict] = []  # summaries of those runs, first to last
+        self.changes: list[dict] = []  # options that were others up to some image: {"until", "option": former value}
         self.pl_mean = torch.zeros([], device=self.device)
         self.ada = AdaptiveProbability(args.ada_target, args.ada_images)
         if args.grow_from:
@@ -265,11 +264,15 @@ class Run:
             "G_config": self.G.config,
             "D_config": self.D.config,
             "parents": self.parents,
-            "args": {k: v for k, v in vars(self.args).items() if k not in ("data", "out", "grow_from", "start_from")},
+            "changes": self.changes,
+            "args": self._options(),
             "data": Path(self.args.data).name,
             "train_images": len(self.images),
             "classes": list(self.images.classes or []),
         }
+
+    def _options(self) -> dict:
+        return {k: v for k, v in vars(self.args).items() if k not in ("data", "out", "grow_from", "start_from")}
 
     def restore(self, state: dict) -> None:
         if getattr(self.D, "fade", None) is None and any(k.startswith("fade_fromrgb") for k in state["D"]):
@@ -280,31 +283,21 @@ class Run:
             setattr(self, k, state[k])
         self.pl_mean = self.pl_mean.to(self.device)
         self.parents = state.get("parents", self.parents)
+        self.changes = list(state.get("changes", []))
+        former = {k: v for k, v in state["args"].items() if self._options().get(k) != v and k not in HARMLESS}
+        if former:
+            self.changes.append({"until": self.shown, **former})
         self.ada.p = state["ada_p"]
         self.ada._sum, self.ada._count = state["ada_sums"]
 
 
-def save_state(run: Run, path: Path) -> None:
-    # Written beside and renamed: a run that is killed while saving keeps its last state.
-    temporary = path.with_suffix(".tmp")
-    torch.save(run.state(), temporary)
-    os.replace(temporary, path)
-
-
 def train(args: argparse.Namespace, log=print) -> Run:
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    if args.device == "cuda" or (args.device == "auto" and torch.cuda.is_available()):
-        torch.backends.cudnn.benchmark = True
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    loop.use_threads(args.threads, args.device)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     images = load_images(args.data, args.resolution, "train", args.label)
     run = Run(args, images)
-    path = out / "state.pt"
-    if path.exists():
-        run.restore(torch.load(path, map_location=run.device, weights_only=True))
-        log(f"goes on at {run.shown} images")
+    loop.resume(run, out, log)
     log(
         f"{len(images)} images of {args.resolution} px, "
         f"generator {sum(p.numel() for p in run.G.parameters()):,} parameters, "
@@ -313,36 +306,12 @@ def train(args: argparse.Namespace, log=print) -> Run:
     test = None
     if args.metric_images and images.held_out:
         test = load_images(args.data, args.resolution, "test", limit=args.metric_images).pixels.float() / 127.5 - 1
-    stop = []
-    for sig in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sig, lambda *_: stop.append(True))
-    began = last = time.time()
-    shown_last = run.shown
-    while run.shown < args.images and not stop:
-        if args.minutes is not None and time.time() - began > args.minutes * 60:
-            break
-        run.step()
-        if run.shown // args.tick != (run.shown - args.batch) // args.tick or run.shown >= args.images:
-            now = time.time()
-            run.seconds += now - last
-            rate = (run.shown - shown_last) / (now - last)
-            last, shown_last = now, run.shown
-            save_state(run, path)
-            sheets.save_sheet(run.G_ema, out / "sheets" / f"{run.shown:08d}.png")
-            line = {
-                "images": run.shown,
-                "seconds": round(run.seconds, 1),
-                "images_per_second": round(rate, 1),
-                **run.stats,
-            }
-            if test is not None:
-                line["swd"] = distance(run, test)
-                last = time.time()  # the training time is that of the steps
-            with open(out / "log.jsonl", "a") as f:
-                f.write(json.dumps(line) + "\n")
-            log(" ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()))
-    run.seconds += time.time() - last
-    save_state(run, path)
+
+    def report() -> dict:
+        sheets.save_sheet(run.G_ema, out / "sheets" / f"{run.shown:08d}.png")
+        return dict(run.stats) if test is None else {**run.stats, "swd": distance(run, test)}
+
+    loop.until(run, args.images, out, args.tick, report, log, args.minutes)
     sheets.save_sheet(run.G_ema, out / "sheets" / f"{run.shown:08d}.png")
     return run
 

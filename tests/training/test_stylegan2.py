@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from models.stylegan2 import Discriminator, Generator
-from training import augment, data, growing, losses, metrics, stylegan2
+from training import augment, card, data, growing, loop, losses, metrics, stylegan2
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -48,7 +48,7 @@ def test_a_resumed_run_takes_the_same_steps(tmp_path, more):
     first = stylegan2.Run(args, blobs())
     for _ in range(3):
         first.step()
-    stylegan2.save_state(first, tmp_path / "state.pt")
+    loop.save_state(first, tmp_path / "state.pt")
     second = stylegan2.Run(args, blobs())
     second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     for _ in range(3):
@@ -229,7 +229,7 @@ def test_a_grown_network_starts_as_the_small_one_enlarged(tmp_path):
     for _ in range(3):
         small.step()
     (tmp_path / "a").mkdir()
-    stylegan2.save_state(small, tmp_path / "a" / "state.pt")
+    loop.save_state(small, tmp_path / "a" / "state.pt")
     args = options(tmp_path / "b", "--grow-from", str(tmp_path / "a" / "state.pt"), "--fade", "32")
     args.resolution = 32
     large = stylegan2.Run(args, blobs(size=32))
@@ -246,7 +246,7 @@ def test_a_grown_network_starts_as_the_small_one_enlarged(tmp_path):
         large.step()
     assert large.D.fade is None and large.shown_before == 24 and large.parents[0]["resolution"] == 16
     # Its state resumes too, old fromRGB and all.
-    stylegan2.save_state(large, tmp_path / "state.pt")
+    loop.save_state(large, tmp_path / "state.pt")
     again = stylegan2.Run(args, blobs(size=32))
     again.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     again.step()
@@ -256,7 +256,7 @@ def test_a_grown_network_starts_as_the_small_one_enlarged(tmp_path):
 
 def test_growing_from_the_wrong_size_is_refused(tmp_path):
     small = stylegan2.Run(options(tmp_path), blobs())
-    stylegan2.save_state(small, tmp_path / "state.pt")
+    loop.save_state(small, tmp_path / "state.pt")
     args = options(tmp_path / "b", "--grow-from", str(tmp_path / "state.pt"))
     with pytest.raises(ValueError, match="8 px"):
         stylegan2.Run(args, blobs())
@@ -379,3 +379,17 @@ def test_the_shipped_networks_match_photographs_better_than_noise():
         fake = stylegan2.sheets.sample(net, len(test), 99, noise_mode="random")
         far = metrics.sliced_wasserstein(torch.rand_like(test) * 2 - 1, test)["mean"]
         assert metrics.sliced_wasserstein(fake, test)["mean"] < far / 3
+
+
+def test_options_changed_on_the_way_are_remembered(tmp_path):
+    """A card must not claim that a run had from its start what it was only given later."""
+    first = stylegan2.Run(options(tmp_path, "--r1-gamma", "1"), blobs())
+    first.step()
+    second = stylegan2.Run(options(tmp_path, "--r1-gamma", "0.2", "--images", "999"), blobs())
+    second.restore(first.state())
+    assert second.changes == [{"until": first.shown, "r1_gamma": 1.0}]
+    third = stylegan2.Run(options(tmp_path, "--r1-gamma", "0.2"), blobs())
+    third.restore(second.state())
+    assert third.changes == second.changes
+    told = card.summary(third.state())
+    assert "--r1-gamma 0.2" in told["command"] and told["changes"] == [f"--r1-gamma 1.0 until image {first.shown:,}"]

@@ -1,0 +1,96 @@
+"""What every trainer does around its steps: go on where it was left, stop when told, save, log.
+
+A run offers ``step()``, ``state()``, ``restore(state)``, ``shown`` (images seen), ``seconds`` (of steps alone) and
+``batch`` (images a step).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+
+class Steps(Protocol):
+    shown: int
+    seconds: float
+    batch: int
+    device: str
+
+    def step(self) -> None: ...
+
+    def state(self) -> dict: ...
+
+    def restore(self, state: dict) -> None: ...
+
+
+def use_threads(threads: int | None, device: str) -> None:
+    """Sets torch up for training: the number of CPU threads, and what makes CUDA quick."""
+    if threads:
+        torch.set_num_threads(threads)
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+
+
+def resolve(device: str) -> str:
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def save_state(run: Steps, path: Path) -> None:
+    # Written beside and renamed: a run that is killed while saving keeps its last state.
+    temporary = path.with_suffix(".tmp")
+    torch.save(run.state(), temporary)
+    os.replace(temporary, path)
+
+
+def resume(run: Steps, out: Path, log: Callable[[str], None]) -> None:
+    """Goes on from ``out/state.pt`` when there is one."""
+    path = out / "state.pt"
+    if path.exists():
+        run.restore(torch.load(path, map_location=run.device, weights_only=True))
+        log(f"goes on at {run.shown} images")
+
+
+def until(
+    run: Steps,
+    images: int,
+    out: Path,
+    tick: int,
+    report: Callable[[], dict],
+    log: Callable[[str], None],
+    minutes: float | None = None,
+) -> None:
+    """Steps until ``images`` are shown, the minutes are over, or SIGTERM or SIGINT comes.
+
+    Each ``tick`` images, and at the end: the state, and one line in ``log.jsonl`` with what ``report()`` measures (its
+    time does not count as training).
+    """
+    stop = []
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sig, lambda *_: stop.append(True))
+    began = last = time.time()
+    shown_last = run.shown
+    while run.shown < images and not stop:
+        if minutes is not None and time.time() - began > minutes * 60:
+            break
+        run.step()
+        if run.shown // tick != (run.shown - run.batch) // tick or run.shown >= images:
+            now = time.time()
+            run.seconds += now - last
+            rate = (run.shown - shown_last) / (now - last)
+            save_state(run, out / "state.pt")
+            line = {"images": run.shown, "seconds": round(run.seconds, 1), "images_per_second": round(rate, 1)}
+            line |= report()
+            with open(out / "log.jsonl", "a") as f:
+                f.write(json.dumps(line) + "\n")
+            log(" ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()))
+            last, shown_last = time.time(), run.shown
+    run.seconds += time.time() - last
+    save_state(run, out / "state.pt")
