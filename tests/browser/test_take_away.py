@@ -187,7 +187,8 @@ def test_animation_file(wide, tmp_path, kind):
         assert frames[0].width == frames[0].height and frames[0].width % side == 0
         return
     with Image.open(path) as film:
-        durations = [frame.info["duration"] for frame in ImageSequence.Iterator(film)]
+        # A WebP frame knows its duration only when it has been decoded.
+        durations = [(frame.load(), frame.info["duration"])[1] for frame in ImageSequence.Iterator(film)]
         assert film.size == (side, side) and film.n_frames == 12
         assert film.info["loop"] == 0
     assert sum(durations) == 1200
