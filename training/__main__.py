@@ -7,6 +7,8 @@ import sys
 
 TRAINERS = {
     "stylegan2": "StyleGAN2 generator and discriminator",
+    "attgan": "AttGAN: encoder, decoder and discriminator",
+    "attributes": "classifier of a face's attributes",
     "card": "export a training state: weights, card, sheet",
 }
 

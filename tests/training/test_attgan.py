@@ -1,0 +1,158 @@
+"""The trainers of AttGAN and of the attribute classifier: they step, resume exactly, learn, and measure rightly."""
+
+import copy
+import csv
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.attributes import Classifier
+from training import attgan, attributes
+from training.data import Images, load_images
+
+NAMES = ["Bald", "Bangs", "Young"]
+SMALL = ["--size", "16", "--batch", "4", "--device", "cpu", "--precision", "fp32", "--attrs", *NAMES]
+
+
+def blobs(n: int = 24, size: int = 16) -> Images:
+    """Pictures whose red, green and blue are bright where the first, second and third attribute is there."""
+    rng = torch.Generator().manual_seed(0)
+    a = torch.randint(0, 2, (n, 3), generator=rng, dtype=torch.uint8)
+    x = 40 + 160 * a.float()[:, :, None, None] + 10 * torch.randn(n, 3, size, size, generator=rng)
+    return Images(x.clamp(0, 255).to(torch.uint8), attributes=a)
+
+
+def classifier() -> Classifier:
+    torch.manual_seed(0)
+    return Classifier(NAMES, 16, (4, 8), (1, 1)).eval().requires_grad_(False)
+
+
+def options(*more: str):
+    small = ["--enc-dim", "4", "--layers", "2", "--fc-dim", "8", "--shortcuts", "1", "--injections", "1"]
+    return attgan.parser().parse_args(["--data", "x", "--out", "x", *SMALL, *small, *more])
+
+
+RECIPES = [
+    [],
+    ["--recipe", "paper"],
+    ["--recipe", "paper", "--mode", "lsgan"],
+    ["--recipe", "paper", "--mode", "dcgan"],
+]
+
+
+@pytest.mark.parametrize("more", RECIPES, ids=lambda m: "-".join(m[1::2]) or "ours")
+def test_a_resumed_run_takes_the_same_steps(more):
+    straight = attgan.Run(options(*more), blobs(), classifier())
+    start = {k: v.clone() for k, v in straight.G.state_dict().items()}
+    for _ in range(7):  # the paper's recipe moves the generator in the sixth
+        straight.step()
+    first = attgan.Run(options(*more), blobs(), classifier())
+    for _ in range(3):
+        first.step()
+    second = attgan.Run(options(*more), blobs(), classifier())
+    second.restore(first.state())
+    for _ in range(4):
+        second.step()
+    for name in ("G", "D", "G_ema"):
+        for (k, v), w in zip(
+            getattr(straight, name).state_dict().items(), getattr(second, name).state_dict().values(), strict=True
+        ):
+            assert torch.equal(v, w), (name, k)
+    assert any((v != start[k]).any() for k, v in straight.G.state_dict().items() if k.endswith("0.weight"))
+    assert all(np.isfinite(v) for v in straight.stats.values())
+
+
+def test_ours_wants_a_classifier():
+    with pytest.raises(ValueError, match="classifier"):
+        attgan.Run(options(), blobs())
+
+
+def test_it_learns_to_rebuild():
+    images = blobs()
+    run = attgan.Run(options("--lr", "0.01", "--ema-half-life", "20"), images, classifier())
+    x, a = images.batch(torch.arange(24)), images.attributes.float()
+
+    def quality():
+        return attgan.psnr(attgan.reconstructed(run.G_ema, x, a), x)
+
+    before = quality()
+    for _ in range(40):
+        run.step()
+    assert quality() > before + 3
+
+
+def test_psnr():
+    x = torch.zeros(2, 3, 4, 4)
+    assert attgan.psnr(x, x + 0.2) == pytest.approx(20.0, abs=1e-3)
+
+
+def test_success_counts_what_the_judge_sees():
+    """A generator whose red is the first attribute, and a judge that looks at red."""
+
+    class Painter(torch.nn.Module):
+        attrs = NAMES
+
+        def encode(self, x):
+            return [x]
+
+        def decode(self, zs, a):
+            return a[:, :, None, None].expand(-1, -1, 4, 4) * 2
+
+    class Judge(torch.nn.Module):
+        attrs = NAMES
+
+        def forward(self, x):
+            seen = x.mean(dim=(2, 3))
+            return torch.stack([seen[:, 0], -seen[:, 1], seen[:, 2]], 1)  # mistaken about the second
+
+    a = torch.tensor([[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
+    found = attgan.success(Painter(), Judge(), torch.zeros(2, 3, 4, 4), a)
+    assert found == {"Bald": 100.0, "Bangs": 0.0, "Young": 100.0, "mean": pytest.approx(200 / 3)}
+
+
+def test_the_classifier_learns_resumes_and_is_measured():
+    args = ["--data", "x", "--out", "x", "--size", "16", "--batch", "8", "--precision", "fp32", "--device", "cpu"]
+    args += ["--attrs", *NAMES, "--widths", "4", "8", "--blocks", "1", "1", "--images", "2000", "--lr", "0.01"]
+    make = lambda: attributes.Run(attributes.parser().parse_args(args), blobs(64))  # noqa: E731
+    run = make()
+    for _ in range(20):
+        run.step()
+    other = make()
+    other.restore(copy.deepcopy(run.state()))  # as a file would give it
+    for each in (run, other):
+        for _ in range(120):
+            each.step()
+    for v, w in zip(run.average.state_dict().values(), other.average.state_dict().values(), strict=True):
+        assert torch.equal(v, w)
+    found = attributes.accuracy(run.average, blobs(64))
+    assert found["mean"] > 90 and set(found) == {*NAMES, "mean"}
+
+
+@pytest.mark.parametrize("kind", ["residual", "plain"])
+def test_the_classifier_takes_every_size(kind):
+    net = Classifier(NAMES, 16, (4, 8), (1, 2), kind).eval()
+    for size in (8, 16, 33):
+        assert net(torch.randn(2, 3, size, size)).shape == (2, 3)
+    assert [m.shape[1:] for m in net.features(torch.randn(1, 3, 16, 16))] == [(4, 8, 8), (8, 4, 4)]
+    Classifier(**net.config).load_state_dict(net.state_dict())
+
+
+def test_attributes_come_with_their_pictures(tmp_path):
+    path = tmp_path / "faces.zip"
+    rows = [("a.png", "train", "1", "0"), ("b.png", "train", "0", "1"), ("c.png", "test", "1", "1")]
+    with zipfile.ZipFile(path, "w") as archive:
+        for i, row in enumerate(rows):
+            data = io.BytesIO()
+            Image.new("RGB", (8, 8), (i * 50, 0, 0)).save(data, "PNG")
+            archive.writestr(f"images/{row[0]}", data.getvalue())
+        table = io.StringIO()
+        csv.writer(table).writerows([("file", "split", "Bald", "Young"), *rows])
+        archive.writestr("labels.csv", table.getvalue())
+    found = load_images(path, 8, attributes=["Young", "Bald"])
+    assert found.attributes.tolist() == [[0, 1], [1, 0]] and found.held_out
+    with pytest.raises(ValueError, match="Hat"):
+        load_images(path, 8, attributes=["Hat"])

@@ -1,0 +1,385 @@
+"""Trains AttGAN: ``python -m training attgan --data faces_128.zip --out runs/attgan``.
+
+``--recipe paper`` is that of He et al. 2019 and their programs: five discriminator steps to one of the generator,
+target attributes shuffled within the batch, ``--mode`` wgan (gradient penalty 10), lsgan or dcgan, weights 100
+(reconstruction, L1), 10 and 1 (classification in the generator and in the discriminator), Adam 2e-4 (0.5, 0.999), a
+tenth of the rate after half of the images.
+
+``--recipe ours`` (default) spends a CPU's time better: one step each with the logistic loss and lazy R1 instead of the
+gradient penalty; half of the targets are single attributes flipped, conflicts resolved, as visitors ask for; besides
+the discriminator's head a frozen classifier (``training attributes``), which sees varied pictures, says whether the
+attribute has changed; reconstruction is also compared in that classifier's features; and the generator that counts is
+the running average of the weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.attgan import Discriminator, Generator, resolve_conflicts
+from models.attributes import Classifier
+
+from . import loop, sheets
+from .attributes import ATTGAN, vary
+from .data import Images, load_images
+from .losses import discriminator_loss, generator_loss, r1_penalty
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
+INTENSITY = 0.5  # what training shows for yes; no is the negative
+# Defaults that the two recipes do not share: option -> (ours, paper).
+RECIPES = {
+    "lr": (6e-4, 2e-4),
+    "beta2": (0.99, 0.999),
+    "d_steps": (1, 5),
+    "enc_dim": (32, 64),
+    "layers": (4, 5),
+    "shortcuts": (2, 1),
+    "injections": (2, 1),
+    "slope": (0.2, 0.01),
+    "fc_dim": (256, 1024),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="python -m training attgan", description=__doc__.splitlines()[0])
+    add = p.add_argument
+    add("--data", required=True, help="zip or folder of faces with labels.csv, a 0/1 column for each attribute")
+    add("--out", required=True, help="folder of the run; an unfinished run in it goes on")
+    add("--classifier", default=None, help="folder of a run of `training attributes`, for the recipe ours")
+    add("--recipe", default="ours", choices=("ours", "paper"))
+    add("--mode", default="wgan", choices=("wgan", "lsgan", "dcgan"), help="adversarial loss of the recipe paper")
+    add("--images", type=int, default=1_500_000)
+    add("--minutes", type=float, default=None)
+    add("--attrs", nargs="+", default=list(ATTGAN))
+    add("--size", type=int, default=64)
+    for name, (ours, paper) in RECIPES.items():
+        add("--" + name.replace("_", "-"), type=type(ours), default=None, help=f"{ours} (ours), {paper} (paper)")
+    add("--max-dim", type=int, default=1024)
+    add("--batch", type=int, default=32)
+    add("--lambda-rec", type=float, default=100.0)
+    add("--lambda-cls", type=float, default=10.0)
+    add("--lambda-gp", type=float, default=10.0)
+    add("--lambda-features", type=float, default=2.0, help="reconstruction in the classifier's features, ours")
+    add("--r1-gamma", type=float, default=1.0)
+    add("--r1-every", type=int, default=8)
+    add("--ema-half-life", type=float, default=10_000, help="in images, ours")
+    add("--precision", default="bf16", choices=tuple(PRECISIONS))
+    add("--device", default="auto")
+    add("--threads", type=int, default=None)
+    add("--seed", type=int, default=0)
+    add("--tick", type=int, default=10_000)
+    return p
+
+
+def complete(args: argparse.Namespace) -> argparse.Namespace:
+    """Fills in what was not given from the recipe."""
+    for name, values in RECIPES.items():
+        if getattr(args, name) is None:
+            setattr(args, name, values[args.recipe == "paper"])
+    return args
+
+
+class Run:
+    def __init__(self, args: argparse.Namespace, images: Images, classifier: Classifier | None = None):
+        self.args, self.batch, self.images = complete(args), args.batch, images
+        self.ours = args.recipe == "ours"
+        if self.ours and classifier is None:
+            raise ValueError("the recipe ours needs --classifier, a run of `python -m training attributes`")
+        self.device = loop.resolve(args.device)
+        self.dtype = PRECISIONS[args.precision]
+        torch.manual_seed(args.seed)
+        self.G = Generator(
+            n_attrs=len(args.attrs),
+            img_size=args.size,
+            enc_dim=args.enc_dim,
+            enc_layers=args.layers,
+            dec_dim=args.enc_dim,
+            dec_layers=args.layers,
+            shortcut_layers=args.shortcuts,
+            inject_layers=args.injections,
+            max_dim=args.max_dim,
+            slope=args.slope,
+            attrs=args.attrs,
+        )
+        self.D = Discriminator(
+            n_attrs=len(args.attrs),
+            img_size=args.size,
+            dis_dim=args.enc_dim,
+            dis_layers=args.layers,
+            dis_fc_dim=args.fc_dim,
+            max_dim=args.max_dim,
+            slope=args.slope,
+        )
+        for net in (self.G, self.D):
+            net.to(self.device, memory_format=torch.channels_last)
+        self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
+        self.classifier = None
+        if classifier is not None:
+            self.classifier = classifier.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+            self.columns = [classifier.attrs.index(name) for name in args.attrs]
+        betas = (0.5, float(args.beta2))
+        self.opt_G = torch.optim.Adam(self.G.parameters(), args.lr, betas, foreach=True)
+        self.opt_D = torch.optim.Adam(self.D.parameters(), args.lr, betas, foreach=True)
+        self.shown = self.step_number = 0
+        self.seconds = 0.0
+        self.stats: dict[str, float] = {}
+
+    # -- one step ----------------------------------------------------------------------------------------------------
+
+    def _autocast(self):
+        return torch.autocast(self.device, self.dtype, enabled=self.dtype is not None)
+
+    def _real(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Pictures, their attributes 0/1, and the attributes they are to get."""
+        n = self.batch
+        index = torch.randint(0, len(self.images), (n,), generator=rng)
+        x = self.images.batch(index, torch.rand(n, generator=rng) < 0.5).to(self.device)
+        a = self.images.attributes[index].float()
+        b = a[torch.randperm(n, generator=rng)]
+        if self.ours:  # half of them: one attribute flipped
+            for i in range(0, n, 2):
+                k = int(torch.randint(0, a.shape[1], [], generator=rng))
+                flipped = a[i].clone()
+                flipped[k] = 1 - flipped[k]
+                b[i] = resolve_conflicts(flipped, k, self.args.attrs)
+        return x.to(memory_format=torch.channels_last), a.to(self.device), b.to(self.device)
+
+    def _values(self, a: Tensor) -> Tensor:
+        return (2 * a - 1) * INTENSITY
+
+    def _rate(self) -> float:
+        done = self.shown / self.args.images
+        if not self.ours:
+            return self.args.lr * (1.0 if done < 0.5 else 0.1)
+        return self.args.lr * (1.0 if done < 0.6 else 0.5 * (1 + math.cos(math.pi * min((done - 0.6) / 0.4, 1))) + 0.02)
+
+    def step(self) -> None:
+        rng = torch.Generator().manual_seed((self.args.seed << 40) + self.step_number)
+        for optimizer in (self.opt_G, self.opt_D):
+            for group in optimizer.param_groups:
+                group["lr"] = self._rate()
+        self.G.train()
+        x, a, b = self._real(rng)
+        if self.ours:
+            self._step_ours(x, a, b, rng)
+        elif (self.step_number + 1) % (self.args.d_steps + 1):
+            self._discriminator_paper(x, a, b, rng)
+        else:
+            self._generator_paper(x, a, b)
+        self.step_number += 1
+        self.shown += self.batch
+
+    def _step_ours(self, x: Tensor, a: Tensor, b: Tensor, rng: torch.Generator) -> None:
+        args = self.args
+        with self._autocast():  # both decodings in one pass
+            zs = [torch.cat([z, z]) for z in self.G.encode(x)]
+            rebuilt, edited = self.G.decode(zs, torch.cat([self._values(a), self._values(b)])).float().chunk(2)
+
+        self.D.requires_grad_(True)
+        with self._autocast():
+            real, named = self.D(x)
+            fake, _ = self.D(edited.detach())
+        loss_D = discriminator_loss(real.float(), fake.float()) + F.binary_cross_entropy_with_logits(named.float(), a)
+        self._update(self.opt_D, loss_D)
+        if self.step_number % args.r1_every == 0:
+            y = x.detach().contiguous().requires_grad_(True)
+            penalty = r1_penalty(self.D(y)[0], y)
+            self._update(self.opt_D, penalty * (args.r1_gamma / 2 * args.r1_every))
+            self.stats["r1"] = penalty.item()
+
+        self.D.requires_grad_(False)
+        with self._autocast():
+            fake, named = self.D(edited)
+            judged = self.classifier(vary(edited, rng).to(memory_format=torch.channels_last))[:, self.columns]
+            pairs = zip(self.classifier.features(rebuilt), self.classifier.features(x), strict=True)
+            features = sum(F.l1_loss(p.float(), q.float()) for p, q in pairs)
+        classified = F.binary_cross_entropy_with_logits(named.float(), b)
+        judged = F.binary_cross_entropy_with_logits(judged.float(), b)
+        rec = F.l1_loss(rebuilt, x)
+        loss_G = (
+            generator_loss(fake.float())
+            + args.lambda_cls / 2 * (classified + judged)
+            + args.lambda_rec * rec
+            + args.lambda_features * features
+        )
+        self._update(self.opt_G, loss_G)
+        self._average()
+        self._note(loss_D=loss_D, rec=rec, cls=classified, judged=judged, adv=generator_loss(fake.float()))
+
+    def _adversarial_paper(self, real: Tensor, fake: Tensor) -> Tensor:
+        if self.args.mode == "wgan":
+            return fake.mean() - real.mean()
+        if self.args.mode == "lsgan":
+            return F.mse_loss(real, torch.ones_like(real)) + F.mse_loss(fake, torch.zeros_like(fake))
+        bce = F.binary_cross_entropy_with_logits
+        return bce(real, torch.ones_like(real)) + bce(fake, torch.zeros_like(fake))
+
+    def _discriminator_paper(self, x: Tensor, a: Tensor, b: Tensor, rng: torch.Generator) -> None:
+        self.D.requires_grad_(True)
+        with self._autocast():
+            with torch.no_grad():
+                edited = self.G(x, self._values(b)).float()
+            real, named = self.D(x)
+            fake, _ = self.D(edited)
+        # Second derivatives in half precision are too coarse; the penalty runs in float32, in every mode.
+        penalty = self._gradient_penalty(x, edited, rng)
+        cls = F.binary_cross_entropy_with_logits(named.float(), a)
+        loss = self._adversarial_paper(real.float(), fake.float()) + self.args.lambda_gp * penalty + cls
+        self._update(self.opt_D, loss)
+        self._note(loss_D=loss, gp=penalty, cls_real=cls)
+
+    def _gradient_penalty(self, x: Tensor, edited: Tensor, rng: torch.Generator) -> Tensor:
+        """``(|dD/dx| - 1)^2``: between real and made for wgan, around the real (DRAGAN) for the others."""
+        weight = torch.rand(x.shape[0], 1, 1, 1, generator=rng).to(x.device)
+        if self.args.mode != "wgan":
+            noise = torch.rand(x.shape, generator=rng).to(x.device)
+            edited = x + 0.5 * x.var().sqrt() * noise
+        y = (x + weight * (edited - x)).contiguous().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(self.D(y)[0].sum(), y, create_graph=True)
+        return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+    def _generator_paper(self, x: Tensor, a: Tensor, b: Tensor) -> None:
+        self.D.requires_grad_(False)
+        with self._autocast():
+            zs = self.G.encode(x)
+            edited = self.G.decode(zs, self._values(b)).float()
+            rebuilt = self.G.decode(zs, self._values(a)).float()
+            fake, named = self.D(edited)
+        fake = fake.float()
+        if self.args.mode == "wgan":
+            adv = -fake.mean()
+        elif self.args.mode == "lsgan":
+            adv = F.mse_loss(fake, torch.ones_like(fake))
+        else:
+            adv = F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
+        cls, rec = F.binary_cross_entropy_with_logits(named.float(), b), F.l1_loss(rebuilt, x)
+        self._update(self.opt_G, adv + self.args.lambda_cls * cls + self.args.lambda_rec * rec)
+        self.G_ema.load_state_dict(self.G.state_dict())  # the recipe has no average
+        self._note(adv=adv, cls=cls, rec=rec)
+
+    def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    def _note(self, **values: Tensor) -> None:
+        for name, value in values.items():
+            old = self.stats.get(name)
+            self.stats[name] = value.item() if old is None else old + 0.02 * (value.item() - old)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        half_life = min(self.args.ema_half_life, max(self.shown, self.batch) * 0.05)
+        beta = 0.5 ** (self.batch / max(half_life, 1e-8))
+        torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), 1 - beta)
+        for mean, new in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
+            mean.lerp_(new, 1 - beta) if mean.is_floating_point() else mean.copy_(new)
+
+    # -- the run's folder ----------------------------------------------------------------------------------------------
+
+    def state(self) -> dict:
+        names = ("G", "D", "G_ema", "opt_G", "opt_D")
+        return {
+            **{k: getattr(self, k).state_dict() for k in names},
+            **{k: getattr(self, k) for k in ("shown", "step_number", "seconds", "stats")},
+            "G_config": self.G.config,
+            "D_config": self.D.config,
+            "data": Path(self.args.data).name,
+            "train_images": len(self.images),
+            "args": {k: v for k, v in vars(self.args).items() if k not in ("data", "out", "classifier")},
+        }
+
+    def restore(self, state: dict) -> None:
+        for k in ("G", "D", "G_ema", "opt_G", "opt_D"):
+            getattr(self, k).load_state_dict(state[k])
+        for k in ("shown", "step_number", "seconds", "stats"):
+            setattr(self, k, state[k])
+
+
+# -- measuring ------------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def reconstructed(net: Generator, x: Tensor, a: Tensor) -> Tensor:
+    return net(x, (2 * a - 1) * INTENSITY)
+
+
+@torch.no_grad()
+def flips(net: Generator, x: Tensor, a: Tensor) -> list[Tensor]:
+    """For each attribute the pictures with that one flipped (conflicts resolved), intensity 1."""
+    zs, made = net.encode(x), []
+    for k in range(a.shape[1]):
+        b = a.clone()
+        b[:, k] = 1 - b[:, k]
+        b = resolve_conflicts(b, k, net.attrs)
+        made.append(net.decode(zs, (2 * b - 1) * INTENSITY))
+    return made
+
+
+def psnr(x: Tensor, y: Tensor) -> float:
+    """Mean over pictures, in dB, of pictures in [-1, 1]."""
+    error = (x - y).square().flatten(1).mean(dim=1)
+    return float((10 * torch.log10(4 / error)).mean())
+
+
+@torch.no_grad()
+def success(net: Generator, judge: Classifier, x: Tensor, a: Tensor) -> dict[str, float]:
+    """Share in percent of pictures whose flipped attribute the judge then sees flipped; ``mean`` over all."""
+    found = {}
+    for k, (name, made) in enumerate(zip(net.attrs, flips(net, x, a), strict=True)):
+        told = judge(made)[:, judge.attrs.index(name)] > 0
+        found[name] = float((told == (a[:, k] < 0.5)).float().mean() * 100)
+    return {**found, "mean": sum(found.values()) / len(found)}
+
+
+def load_classifier(folder: str | Path) -> Classifier:
+    state = torch.load(Path(folder) / "state.pt", map_location="cpu", weights_only=True)
+    net = Classifier(**state["config"])
+    net.load_state_dict(state["average"])
+    return net.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def save_sheet(net: Generator, x: Tensor, a: Tensor, path: Path) -> None:
+    """A row for each picture: itself, its reconstruction, then each attribute flipped."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = [x, reconstructed(net, x, a), *flips(net, x, a)]
+    rows = torch.stack(columns, dim=1).flatten(0, 1)
+    sheets.grid(rows, len(columns)).save(path)
+
+
+def train(args: argparse.Namespace, log=print) -> Run:
+    loop.use_threads(args.threads, args.device)
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    images = load_images(args.data, args.size, "train", attributes=args.attrs)
+    classifier = load_classifier(args.classifier) if args.classifier else None
+    run = Run(args, images, classifier)
+    loop.resume(run, out, log)
+    sizes = [sum(p.numel() for p in net.parameters()) for net in (run.G, run.D)]
+    log(f"{len(images)} images of {args.size} px, generator {sizes[0]:,} parameters, discriminator {sizes[1]:,}")
+    test = load_images(args.data, args.size, "test", limit=128, attributes=args.attrs) if images.held_out else images
+    x = (test.pixels[:128].float() / 127.5 - 1).to(run.device)
+    a = test.attributes[:128].float().to(run.device)
+
+    def report() -> dict:
+        save_sheet(run.G_ema, x[:10], a[:10], out / "sheets" / f"{run.shown:08d}.png")
+        found = {**run.stats, "psnr": psnr(reconstructed(run.G_ema, x, a), x)}
+        if classifier is not None:
+            found["flipped"] = success(run.G_ema, classifier, x, a)["mean"]
+        return found
+
+    loop.until(run, args.images, out, args.tick, report, log, args.minutes)
+    return run
+
+
+def main(argv: list[str]) -> int:
+    train(parser().parse_args(argv), log=lambda s: print(s, flush=True))
+    return 0
