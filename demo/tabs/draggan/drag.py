@@ -28,9 +28,9 @@ and its latent $w^+$ is moved down the slope. After each step every point $p_i$ 
 the place whose feature is most like the one it had. Paint an area $M$ to say what may move, or what must stay.
 """
 
-API_DRAG = """Pulls points of a picture to their targets (DragGAN). Yields pictures while it runs; the last answer has
-the result: the picture as PNG, before and after, latent, recipe, the Python that repeats it, and what ran. Called
-again in the same session it goes on from where it is, with the points that are sent then.
+API_DRAG = """Pulls points of a picture to their targets (DragGAN). Yields while it runs; the last answer has the
+picture as PNG, before and after, the latent, the recipe, the Python that repeats it, what ran, and more that the page
+shows. Called again in the same session it goes on from where it is, with the points that are sent then.
 
 Args:
     network: a checkpoint such as stylegan2/faces.
@@ -39,7 +39,7 @@ Args:
     drawing: size, points and painted area, such as
         {"size": [64, 64], "points": [{"handle": [20, 32], "target": [28, 32]}]}.
     painted: flexible (what is painted may move) or fixed (it must stay).
-    steps: at most, 1 to 2000.
+    steps: at most, 1 to 500.
     lr, rows, feature_resolution, stop_distance: numbers as text; empty: as suits the network.
     r1, r2: radius that is pulled and searched, in pixels at 512 px.
     mask_weight, latent_weight: how strongly the rest, and the latent, are held.
@@ -55,14 +55,17 @@ Args: none."""
 API_RESET = """Takes all drags of this session back. Gives what the drag gives, as it was at first.
 
 Args: none."""
-API_ANIMATE = """The drags of this session as an animation. Gives it as a picture (GIF, WebP) or as a video (MP4), and
-the file.
+API_ANIMATE = """The drags of this session as an animation. Gives the file; then it as a picture (GIF, WebP) or as a
+video (MP4).
 
 Args:
     format: gif, webp or mp4.
     fps: frames per second, 1 to 60.
     points: draws the points in.
 """
+# What a drag gives to scripts, in this order; then what only the page has use for.
+RESULT = ("sheet", "compare", "latent", "recipe", "code", "status", "news")
+SHOWN = ("board", "meter", "go", "film", "video", "file", "film_news")
 QUIET = {"show_progress": "hidden"}
 PRIVATE = {**QUIET, "api_visibility": "private"}
 
@@ -91,7 +94,7 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
                     )
         part |= {name: getattr(cell, name) for name in ("news", "status", "sheet", "recipe")}
         animate = _outcome(cell, part)
-    part |= {"code": cell.code, "network": book.chooser.network}
+    part |= {"code": cell.code, "network": book.chooser.network, "class_index": book.chooser.class_index}
     hands = Hands(part, parameters, book.chooser.technique)
     _wire(cell, hands, tab, animate, stop, undo, reset, tries)
     handover.takes("draggan", hands.take_sent, [], outputs=list(part.values()), **QUIET, **gpu.LANE)
@@ -205,9 +208,9 @@ def _wire(cell, hands: Hands, tab, animate, stop, undo, reset, tries) -> None:
     part, chooser = hands.part, cell.book.chooser
     session = chooser.session
     everything = list(part.values())
+    result = [part[name] for name in (*RESULT, *SHOWN)]
     picture = [session, chooser.network, chooser.class_index, part["seed"], part["truncation_psi"]]
-    lane = {"outputs": everything, **QUIET, **gpu.LANE}
-    private = {**lane, "api_visibility": "private"}
+    private = {"outputs": everything, "api_visibility": "private", **QUIET, **gpu.LANE}
     at_once = {"queue": False, **QUIET}
 
     # The picture to start from: it follows its controls, and comes by itself when the tab is first looked at.
@@ -227,18 +230,18 @@ def _wire(cell, hands: Hands, tab, animate, stop, undo, reset, tries) -> None:
     )
     inputs = [*picture, part["board"], *(part[name] for name in hands.parameters)]
     asked = part["go"].click(hands.ask, session, part["news"], **{**at_once, "api_visibility": "private"})
-    asked.then(drag, inputs, api_name="draggan_drag", api_description=API_DRAG, **lane)
+    asked.then(drag, inputs, api_name="draggan_drag", api_description=API_DRAG, outputs=result, **QUIET, **gpu.LANE)
     stop.click(hands.stop, session, part["news"], api_name="draggan_stop", api_description=API_STOP, **at_once)
-    undo.click(hands.undo, session, everything, api_name="draggan_undo", api_description=API_UNDO, **at_once)
-    reset.click(hands.reset, session, everything, api_name="draggan_reset", api_description=API_RESET, **at_once)
+    undo.click(hands.undo, session, result, api_name="draggan_undo", api_description=API_UNDO, **at_once)
+    reset.click(hands.reset, session, result, api_name="draggan_reset", api_description=API_RESET, **at_once)
     cell.recipe_load.upload(hands.load_recipe, [session, cell.recipe_load], **private)
     for key, button in tries.items():
         button.click(partial(hands.play_example, example=examples.EXAMPLES[key]), session, **private)
 
     animate.click(
-        hands.animate,
+        named(hands.animate, ["visitor", "format", "fps", "points"]),
         [session, part["format"], part["fps"], part["points"]],
-        [part[name] for name in ("film", "video", "file", "film_news", "news")],
+        [part[name] for name in ("file", "film", "video", "film_news", "news")],
         api_name="draggan_animate",
         api_description=API_ANIMATE,
         show_progress_on=part["film_news"],

@@ -138,7 +138,9 @@ class Hands:
         reference = networks.resolve(visitor, network, self.technique)
         made = seeded(seed, truncation_psi, class_index)
         start = desk.start
-        if start is None or start.reference != reference or ("seed" in start.made and start.made != made):
+        # On the page the picture has followed every control; a script says with each call which one it means.
+        other = not asked and start is not None and "seed" in start.made and start.made != made
+        if start is None or start.reference != reference or other:
             yield from self._open(desk, reference, made)
         arguments = {**pairs(drawn, desk.start.size), **self.options(drawn, desk.start.resolution, values)}
         with results.folder() as folder:
@@ -269,6 +271,8 @@ class Hands:
         if "seed" in start.made:
             updates[self.part["seed"]] = gr.update(value=start.made["seed"])
             updates[self.part["truncation_psi"]] = gr.update(value=start.made["truncation_psi"])
+            if "class_index" in start.made:
+                updates[self.part["class_index"]] = gr.update(value=start.made["class_index"])
         return updates
 
     # -- what is shown
@@ -283,7 +287,9 @@ class Hands:
     def nothing(self, news: str = "") -> dict:
         """No result: nothing was pulled."""
         empty = {name: None for name in ("compare", "sheet", "recipe", "latent", "film", "video")}
-        words = {"news": note(news) if news else "", "status": "", "meter": "", "go": gr.update(value="Drag")}
+        words = {"news": note(news) if news else "", "status": "", "meter": "", "film_news": ""}
+        words |= {"code": self.part["code"].value, "go": gr.update(value="Drag")}
+        words["file"] = gr.update(value=None, visible=False)
         return {self.part[name]: value for name, value in {**empty, **words}.items()}
 
     def result(self, desk: Desk, folder: str, points=None, drawn: dict | None = None) -> dict:
@@ -320,9 +326,9 @@ class Hands:
     @told
     def animate(self, visitor, kind: str, fps: float, with_points: bool) -> Iterator[dict]:
         """All drags so far as one animation."""
-        desk = desk_of(visitor)
         from pipelines import animation, draggan
 
+        desk = desk_of(visitor)
         with results.folder() as folder:
             frames = desk.frames
             if len(frames) < 2:
