@@ -110,8 +110,12 @@ class Cell:
         self._frame.__exit__(*error)
 
     @contextmanager
-    def controls(self, run: str, extra: str | None = None, stop: bool = False) -> Iterator[None]:
-        """The column of controls, ended by a button that says ``run``; ``extra`` names a second, ``stop`` adds one."""
+    def controls(self, run: str, extra: str | None = None, stop: str | None = "late") -> Iterator[None]:
+        """The column of controls, ended by a button that says ``run``; ``extra`` names a second.
+
+        ``stop``: "always" for work that is long by nature, "late" for a button that comes when it takes a while, None
+        where there is nothing to stop.
+        """
         with gr.Column(elem_classes="nb-controls", min_width=0):
             yield
             with gr.Row(elem_classes="nb-buttons"):
@@ -119,7 +123,10 @@ class Cell:
                 if extra:
                     self.extra_button = gr.Button(extra, elem_id=self.id("extra"), min_width=0)
                 if stop:
-                    self.stop_button = gr.Button("Stop", variant="stop", elem_id=self.id("stop"), min_width=0)
+                    late = "nb-late" if stop == "late" else None
+                    self.stop_button = gr.Button(
+                        "Stop", variant="stop", elem_id=self.id("stop"), elem_classes=late, min_width=0
+                    )
 
     @contextmanager
     def result(self, sheet: str = "Contact sheet · PNG", send: str | None = None) -> Iterator[None]:
@@ -325,6 +332,9 @@ class Cell:
                     far = f"{len(frames)} of {arguments.get(run.total, '?')}"
                     text = f"Frame {far} · {len(frames) / (now - began):.1f} a second"
                     yield self._tuple(run, note(text), run.preview(event.value))
+            elif isinstance(event, running.Going):
+                far = f"{event.done} of {event.total} pictures" if event.total > 1 else "Working"
+                yield self._tuple(run, note(f"{far} · {time.perf_counter() - began:.0f} s", "nb-going"))
             else:
                 value = frames if event.value is None else event.value
                 made = Made(value, event.companions, start.recipe, arguments, Path(folder))

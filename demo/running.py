@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +16,8 @@ from weights.errors import UserError
 
 from . import gpu
 from .networks import Reference
+
+BEAT_S = 0.3  # seconds between two words of a call that gives its result at once
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,14 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Going:
+    """``done`` of ``total`` parts of a result that comes at once are there."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Finished:
     """The result (None where it came in steps), the companions' results, and the seconds that all took."""
 
@@ -63,7 +75,7 @@ class _Refused:
     sentence: str
 
 
-def run(wish: Wish) -> Iterator[Started | Step | Finished]:
+def run(wish: Wish) -> Iterator[Started | Step | Going | Finished]:
     """Does what is wished, step by step; closing the iterator stops the work. Raises UserError."""
     return _followed(_in_worker(wish))
 
@@ -108,13 +120,61 @@ def _work(wish: Wish) -> Iterator:
         )
     device = next(net.parameters()).device.type
     yield Started(recipe, net.info.title, net.info.img_resolution, device)
-    result = _call(recipe.function, net, recipe.arguments)
+    result = yield from _told(lambda: _call(recipe.function, net, recipe.arguments))
     if isinstance(result, Iterator):
         for value in result:
             yield Step(value)
         result = None
-    companions = {name: _call(function, net, values) for name, (function, values) in wish.companions.items()}
+    companions = {}
+    for name, (function, values) in wish.companions.items():
+        companions[name] = yield from _told(lambda f=function, v=values: _call(f, net, v))
     yield Finished(result, companions, time.perf_counter() - started)
+
+
+class _Stopped(BaseException):
+    """Ends a call that nobody waits for any more; no handler of errors on the way may take it for one."""
+
+
+def _told(call: Callable[[], Any]) -> Iterator[Going]:
+    """Does ``call`` in a thread of its own and yields a few times a second how far it is; returns its result.
+
+    A call that cannot be left is a page on which Stop does nothing: closing this iterator ends the call after the part
+    it is in, and waits for that, so that the lane is free when it says so.
+    """
+    from pipelines import steps
+
+    events: queue.SimpleQueue = queue.SimpleQueue()
+    stopped = threading.Event()
+    far = Going(0, 0)
+
+    def hear(done: int, total: int) -> None:
+        nonlocal far
+        far = Going(done, total)
+        if stopped.is_set():
+            raise _Stopped
+
+    def work() -> None:
+        try:
+            with steps.watched(hear):
+                events.put((call(), None))
+        except BaseException as error:
+            events.put((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            try:
+                result, error = events.get(timeout=BEAT_S)
+            except queue.Empty:
+                yield far
+                continue
+            if error is not None:
+                raise error
+            return result
+    finally:
+        stopped.set()
+        thread.join()
 
 
 _in_worker = gpu.accelerated(_guarded(_work))

@@ -166,10 +166,70 @@ def test_what_passes_to_a_worker_can_be_pickled(monkeypatch, shelf):
     monkeypatch.setattr(paths, "EMBEDDED", shelf)
     wish = running.Wish(Reference("stylegan2/faces"), "stylegan2.sample", {"seeds": "1-2"})
     events = list(running._in_worker(pickle.loads(pickle.dumps(wish))))
-    started, finished = pickle.loads(pickle.dumps(events))
+    started, *going, finished = pickle.loads(pickle.dumps(events))
+    assert all(isinstance(event, running.Going) for event in going)
     assert started.recipe.function == "stylegan2.sample" and started.resolution == 32 and started.device == "cpu"
     assert len(finished.value) == 2 and finished.seconds > 0
     refused = running.Wish(Reference("stylegan2/faces"), "stylegan2.sample", {"seeds": "x"})
     assert "not a seed" in pickle.loads(pickle.dumps(list(running._in_worker(refused))))[-1].sentence
     with pytest.raises(UserError, match="not a seed"):
         list(running.run(refused))
+
+
+def test_a_gallery_tells_how_far_it_is_and_can_be_left(monkeypatch):
+    """What gives its result at once is still left after the part it is in, and nothing of it goes on afterwards."""
+    from demo import running
+    from pipelines import steps
+
+    monkeypatch.setattr(running, "BEAT_S", 0.01)
+    made, ended = [], []
+
+    def gallery(parts=50):
+        try:
+            for i in range(parts):
+                time.sleep(0.02)
+                made.append(i)
+                steps.passed(i + 1, parts)
+            return made
+        finally:
+            ended.append(True)
+
+    told = running._told(gallery)
+    seen = [next(told) for _ in range(12)]
+    assert seen[-1].total == 50 and 0 < seen[-1].done < 50
+    told.close()
+    count = len(made)
+    assert ended and count < 50
+    time.sleep(0.1)
+    assert len(made) == count
+
+    def whole():
+        return (yield from running._told(lambda: gallery(3)))
+
+    events = whole()
+    with pytest.raises(StopIteration) as done:
+        while True:
+            next(events)
+    assert done.value.value is made
+
+    def refuse():
+        raise UserError("No.")
+
+    with pytest.raises(UserError, match="No."):
+        list(running._told(refuse))
+
+
+def test_watchers_hear_their_own_thread_alone():
+    from pipelines import steps
+
+    heard = []
+    with steps.watched(lambda *far: heard.append(far)):
+        steps.passed(1, 2)
+        with steps.watched(lambda *far: heard.append("inner")):
+            steps.passed(2, 2)
+        steps.passed(2, 2)
+        other = threading.Thread(target=steps.passed, args=(9, 9))
+        other.start()
+        other.join()
+    steps.passed(3, 3)
+    assert heard == [(1, 2), "inner", (2, 2)]

@@ -37,7 +37,7 @@ NAMES = {
 
 def build(book: Notebook) -> Cell:
     with book.cell("history", "What changed from ProGAN to StyleGAN2", PROSE) as cell:
-        with cell.controls("Show the comparison", extra="Another seed"):
+        with cell.controls("Show the comparison", extra="Another seed", stop=None):
             seed = controls.seed(cell, 1)
         with gr.Column(elem_classes="nb-result", min_width=0):
             shown = gr.HTML("", label="Comparison", elem_id=cell.id("comparison"), elem_classes="nb-figure")

@@ -42,7 +42,7 @@ WIDTHS = [32, 64, 128, 256, 512]
 
 def build(book: Notebook) -> Cell:
     with book.cell("training", "Train your own", PROSE) as cell:
-        with cell.controls("Count"):
+        with cell.controls("Count", stop=None):
             inputs = {
                 "resolution": gr.Dropdown(
                     [16, 32, 64, 128, 256, 512, 1024], value=64, label="Pixels of a side", elem_id=cell.id("resolution")
