@@ -74,13 +74,13 @@ CARD  = $(PYTHON) -m training card
 ADA   = --ada-target 0.6 --ada-images 200000
 
 train-faces: $(VENV)/.run
-	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces-32 --resolution 32 --images 260000
-	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces --grow-from runs/faces-32/state.pt --fade 20000 --images 400000
+	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces-32 --resolution 32 --images 170000
+	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces --grow-from runs/faces-32/state.pt --fade 20000 --r1-gamma 0.2 --images 432000
 	$(CARD) --run runs/faces --name stylegan2/faces --data $(DATA)/faces_128.zip
 
 train-cartoons: $(VENV)/.run
-	$(TRAIN) --data $(DATA)/cartoons_128.zip --out runs/cartoons-32 --resolution 32 --images 120000
-	$(TRAIN) --data $(DATA)/cartoons_128.zip --out runs/cartoons --grow-from runs/cartoons-32/state.pt --fade 15000 --images 180000
+	$(TRAIN) --data $(DATA)/cartoons_128.zip --out runs/cartoons-32 --resolution 32 --images 127520
+	$(TRAIN) --data $(DATA)/cartoons_128.zip --out runs/cartoons --grow-from runs/cartoons-32/state.pt --fade 15000 --r1-gamma 0.3 $(ADA) --images 180000
 	$(CARD) --run runs/cartoons --name stylegan2/cartoons --data $(DATA)/cartoons_128.zip
 
 # Five thousand pictures are few: these two start from the faces and use adaptive augmentation.

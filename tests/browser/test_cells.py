@@ -56,6 +56,8 @@ def test_seeds(visit, tmp_path):
         visit.write("sample-noise-seed", 6)
         visit.press("sample-run")
         assert not same(visit.pictures("sample-gallery"), random)
+        assert visit.at("sample-send").is_enabled()
+        visit.used.add("sample-send")  # where it leads is in test_draggan
 
         visit.press("sample-extra")
         visit.shows("sample-gallery", 16)
