@@ -12,6 +12,7 @@ def test_two_visitors_at_once(window):
     one, two = window(WIDE), window(NARROW)
     for visit, seeds in ((one, "1-6"), (two, "31-33")):
         visit.write("sample-seeds", seeds)
+        visit.pick("sample-noise-mode", "const")  # the windows have been used before
         visit.write("interpolation-frames", 40)
     with (
         one.event("interpolation-run"),
