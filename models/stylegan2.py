@@ -342,6 +342,16 @@ class SynthesisNetwork(nn.Module):
         self.block(resolution)
         return self._compute(ws, resolution, noise_mode, dtype, impl, generator, False)[0]
 
+    def finish(self, ws: Tensor, features: dict[int, Tensor], noise_mode: str = "const") -> Tensor:
+        """The image ``[1, 3, H, W]`` from the feature maps of the first blocks, ``{4: ..., 8: ..., ...}`` (skip)."""
+        img, last = None, max(features)
+        for res, x in features.items():
+            rows = self.rows(res)
+            img = self.block(res).image(x, img, ws[:, rows.start : rows.stop + 1])
+        rest = [res for res in self.block_resolutions if res > last]
+        noises = {res: self.block(res).noises(1, noise_mode) for res in rest}
+        return self._run(ws, rest, noises, None, "fast", True, x=features[last], img=img)[1]
+
     def contributions(self, ws: Tensor, noise_mode: str = "const") -> dict[int, Tensor]:
         """What each resolution's toRGB adds to the picture, ``{res: [N, 3, res, res]}`` (skip; paper figure 8)."""
         _x, _img, kept = self._compute(

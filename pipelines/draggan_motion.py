@@ -1,10 +1,17 @@
 """The arithmetic of a drag on the feature grid: motion supervision, point tracking, the mask (Pan et al. 2023, 3.2).
 
-The network runs up to one block, and only small windows of its feature map are looked at: each is a crop multiplied
-from both sides with a few rows of interpolation weights, which samples it wherever wanted, at the pitch of the
-picture's pixels, and gives the same gradient on every run. Nothing is brought to the size of the picture.
+The network runs up to one block, and where nothing is held in place only as much of its last layers as the windows
+around the handles see. Windows are sampled by multiplying a crop of the feature map from both sides with a few rows of
+interpolation weights. Nothing is brought to the size of the picture, so a step costs the same at 512 and at 1024 px.
 
-Positions are (x, y) in pixels of the picture, (0, 0) being the centre of the first one.
+Two things differ from the paper, both because handles on plain skin or fur wandered off while nothing had moved:
+
+* A handle is known by a small patch of the features around it when it was placed, not by one column of them, and among
+  equals the nearest is taken. A handle that cannot be moved is then seen to stay.
+* The region around a handle is drawn towards those first features, one stride ahead, not towards its own present ones
+  (as in FreeDrag, Ling et al. 2024): errors of one step are not carried into the next.
+
+Positions here are (x, y) in cells of the feature grid, (0, 0) being the centre of the first one.
 """
 
 from __future__ import annotations
@@ -16,17 +23,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.pullback import Box, pullback
 from models.stylegan2 import Generator
 
 Point = tuple[float, float]
 
+PITCH = 0.5  # cells between the samples of a window
+PATCH = 1.5  # radius in cells of the patch that is looked for
+NEARER = 0.3  # what the edge of the searched window costs, in mean distances of features
+STRIDE = 0.5  # how far ahead a region is drawn, in cells
+
 
 @dataclass(frozen=True)
 class Options:
-    """What a drag was asked to do, in the units of the computation; see ``draggan.drag``.
+    """What a drag was asked to do, within bounds; see ``draggan.drag``.
 
-    ``r1``, ``r2`` and ``near`` (a handle nearer to its target than this does not pull) in pixels of the picture;
-    ``fixed`` [H, W] from 0 (may move) to 1 (must stay), or None.
+    ``r1``, ``r2``, ``stop`` and ``near`` (a handle nearer to its target than this does not pull) in pixels of the
+    picture; ``fixed`` [H, W] from 0 (may move) to 1 (must stay), or None.
     """
 
     mode: str
@@ -37,132 +50,201 @@ class Options:
     lr: float
     r1: float
     r2: float
+    stop: float
     near: float
     mask_weight: float
     latent_weight: float
     fixed: Tensor | None
 
 
-def sample(features: Tensor, xs: Tensor, ys: Tensor, size: int) -> Tensor:
-    """Bilinear samples of ``features [C, r, r]`` at the grid ``ys`` x ``xs`` -> ``[C, len(ys), len(xs)]``.
+class Rows:
+    """The part of w+ that is optimised: its first rows, or one and the same change of all of them."""
 
-    ``size`` is the width of the picture in whose pixels the positions are; beyond the border the border goes on.
-    """
-    r = features.shape[-1]
-    (rows, top, bottom), (columns, left, right) = (_weights(at, r, size) for at in (ys, xs))
-    crop = features[:, top:bottom, left:right]
-    return torch.einsum("ya,cab,xb->cyx", rows, crop, columns)
+    def __init__(self, w0: Tensor, options: Options):
+        self.w0, self.rows, self.alike = w0, options.rows, options.space == "w"
+
+    def free(self, w: Tensor) -> Tensor:
+        """``[1, rows, w_dim]``, or ``[1, 1, w_dim]`` in the space w."""
+        return w[:, : 1 if self.alike else self.rows].clone()
+
+    def assemble(self, free: Tensor) -> Tensor:
+        """w+ ``[1, num_ws, w_dim]`` again. In the space w the rows keep their differences."""
+        if self.alike:
+            free = free + (self.w0[:, : self.rows] - self.w0[:, :1])
+        return torch.cat([free, self.w0[:, self.rows :]], dim=1)
 
 
-def _weights(at: Tensor, r: int, size: int) -> tuple[Tensor, int, int]:
-    """``[n, k]`` interpolation weights of the cells first to last, which are all that the positions touch."""
-    cell = ((at + 0.5) * (r / size) - 0.5).clamp(0, r - 1)
-    first, last = int(cell.min()), min(r, int(cell.max()) + 2)
-    cells = torch.arange(first, last, device=at.device, dtype=cell.dtype)
-    return (1 - (cell[:, None] - cells).abs()).clamp_min(0), first, last
+class Engine:
+    """A network, the latent from which a drag began, and options. Its methods take pixels of the picture."""
+
+    def __init__(self, net: Generator, w0: Tensor, options: Options):
+        self.net, self.options, self.rows = net, options, Rows(w0, options)
+        self.cells = options.feature_resolution / net.img_resolution
+        self.reach = max(PITCH, options.r2 * self.cells)
+        self.radius = max(PITCH, options.r1 * self.cells)
+        self.margin = max(self.radius, PATCH)
+        self.network = pullback(net.synthesis, w0, options.rows, options.feature_resolution, options.noise_mode)
+        self.fixed = self.first = None
+        self.scale = 1.0
+        if options.latent_weight or (options.fixed is not None and options.mask_weight):
+            first = self.network.forward(w0)[0]
+            self.scale = float(first.square().mean().sqrt())
+            if options.fixed is not None and options.mask_weight:
+                self.first = first
+                self.fixed = _to_grid(options.fixed.to(first.device), options.feature_resolution)
+
+    def cell(self, point: Point) -> Point:
+        return (point[0] + 0.5) * self.cells - 0.5, (point[1] + 0.5) * self.cells - 0.5
+
+    def pixel(self, cell: Point) -> Point:
+        size = self.net.img_resolution
+        return tuple(min(max((v + 0.5) / self.cells - 0.5, 0.0), size - 1.0) for v in cell)
+
+    def box(self, handles: list[Point]) -> Box | None:
+        """The cells that tracking and supervision of these handles can touch in the next step; None for all."""
+        r = self.options.feature_resolution
+        if self.fixed is not None:
+            return None
+        reach = self.reach + self.margin + STRIDE + PITCH
+        xs, ys = zip(*(self.cell(p) for p in handles), strict=True)
+        top, left = (max(0, math.floor(min(v) - reach)) for v in (ys, xs))
+        bottom, right = (min(r, math.ceil(max(v) + reach) + 1) for v in (ys, xs))
+        return (top, bottom, left, right) if (bottom - top) * (right - left) < 0.7 * r * r else None
+
+    def templates(self, w: Tensor, handles: list[Point]) -> list[Tensor]:
+        """Of each handle the features around it in the picture of ``w``: what is to be found again. ``[C, k, k]``."""
+        features = self.network.forward(w)[0]
+        window = _offsets(self.margin, features.device)
+        return [sample(features, self.cell(p), window, window) for p in handles]
+
+    def look(self, free: Tensor, box: Box | None) -> Look:
+        return Look(self, free, box)
 
 
 class Look:
-    """One evaluation of the network: its features, and what is asked of them. Holds the graph until the gradient."""
+    """One evaluation of the network. The next one of the same engine takes its place."""
 
-    def __init__(self, engine: Engine, free: Tensor):
-        self.engine = engine
-        with torch.inference_mode(False), torch.enable_grad():
-            self.free = free.detach().requires_grad_(True)
-            self.ws = engine.assemble(self.free)
-            self.features = engine.net.synthesis.features(
-                self.ws, engine.options.feature_resolution, engine.options.noise_mode
-            )[0]
-        self.map = self.features.detach()
+    def __init__(self, engine: Engine, free: Tensor, box: Box | None):
+        self.engine, self.box = engine, box
+        self.ws = engine.rows.assemble(free)
+        self.features = engine.network.forward(self.ws, box)[0]
+        self.corner = (0, 0) if box is None else (box[2], box[0])
 
-    def templates(self, handles: list[Point]) -> Tensor:
-        """``[P, C]``, the features that are to be found again."""
-        return torch.stack([self._at(self.map, p) for p in handles])
-
-    def _at(self, features: Tensor, point: Point) -> Tensor:
-        x, y = (torch.tensor([v], device=features.device, dtype=torch.float32) for v in point)
-        return sample(features, x, y, self.engine.size)[:, 0, 0]
+    def _sample(self, features: Tensor, at: Point, x: Tensor, y: Tensor) -> Tensor:
+        return sample(features, (at[0] - self.corner[0], at[1] - self.corner[1]), x, y)
 
     @torch.no_grad()
-    def track(self, handles: list[Point], templates: Tensor) -> list[Point]:
-        """Where each template is now: the nearest neighbour within r2 (equation 3), then between the pixels."""
+    def track(self, handles: list[Point], templates: list[Tensor]) -> list[Point]:
+        """Where each template is now: the nearest neighbour within r2 (equation 3), then between the samples."""
         return [self._nearest(p, t) for p, t in zip(handles, templates, strict=True)]
 
     def _nearest(self, point: Point, template: Tensor) -> Point:
-        reach = self.engine.options.r2
-        best = self._search(point, template, reach, 1.0)
-        return self._search(best, template, 1.0, 0.125)
+        engine, device = self.engine, self.features.device
+        at, r = engine.cell(point), engine.options.feature_resolution
+        steps, patch = _offsets(engine.reach, device), _offsets(PATCH, device)
+        window = _offsets((len(steps) // 2 + len(patch) // 2) * PITCH, device)
+        around = self._sample(self.features, at, window, window)
+        middle, n = template.shape[-1] // 2, len(patch) // 2
+        template = template[:, middle - n : middle + n + 1, middle - n : middle + n + 1]
+        apart = _distances(around, template, _bell(patch))
+        length = (steps[:, None] ** 2 + steps**2).sqrt()
+        apart = apart + NEARER * apart.mean() * length / engine.reach
+        for axis, v in ((1, at[0]), (0, at[1])):  # not out of the picture
+            out = ((v + steps) < -0.5) | ((v + steps) > r - 0.5)
+            apart = apart.masked_fill(out if axis else out[:, None], math.inf)
+        i, j = divmod(int(apart.argmin()), len(steps))
+        x = at[0] + float(steps[j]) + PITCH * _vertex(apart[i].tolist(), j)
+        y = at[1] + float(steps[i]) + PITCH * _vertex(apart[:, j].tolist(), i)
+        return engine.pixel((x, y))
 
-    def _search(self, point: Point, template: Tensor, reach: float, pitch: float) -> Point:
-        size, n = self.engine.size, max(1, math.floor(reach / pitch))
-        axis = torch.arange(-n, n + 1, device=self.map.device) * pitch
-        xs, ys = ((v + axis) for v in point)
-        xs, ys = (v[(v >= 0) & (v <= size - 1)] for v in (xs, ys))
-        apart = torch.linalg.vector_norm(sample(self.map, xs, ys, size) - template[:, None, None], dim=0)
-        i = int(apart.argmin())
-        return float(xs[i % len(xs)]), float(ys[i // len(xs)])
-
-    def gradient(self, handles: list[Point], targets: list[Point], pulling: list[bool]) -> Tensor:
-        """Of motion supervision (equation 1), mask term and latent term, with respect to the free rows."""
+    def gradient(
+        self, handles: list[Point], targets: list[Point], pulling: list[bool], templates: list[Tensor]
+    ) -> Tensor:
+        """Of motion supervision (equation 1), mask and latent term, with respect to the free rows."""
         engine, options = self.engine, self.engine.options
         with torch.inference_mode(False), torch.enable_grad():
-            loss = self.features.new_zeros(())
-            for handle, target, pulls in zip(handles, targets, pulling, strict=True):
+            leaf = self.features.detach().clone().requires_grad_(True)
+            loss = leaf.new_zeros(())
+            for handle, target, template, pulls in zip(handles, targets, templates, pulling, strict=True):
                 if pulls:
-                    loss = loss + self._supervision(handle, target)
+                    loss = loss + self._supervision(leaf, handle, target, template)
+            of_features = torch.autograd.grad(loss, leaf)[0] if any(pulling) else torch.zeros_like(leaf)
+        with torch.no_grad():
             if engine.fixed is not None:
-                loss = loss + options.mask_weight * ((self.features - engine.first).abs() * engine.fixed).mean()
+                held = (self.features - engine.first).sign_().mul_(engine.fixed)
+                of_features = of_features.add_(held, alpha=options.mask_weight / held.numel())
+            of_rows = engine.network.backward(of_features[None])
             if options.latent_weight:
-                loss = loss + options.latent_weight * F.l1_loss(self.ws, engine.w0)
-            if not loss.requires_grad:
-                return torch.zeros_like(self.free)
-            return torch.autograd.grad(loss, self.free)[0]
+                away = (self.ws - engine.rows.w0).sign()[:, : options.rows]
+                of_rows = of_rows + away * (options.latent_weight * engine.scale / self.ws.numel())
+            return of_rows.sum(dim=1, keepdim=True) if engine.rows.alike else of_rows
 
-    def _supervision(self, handle: Point, target: Point) -> Tensor:
-        size, r1 = self.engine.size, self.engine.options.r1
-        dx, dy = target[0] - handle[0], target[1] - handle[1]
-        length = math.hypot(dx, dy)
-        n = max(1, math.ceil(r1))
-        axis = torch.arange(-n, n + 1, device=self.map.device, dtype=torch.float32)
-        xs, ys = handle[0] + axis, handle[1] + axis
-        disc = (axis[:, None] ** 2 + axis**2 <= r1**2).float()
-        disc = disc * ((xs >= -0.5) & (xs <= size - 0.5)) * ((ys >= -0.5) & (ys <= size - 0.5))[:, None]
-        here = sample(self.map, xs, ys, size)
-        there = sample(self.features, xs + dx / length, ys + dy / length, size)
+    def _supervision(self, leaf: Tensor, handle: Point, target: Point, template: Tensor) -> Tensor:
+        engine, r = self.engine, self.engine.options.feature_resolution
+        (x, y), goal = engine.cell(handle), engine.cell(target)
+        length = math.dist((x, y), goal)
+        stride = min(STRIDE, length)
+        window = _offsets(engine.radius, leaf.device)
+        disc = (window[:, None] ** 2 + window**2 <= engine.radius**2 + 1e-6).to(leaf.dtype)
+        disc = disc * ((x + window > -1) & (x + window < r)) * ((y + window > -1) & (y + window < r))[:, None]
+        ahead = (x + (goal[0] - x) / length * stride, y + (goal[1] - y) / length * stride)
+        there = self._sample(leaf, ahead, window, window)
+        middle, n = template.shape[-1] // 2, len(window) // 2
+        here = template[:, middle - n : middle + n + 1, middle - n : middle + n + 1]
         return ((here - there).abs() * disc).sum() / (disc.sum() * len(here)).clamp_min(1)
 
     @torch.no_grad()
     def image(self) -> Tensor:
         """``[1, 3, H, W]``"""
-        return self.engine.net.synthesis(self.ws.detach(), noise_mode=self.engine.options.noise_mode)
+        return self.engine.network.image(self.ws, self.engine.options.noise_mode)
 
 
-class Engine:
-    """A network, the latent from which a drag began, and its options. ``look`` evaluates one latent."""
+def sample(features: Tensor, at: Point, x: Tensor, y: Tensor) -> Tensor:
+    """Bilinear samples of ``features [C, h, w]`` around ``at``: ``[C, len(y), len(x)]``.
 
-    looks = Look
+    Beyond the border the border goes on. The gradient is the same on every run, which that of gathering is not on CUDA.
+    """
+    rows, top, bottom = _weights(at[1] + y, features.shape[1])
+    columns, left, right = _weights(at[0] + x, features.shape[2])
+    return torch.einsum("ya,cab,xb->cyx", rows, features[:, top:bottom, left:right], columns)
 
-    def __init__(self, net: Generator, w0: Tensor, options: Options):
-        self.net, self.w0, self.options, self.size = net, w0, options, net.img_resolution
-        self.fixed = self.first = None
-        if options.fixed is not None and options.mask_weight:
-            self.prepare_mask(options.fixed.to(w0.device))
 
-    def prepare_mask(self, fixed: Tensor) -> None:
-        r = self.options.feature_resolution
-        self.fixed = F.interpolate(fixed[None, None], (r, r), mode="area")[0, 0]
-        self.first = self.look(self.free(self.w0)).map
+def _weights(at: Tensor, size: int) -> tuple[Tensor, int, int]:
+    """``[n, k]`` interpolation weights of the cells first to last, which are all that the positions touch."""
+    at = at.clamp(0, size - 1)
+    first, last = int(at[0]), min(size, int(at[-1]) + 2)
+    cells = torch.arange(first, last, device=at.device, dtype=at.dtype)
+    return (1 - (at[:, None] - cells).abs()).clamp_min(0), first, last
 
-    def free(self, w: Tensor) -> Tensor:
-        """What is optimised: the first rows of w+ ``[1, rows, w_dim]``, or one for all of them ``[1, 1, w_dim]``."""
-        return w[:, : self.options.rows if self.options.space == "w+" else 1].clone()
 
-    def assemble(self, free: Tensor) -> Tensor:
-        """w+ ``[1, num_ws, w_dim]`` again. In the space w the first rows keep their differences."""
-        rows = self.options.rows
-        if self.options.space == "w":
-            free = free + (self.w0[:, :rows] - self.w0[:, :1])
-        return torch.cat([free, self.w0[:, rows:]], dim=1)
+def _offsets(reach: float, device: torch.device) -> Tensor:
+    n = math.ceil(reach / PITCH - 1e-6)
+    return torch.arange(-n, n + 1, device=device, dtype=torch.float32) * PITCH
 
-    def look(self, free: Tensor) -> Look:
-        return self.looks(self, free)
+
+def _bell(offsets: Tensor) -> Tensor:
+    """``[k, k]`` weights of a patch, falling off from its middle to nothing beyond its radius; their sum is 1."""
+    squares = offsets[:, None] ** 2 + offsets**2
+    radius = float(offsets[-1])
+    weights = (squares / (-2 * (radius / 1.5) ** 2)).exp() * (squares <= radius**2 + PITCH**2 / 2)
+    return weights / weights.sum()
+
+
+def _distances(around: Tensor, template: Tensor, weights: Tensor) -> Tensor:
+    """Root of the weighted mean square between ``template [C, k, k]`` and every patch of ``around [C, m, m]``."""
+    squares = F.conv2d(around.square().sum(dim=0)[None, None], weights[None, None])[0, 0]
+    products = F.conv2d(around[None], (template * weights)[None])[0, 0]
+    own = (template.square().sum(dim=0) * weights).sum()
+    return (squares - 2 * products + own).clamp_min(0).sqrt()
+
+
+def _vertex(values: list[float], i: int) -> float:
+    """Where the parabola through a least value and its neighbours is lowest, from -0.5 to 0.5."""
+    if not 0 < i < len(values) - 1 or not math.isfinite(values[i - 1] + values[i + 1]):
+        return 0.0
+    bend = values[i - 1] - 2 * values[i] + values[i + 1]
+    return 0.0 if bend <= 0 else max(-0.5, min(0.5, (values[i - 1] - values[i + 1]) / (2 * bend)))
+
+
+def _to_grid(fixed: Tensor, resolution: int) -> Tensor:
+    return F.interpolate(fixed[None, None], (resolution, resolution), mode="area")[0, 0]

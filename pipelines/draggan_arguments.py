@@ -1,0 +1,166 @@
+"""What a drag is asked to do, within bounds and in the units of one network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.stylegan2 import Generator
+from weights.errors import UserError
+
+from . import checks
+from .draggan_motion import Options, Point
+from .images import read_mask
+
+MAX_POINTS = 32
+MAX_STEPS = 2000
+MODES = ("fast", "reference")
+SPACES = ("w+", "w")
+PAINTED = ("flexible", "fixed")
+NOISE_MODES = ("const", "none")
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What ``drag`` takes for a network where nothing is said.
+
+    ``r1`` and ``r2`` in pixels at 512 px, as the argument; ``stop_distance`` in pixels of the picture.
+    """
+
+    lr: float
+    rows: int
+    feature_resolution: int
+    r1: float
+    r2: float
+    stop_distance: float
+
+
+def defaults(net: Generator, mode: str = "fast") -> Defaults:
+    """Values with which drags arrive soon on a network of this size and this spread of latents.
+
+    ``mode="reference"``: the authors' radii and distance; their block, or the same as ours where a network lacks it.
+    """
+    size = net.img_resolution
+    block = min(128, max(4, size // 2))
+    usual = Defaults(
+        lr=0.04 * spread(net),
+        rows=min(6, net.num_ws),
+        feature_resolution=block,
+        # Few cells of few channels say little about a place: small networks need a larger region (8 % of 64 px).
+        r1=max(3.0, 40 * min(1.0, 64 / size)),
+        r2=max(12.0, 24 * min(1.0, 64 / size)),
+        stop_distance=max(1.0, 2 * size / 512),
+    )
+    if mode == "reference":
+        return Defaults(usual.lr, usual.rows, block, 3.0, 12.0, max(2.0, 2 * size / 512))
+    return usual
+
+
+@torch.no_grad()
+def spread(net: Generator) -> float:
+    """Deviation of the entries of w, over 256 seeded latents: the unit in which steps are measured."""
+    device = net.synthesis.b4.const.device
+    z = torch.randn(256, net.z_dim, generator=torch.Generator().manual_seed(0)).to(device)
+    c = torch.eye(net.c_dim, device=device)[torch.arange(256) % net.c_dim] if net.c_dim else None
+    return float(net.mapping(z, c)[:, 0].std(dim=0).mean())
+
+
+def options(
+    net: Generator,
+    mode: str,
+    space: str,
+    lr: float | None,
+    r1: float | None,
+    r2: float | None,
+    mask,
+    mask_weight: float,
+    painted: str,
+    latent_weight: float,
+    rows: int | None,
+    feature_resolution: int | None,
+    stop_distance: float | None,
+    noise_mode: str,
+) -> Options:
+    """Arguments of ``draggan.drag`` as ``Options``. Raises UserError."""
+    usual, size = defaults(net, checks.choice(mode, "The mode", MODES)), net.img_resolution
+    block = usual.feature_resolution
+    if feature_resolution is not None:
+        block = checks.integer(feature_resolution, "The feature resolution", 4, size)
+        if block not in net.synthesis.widths:
+            raise UserError(f"The feature resolution must be one of {', '.join(map(str, net.synthesis.widths))}.")
+    stop = usual.stop_distance
+    if stop_distance is not None:
+        stop = checks.number(stop_distance, "The stop distance", 0.05, size)
+    return Options(
+        mode=mode,
+        space=checks.choice(space, "The space", SPACES),
+        rows=usual.rows if rows is None else checks.integer(rows, "The number of rows", 1, net.num_ws),
+        feature_resolution=block,
+        noise_mode=checks.choice(noise_mode, "The noise mode", NOISE_MODES),
+        lr=usual.lr if lr is None else checks.number(lr, "The step size", 1e-5, 1),
+        r1=(usual.r1 if r1 is None else checks.number(r1, "r1", 0.1, 100)) * size / 512,
+        r2=(usual.r2 if r2 is None else checks.number(r2, "r2", 0.1, 200)) * size / 512,
+        stop=stop,
+        near=1.0 if mode == "reference" else stop / 2,
+        mask_weight=checks.number(mask_weight, "The mask weight", 0, 1000),
+        latent_weight=checks.number(latent_weight, "The latent weight", 0, 100),
+        fixed=_fixed(mask, size, checks.choice(painted, "What is painted", PAINTED)),
+    )
+
+
+def latent(net: Generator, w: Tensor) -> Tensor:
+    """w+ ``[1, num_ws, w_dim]`` float32 on the network's device, from w or w+; a copy. Raises UserError."""
+    if not isinstance(w, Tensor) or not w.is_floating_point():
+        raise UserError("A drag starts from a latent w or w+; take one from stylegan2.latent.")
+    with torch.inference_mode(False):
+        w = w.detach().to(device=net.synthesis.b4.const.device, dtype=torch.float32, copy=True)
+    if w.shape in ((net.w_dim,), (1, net.w_dim)):
+        w = w.reshape(1, 1, net.w_dim).repeat(1, net.num_ws, 1)
+    if w.shape != (1, net.num_ws, net.w_dim):
+        raise UserError(
+            f"This network takes one latent w+ of {net.num_ws} x {net.w_dim} numbers; this one has another size."
+        )
+    if not bool(torch.isfinite(w).all()) or float(w.abs().max()) > 1e4:
+        raise UserError("This latent holds numbers that no picture has; start from another one.")
+    return w
+
+
+def pairs(handles: Sequence[Point], targets: Sequence[Point], size: int) -> tuple[list[Point], list[Point]]:
+    """As many targets as handles, all within a picture of ``size`` pixels. Raises UserError."""
+    found = []
+    for name, points in (("handle", handles), ("target", targets)):
+        points = points.tolist() if hasattr(points, "tolist") else points
+        if isinstance(points, Sequence) and not len(points):
+            raise UserError("Place at least one handle and its target.")
+        points = checks.sequence(points, f"The list of {name}s", 1, MAX_POINTS)
+        found.append([_inside(point, f"{name.capitalize()} {i + 1}", size) for i, point in enumerate(points)])
+    if len(found[0]) != len(found[1]):
+        raise UserError(f"Every handle needs a target: there are {len(found[0])} handles and {len(found[1])} targets.")
+    return found[0], found[1]
+
+
+def _inside(point, name: str, size: int) -> Point:
+    try:
+        x, y = (float(v) for v in point)
+    except (TypeError, ValueError):
+        raise UserError(f"{name} must be two numbers, x and y.") from None
+    if not (math.isfinite(x) and math.isfinite(y)) or not (-0.5 <= min(x, y) and max(x, y) <= size - 0.5):
+        raise UserError(f"{name} lies outside the picture of {size} x {size} pixels; place it inside.")
+    return min(max(x, 0.0), size - 1.0), min(max(y, 0.0), size - 1.0)
+
+
+def _fixed(mask, size: int, painted: str) -> Tensor | None:
+    """``[size, size]`` from 0 (may move) to 1 (must stay); None where nothing is painted or nothing is held."""
+    if mask is None:
+        return None
+    paint = read_mask(mask, size)
+    if not paint.any():
+        return None
+    fixed = paint if painted == "fixed" else 1 - paint
+    if fixed.min() >= 1:
+        raise UserError("Everything is held in place, so nothing can move; paint less.")
+    return fixed if fixed.any() else None
