@@ -70,7 +70,7 @@ POINTS = Tool("points", "points", "Points", "M3 13 13 3M8 3h5v5M3 13a1 1 0 1 0 .
 MASK = Tool(
     "mask",
     "paint",
-    "Paint an area",
+    "Paint",
     "M10.5 2.5l3 3L7 12l-3-3zM4 9c-2 1-.5 3-2.5 4.5C4 14 6.5 13.8 7 12",
     "Paint over the picture. [ and ] change the size of the brush.",
     ((222, 38, 32, 120),),

@@ -372,6 +372,7 @@
       view.addEventListener("focusout", () => { this.settle(); this.cursor = null; this.draw(); });
       view.addEventListener("dragstart", (e) => e.preventDefault());
       this.root.addEventListener("keydown", (e) => {
+        if (e.key === "[" || e.key === "]") return this.setBrush(this.brush * (e.key === "[" ? 0.8 : 1.25));
         if (!(e.ctrlKey || e.metaKey) || !["z", "y"].includes(e.key.toLowerCase())) return;
         e.preventDefault();
         e.key.toLowerCase() === "y" || e.shiftKey ? this.step("future", "past") : this.step("past", "future");
@@ -381,6 +382,7 @@
     down(event) {
       if (this.running || !this.image || event.button !== 0 || !event.isPrimary || this.gesture) return;
       const [place, kind] = [this.place(event), event.pointerType];
+      this.notice = "";
       const gesture = { id: event.pointerId, from: [event.clientX, event.clientY], kind, moved: false };
       this.cursor = null;
       if (this.paint) {
@@ -396,8 +398,8 @@
         } else if (hit) {
           this.gesture = { ...gesture, does: "move", ...hit, off: hit.point[hit.end].map((v, i) => v - place[i]) };
         } else if (this.points.length >= this.config.most) {
-          this.say(`There are ${this.config.most} points, which is the most.`);
-          return;
+          this.notice = `There are ${this.config.most} points, which is the most.`;
+          return this.advise();
         } else {
           this.begin({ ...gesture, does: "new", point: { handle: place, target: null } });
           this.points.push(this.gesture.point);
@@ -516,8 +518,6 @@
         mark ? this.nudge(mark, arrow.map((v) => v * step)) : this.steer(arrow.map((v) => v * step));
       } else if (!mark && (event.key === "Enter" || event.key === " ")) {
         this.act();
-      } else if (event.key === "[" || event.key === "]") {
-        this.setBrush(this.brush * (event.key === "[" ? 0.8 : 1.25));
       } else {
         return;
       }
@@ -543,11 +543,12 @@
     steer(by) {
       const middle = this.size.map((v) => (v - 1) / 2);
       this.cursor = this.cursor ? within(this.cursor.map((v, i) => v + by[i]), this.size) : middle;
-      this.say(`${this.cursor.map((v) => v.toFixed(0)).join(", ")}`);
+      this.notice = this.cursor.map((v) => v.toFixed(1)).join(", ");
       this.draw();
     }
 
     act() {
+      this.notice = "";
       if (!this.cursor) return this.steer([0, 0]);
       if (!this.paint && !this.pending && this.points.length >= this.config.most) return;
       this.remember();
@@ -635,6 +636,7 @@
       const [h, paint] = [this.config.hints, this.paint];
       const number = this.points.indexOf(this.pending) + 1;
       if (!this.image) this.say(this.config.empty);
+      else if (this.notice) this.say(this.notice);
       else if (this.running) this.say(h.running);
       else if (paint) this.say(this.erases ? h.erase : paint.hint);
       else if (number) this.say(h.target.replace("#", number));
@@ -658,7 +660,13 @@
     }
 
     draw() {
-      if (!this.root.isConnected) return;
+      if (!this.root.isConnected || this.drawing) return; // a mark that goes loses the focus, which is an event
+      this.drawing = true;
+      this.drawAll();
+      this.drawing = false;
+    }
+
+    drawAll() {
       this.drawPicture();
       for (const layer of Object.values(this.layers)) layer.show();
       this.drawPoints();

@@ -23,7 +23,7 @@ class Server:
     find out why a test failed.
     """
 
-    def __init__(self, folder: Path, name: str = "server"):
+    def __init__(self, folder: Path, name: str = "server", script: str = "app.py"):
         ARTEFACTS.mkdir(exist_ok=True)
         self.log = ARTEFACTS / f"browser-{name}.log"
         self.folder = folder
@@ -40,7 +40,7 @@ class Server:
             "OMP_WAIT_POLICY": "passive",
             "PYTHONUNBUFFERED": "1",
         }
-        command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), "--offline"]
+        command = [sys.executable, script, "--host", "127.0.0.1", "--port", str(port), "--offline"]
         self.started = time.perf_counter()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -63,7 +63,7 @@ class Server:
                 return
             except (urllib.error.URLError, ConnectionError):
                 if self.process.poll() is not None:
-                    raise AssertionError(f"app.py ended by itself:\n{self.said()}") from None
+                    raise AssertionError(f"the page ended by itself:\n{self.said()}") from None
                 if time.perf_counter() - self.started > START_S:
                     raise AssertionError(f"no page after {START_S} s:\n{self.said()}") from None
                 time.sleep(0.05)

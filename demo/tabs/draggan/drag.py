@@ -175,7 +175,7 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
                 type="pil",
                 format="png",
                 interactive=False,
-                buttons=["fullscreen"],
+                buttons=[],
                 elem_id=cell.id("compare"),
                 elem_classes="nb-compare",
             )
