@@ -79,11 +79,11 @@ def test_the_recipe_makes_the_picture(visitor):
     mask = np.zeros((64, 64))
     mask[10:50, :40] = 1
     answer = visitor(
-        "draggan_drag", **arguments(drawing=drawing(mask=mask), painted="fixed", r1=5, space="w", lr="0.05")
+        "draggan_drag", **arguments(drawing=drawing(mask=mask), painted="fixed", r1="50", space="w", lr="0.05")
     )
     recipe = Recipe.from_json(Path(answer[RECIPE]).read_text())
     (drag,) = recipe.arguments["drags"]
-    assert drag["painted"] == "fixed" and drag["r1"] == 5 and drag["space"] == "w" and drag["lr"] == 0.05
+    assert drag["painted"] == "fixed" and drag["r1"] == 50 and drag["space"] == "w" and drag["lr"] == 0.05
     assert "mode" not in drag and "r2" not in drag, "what is as the function has it need not be said"
     assert np.array_equal(pixels(answer[SHEET]), np.asarray(recipe.run()[-1].image))
 
@@ -176,7 +176,7 @@ WRONG = {
     "too many steps": ({"steps": 10**9}, "maximum"),
     "a step size in words": ({"lr": "fast"}, "step size"),
     "a huge step size": ({"lr": "1e9"}, "step size"),
-    "no radius": ({"r1": 0}, "minimum"),
+    "no radius": ({"r1": "0"}, "r1"),
     "rows that are not there": ({"rows": "99"}, "rows"),
     "a feature map that is not there": ({"feature_resolution": "7"}, "feature resolution"),
     "an unknown network": ({"network": "stylegan2/dogs"}, "no checkpoint"),
@@ -231,13 +231,13 @@ def test_a_recipe_that_is_loaded_back(page, visitor):
     from pipelines.recipes import Recipe
 
     visitor("draggan_drag", **arguments())
-    answer = visitor("draggan_drag", **arguments(drawing=drawing(((25, 5), (20, 12))), r2=20))
+    answer = visitor("draggan_drag", **arguments(drawing=drawing(((25, 5), (20, 12))), r2="20"))
     load, part, ann = events(page, "load_recipe"), hands(page).part, Visitor()
     made = last(load(ann, answer[RECIPE]))
     assert made[part["code"]].strip() == answer[CODE].strip() and np.array_equal(
         np.asarray(ann.kept["draggan"].image), pixels(answer[SHEET])
     )
-    assert made[part["seed"]]["value"] == 4 and made[part["r2"]]["value"] == 20 and made[part["lr"]]["value"] == ""
+    assert made[part["seed"]]["value"] == 4 and made[part["r2"]]["value"] == "20" and made[part["lr"]]["value"] == ""
     # The canvas has the points of the last drag; they can be taken back one after another.
     undone = last(events(page, "undo")(ann))
     assert undone[part["board"]]["value"]["points"] == [{"handle": [25, 5], "target": [20, 12]}]
@@ -286,6 +286,9 @@ def test_the_picture_follows_its_controls(page):
     mine, part, ann = hands(page), hands(page).part, Visitor()
     shown = last(mine.greet(ann, "stylegan2/faces", None, 4, 0.7))[part["board"]]["frame"]
     assert shown["size"] == [SIZE, SIZE] and shown["alt"].endswith("seed 4")
+    made = last(mine.open(ann, "stylegan2/faces", None, 5, 0.7))
+    assert part["seed"] not in made, "somebody may be typing there"
+    assert float(made[part["lr"]]["placeholder"]) > 0 and "value" not in made[part["lr"]]
     assert list(last(mine.greet(ann, "stylegan2/faces", None, 4, 0.7))) == [part["news"]], "it is there already"
     assert list(last(mine.follow(ann, "stylegan2/faces", None, 4, 0.7))) == [part["news"]]
     other = last(mine.follow(ann, "stylegan2/cats", None, 4, 0.7))[part["board"]]

@@ -29,7 +29,7 @@ class Start:
     """The picture that was there before anything was pulled.
 
     ``made`` is how recipes make it: a seed with its truncation and class, or a latent as text. ``w`` is w+
-    ``[1, num_ws, w_dim]``. ``about`` says in a few words what it is.
+    ``[1, num_ws, w_dim]``. ``about`` says in a few words what it is. ``usual``: the parameters that suit the network.
     """
 
     reference: Reference
@@ -42,6 +42,7 @@ class Start:
     w: Any
     image: Image.Image
     about: str
+    usual: dict[str, float]
 
     @property
     def size(self) -> tuple[int, int]:

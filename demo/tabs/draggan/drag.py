@@ -40,8 +40,8 @@ Args:
         {"size": [64, 64], "points": [{"handle": [20, 32], "target": [28, 32]}]}.
     painted: flexible (what is painted may move) or fixed (it must stay).
     steps: at most, 1 to 500.
-    lr, rows, feature_resolution, stop_distance: numbers as text; empty: as suits the network.
-    r1, r2: radius that is pulled and searched, in pixels at 512 px.
+    lr, r1, r2, rows, feature_resolution, stop_distance: numbers as text; empty: as suits the network. r1, r2 are the
+        radius that is pulled and that is searched, in pixels at 512 px.
     mask_weight, latent_weight: how strongly the rest, and the latent, are held.
     space: w+ or w.
     mode: fast, or reference (the authors' arithmetic).
@@ -66,6 +66,15 @@ Args:
 # What a drag gives to scripts, in this order; then what only the page has use for.
 RESULT = ("sheet", "compare", "latent", "recipe", "code", "status", "news")
 SHOWN = ("board", "meter", "go", "film", "video", "file", "film_news")
+# Parameters that suit a network where nothing is written; what that is stands in the empty box.
+OPTIONAL_CONTROLS = (
+    ("lr", "Step size", None),
+    ("r1", "r₁", "pulled around a point; px at 512 px"),
+    ("r2", "r₂", "searched around a point; px at 512 px"),
+    ("rows", "Rows of w+ that move", None),
+    ("feature_resolution", "Feature map, px", None),
+    ("stop_distance", "Arrived within, px", None),
+)
 QUIET = {"show_progress": "hidden"}
 PRIVATE = {**QUIET, "api_visibility": "private"}
 
@@ -118,12 +127,6 @@ def _controls(cell: Cell, part: dict) -> list[str]:
     }
     with gr.Accordion("How it pulls", open=False, elem_id=cell.id("how")):
         made["steps"] = gr.Slider(1, 500, 100, step=1, label="Steps at most", elem_id=cell.id("steps"))
-        made["r1"] = gr.Slider(
-            1, 20, 3, step=0.5, label="r₁", info="pulled around a point; px at 512 px", elem_id=cell.id("r1")
-        )
-        made["r2"] = gr.Slider(
-            2, 60, 12, step=1, label="r₂", info="searched around a point; px at 512 px", elem_id=cell.id("r2")
-        )
         made["mask_weight"] = gr.Slider(
             0, 100, 20, step=1, label="λ", info="holds what must stay", elem_id=cell.id("mask-weight")
         )
@@ -135,11 +138,8 @@ def _controls(cell: Cell, part: dict) -> list[str]:
             info="w changes more of the picture",
             elem_id=cell.id("space"),
         )
-        auto = {"placeholder": "as suits the network"}
-        made["lr"] = controls.optional(cell, "lr", "Step size", **auto)
-        made["rows"] = controls.optional(cell, "rows", "Rows of w+ that move", **auto)
-        made["feature_resolution"] = controls.optional(cell, "features", "Feature map, px", **auto)
-        made["stop_distance"] = controls.optional(cell, "stop-distance", "Arrived within, px", **auto)
+        for name, words, info in OPTIONAL_CONTROLS:
+            made[name] = controls.optional(cell, name.replace("_", "-"), words, info=info, placeholder="as suits it")
         made["mode"] = gr.Radio(
             [("fast", "fast"), ("as the authors' program", "reference")],
             value="fast",

@@ -26,6 +26,8 @@ FRAME_S = 0.06  # seconds between two pictures of a drag
 BEFORE_AFTER = 512  # pixels of the comparison, into which small pictures are enlarged
 OPTIONAL = {
     "lr": "The step size",
+    "r1": "r1",
+    "r2": "r2",
     "rows": "The rows",
     "feature_resolution": "The feature map",
     "stop_distance": "The stop distance",
@@ -72,6 +74,7 @@ class Hands:
             yield self.idle(desk) | self.nothing("Press Show the picture to fetch this network.")
             return
         yield from self._open(desk, reference, made)
+        yield self.hints(desk.start)  # the other controls belong to the hand that is moving them
 
     @told
     def greet(self, visitor, *picture) -> Iterator[dict]:
@@ -105,6 +108,7 @@ class Hands:
             raise UserError("There is no latent yet; choose a file first.")
         reference = networks.resolve(visitor, network, self.technique)
         yield from self._open(desk, reference, {}, latent=str(file))
+        yield self.controls(desk.start)
 
     @told
     def take_sent(self, visitor) -> Iterator[dict]:
@@ -261,12 +265,13 @@ class Hands:
         """The controls as they were for a picture, and for a drag of it if that is given."""
         from pipelines import draggan
 
-        updates = {}
+        updates = self.hints(start)
         if arguments is not None:
             usual = inspect.signature(draggan.drag).parameters
             values = {name: arguments.get(name, usual[name].default) for name in self.parameters}
             values |= {name: "" if values[name] is None else f"{values[name]:g}" for name in OPTIONAL}
-            updates = {self.part[name]: gr.update(value=value) for name, value in values.items()}
+            for name, value in values.items():
+                updates[self.part[name]] = {**updates.get(self.part[name], {}), **gr.update(value=value)}
         updates[self.part["network"]] = gr.update(value=start.reference.name)
         if "seed" in start.made:
             updates[self.part["seed"]] = gr.update(value=start.made["seed"])
@@ -274,6 +279,10 @@ class Hands:
             if "class_index" in start.made:
                 updates[self.part["class_index"]] = gr.update(value=start.made["class_index"])
         return updates
+
+    def hints(self, start: Start) -> dict:
+        """What suits the network, in the boxes that are left empty for that."""
+        return {self.part[name]: gr.update(placeholder=f"{value:.4g}") for name, value in start.usual.items()}
 
     # -- what is shown
 

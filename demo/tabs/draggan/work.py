@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from weights.errors import UserError
@@ -44,6 +45,7 @@ def _opened(reference: Reference, made: dict, drags: list | None, sha256: str | 
         w,
         stylegan2.picture(net, w),
         about,
+        asdict(draggan.defaults(net)),
     )
 
 
@@ -71,8 +73,7 @@ def pulled(reference: Reference, w, resume, arguments: dict) -> Iterator:
     from pipelines import draggan
 
     net = reference.open()
-    # Pictures cost more than steps on large networks; once in a while is enough there.
-    every = 1 if net.img_resolution <= 256 else 2 if net.img_resolution <= 512 else 3
+    every = 1 if net.img_resolution <= 256 else 4  # of large networks a picture costs more than a step
     yield from draggan.drag(net, None if resume else w, **arguments, resume=resume, show_every=every)
 
 
