@@ -29,6 +29,7 @@ FUNCTIONS = {
     "history.compare": "history",
     "stylegan2.parameter_count": "counts",
     "draggan.replay": "steps",
+    "features.look": "look",
 }
 # These do not take a network; what stands for the checkpoint in their recipes, and how its hash is known.
 WITHOUT_NETWORK = {"history.compare": "history", "stylegan2.parameter_count": "none"}

@@ -224,6 +224,32 @@ def test_when_the_time_is_over_what_was_done_stays(visitor, monkeypatch):
     assert np.array_equal(pixels(more[SHEET]), np.asarray(run(more[CODE])[-1].image))
 
 
+def test_what_the_network_looks_at(page, visitor):
+    from gradio_client.exceptions import AppError
+
+    with pytest.raises(AppError, match="no picture yet"):
+        visitor("draggan_look", drawing=drawing())
+    visitor("draggan_drag", **arguments())
+    picture, colours, likeness, status, code, sheet, recipe, news = visitor("draggan_look", drawing=drawing())
+    made = run(code)
+    assert np.array_equal(pixels(colours), np.asarray(made.colours)) and "latent=" in code
+    assert np.array_equal(pixels(likeness), np.asarray(made.likeness)) and "nb-ran" in status and news == ""
+    again = last_look(page, Visitor(), recipe)
+    assert np.array_equal(again["Feature map"], pixels(colours))
+    with pytest.raises(AppError, match="feature resolution"):
+        visitor("draggan_look", drawing=drawing(), feature_resolution="5")
+
+
+def last_look(page, who, recipe: str) -> dict:
+    """The pictures of cell 3 after a recipe was loaded, by their labels."""
+    load = [b for b in page.blocks.values() if b.elem_id == "dg-look-recipe-load"][0]
+    fn = next(fn for fn in page.fns.values() if fn.targets and fn.targets[0][0] == load._id)
+    found = {}
+    for made in fn.fn(who, recipe):  # the files are there until the next one is asked for
+        found |= {p.label: pixels(v) for p, v in made.items() if isinstance(v, str) and v.endswith(".png")}
+    return found
+
+
 # -- as the page's own functions --------------------------------------------------------------------------------------
 
 

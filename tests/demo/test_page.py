@@ -315,6 +315,7 @@ def test_every_public_event_is_documented_and_every_other_private(page):
         "draggan_undo",
         "draggan_reset",
         "draggan_animate",
+        "draggan_look",
     }
     for name, fn in public.items():
         words = fn.api_description or fn.fn.__doc__

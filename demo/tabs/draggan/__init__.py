@@ -7,7 +7,7 @@ import gradio as gr
 from ...handover import Handover
 from ...networks import Chooser
 from ...notebook import LATEX, Notebook
-from . import drag
+from . import drag, look
 
 LEAD = """
 # Take hold of a picture
@@ -22,6 +22,7 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
     chooser = Chooser("dg", "stylegan2", session)
     book = Notebook("dg", chooser)
-    drag.build(book, tab, handover)
+    _first, hands = drag.build(book, tab, handover)
+    look.build(book, hands)
     page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser

@@ -174,6 +174,14 @@ class Desk:
         """The step that the picture now shows; None as long as nothing was pulled."""
         return next((pull.last for pull in reversed(self.pulls) if pull.steps), None)
 
+    def made(self) -> dict:
+        """How recipes make the picture as it is now: as the first one, or by its latent."""
+        from pipelines import draggan
+
+        if self.last is None:
+            return dict(self.start.made)
+        return {"latent": draggan.encode_latent(self.last.w, self.start.reference.open())}
+
     @property
     def frames(self) -> list[Frame]:
         """Pictures of all drags in a row. Each begins with the one that the last ended with, which is there once."""

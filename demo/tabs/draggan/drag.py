@@ -18,14 +18,8 @@ from . import examples
 from .hands import Hands
 
 PROSE = r"""
-Click what should move, click where it should go, press *Drag*. Nothing is cut or warped: the network is asked, over and
-over, for a picture whose *features* a little way along the arrow are what they now are at the point,
-
-$$\mathcal L = \sum_i \sum_{q \in \Omega_1(p_i)} \bigl\| F(q) - F(q + d_i) \bigr\|_1
-  + \lambda \bigl\| (F - F_0)(1 - M) \bigr\|_1,$$
-
-and its latent $w^+$ is moved down the slope. After each step every point $p_i$ is searched for again, within $r_2$, as
-the place whose feature is most like the one it had. Paint an area $M$ to say what may move, or what must stay.
+Click what should move, click where it should go, press *Drag*. Nothing is cut or warped: step by step the network finds
+pictures in which the point is a little nearer to its target. Paint an area to say what may move, or what must stay.
 """
 
 API_DRAG = """Pulls points of a picture to their targets (DragGAN). Yields while it runs; the last answer has the

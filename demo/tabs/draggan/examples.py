@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
 
 import weights
 
@@ -22,22 +23,26 @@ class Example:
     seed: int
     points: tuple[tuple[Place, Place], ...]
     truncation_psi: float = 0.7
-    steps: int = 100
+    options: dict = field(default_factory=dict)  # of ``draggan.drag``
 
     def made(self) -> dict:
         return {"seed": self.seed, "truncation_psi": self.truncation_psi}
 
     def drag(self, size: int) -> dict:
         """Arguments of ``draggan.drag`` for a picture of ``size`` pixels."""
-        handles, targets = ([[v * size - 0.5 for v in pair[end]] for pair in self.points] for end in (0, 1))
-        return {"handles": handles, "targets": targets, "steps": self.steps}
+        handles, targets = ([[round(v * size - 0.5, 2) for v in pair[end]] for pair in self.points] for end in (0, 1))
+        return {"handles": handles, "targets": targets, "steps": 100, **self.options}
 
 
+FACES, CARTOONS = "stylegan2/faces", "stylegan2/cartoons"
 EXAMPLES = {
     example.key: example
     for example in (
-        Example("mouth", "close the mouth", "stylegan2/faces", 3, (((0.5, 0.78), (0.5, 0.72)),)),
-        Example("turn", "turn the head", "stylegan2/faces", 3, (((0.5, 0.6), (0.62, 0.6)),)),
+        Example("mouth", "close the mouth", FACES, 17, (((0.5, 0.8), (0.5, 0.74)),)),
+        Example("smile", "smile", FACES, 20, (((0.5, 0.93), (0.5, 0.99)),)),
+        Example("forehead", "a higher forehead", FACES, 17, (((0.5, 0.2), (0.5, 0.12)),)),
+        Example("turn", "turn the head", FACES, 20, (((0.5, 0.6), (0.57, 0.6)),), options={"lr": 0.005}),
+        Example("hair", "longer hair", CARTOONS, 25, (((0.5, 0.88), (0.5, 0.94)),)),
     )
 }
 
@@ -45,3 +50,21 @@ EXAMPLES = {
 def at_hand() -> list[Example]:
     """Those whose network is on this machine."""
     return [e for e in EXAMPLES.values() if weights.status(e.network) in ("shipped", "cached")]
+
+
+def sheet():
+    """Before and after of every example, to be looked at when a network was trained anew."""
+    from pipelines import animation, draggan
+
+    pictures, captions = [], []
+    for example in EXAMPLES.values():
+        net = weights.load(example.network)
+        drag = example.drag(net.img_resolution)
+        first, *_, last = draggan.replay(net, [drag], **example.made())
+        pictures += [draggan.draw(s.image, s.handles, s.targets, size=256).resize((256, 256)) for s in (first, last)]
+        captions += [example.title, f"{last.done} after {last.step}, {last.distance:.1f} px left"]
+    return animation.strip(pictures, captions)
+
+
+if __name__ == "__main__":  # python -m demo.tabs.draggan.examples sheet.png
+    sheet().save(sys.argv[1])
