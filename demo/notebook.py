@@ -270,16 +270,13 @@ class Cell:
         )
 
     def _stops(self, events: list) -> None:
-        """Ends what runs; its iterator is closed, and with it the work. What was shown before stays."""
-        self.stop_button.click(
-            lambda: note("Stopped."),
-            None,
-            self.news,
-            cancels=events,
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        """Ends what runs; its iterator is closed, and with it the work. What was shown before stays.
+
+        It is said twice: a last frame that was on its way already must not stand over it.
+        """
+        quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        stopped = self.stop_button.click(lambda: note("Stopped."), None, self.news, cancels=events, **quiet)
+        stopped.then(lambda: note("Stopped."), None, self.news, **quiet)
 
     def _handler(self, run: Run, name: str, doc: str, live: bool = False) -> Callable:
         """The event's function. Gradio reads its signature, so that scripts see each control under its name."""
