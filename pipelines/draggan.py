@@ -25,7 +25,7 @@ from weights.errors import UserError
 
 from . import checks, stylegan2
 from . import draggan_arguments as arguments
-from .draggan_arguments import MAX_POINTS, MAX_STEPS, Defaults, defaults
+from .draggan_arguments import MAX_POINTS, MAX_STEPS, MODES, Defaults, defaults
 from .draggan_files import decode_latent, draw, encode_latent, frames, load_latent, save_latent
 from .draggan_motion import Engine, Point
 from .draggan_reference import ReferenceEngine
@@ -34,6 +34,7 @@ from .images import encode_mask, to_pil
 __all__ = [
     "MAX_POINTS",
     "MAX_STEPS",
+    "MODES",
     "Defaults",
     "DragState",
     "DragStep",

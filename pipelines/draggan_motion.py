@@ -29,8 +29,11 @@ from models.stylegan2 import Generator
 Point = tuple[float, float]
 
 PITCH = 0.5  # cells between the samples of a window
+FINE = 0.125  # cells: as exactly is a handle found
 PATCH = 1.5  # radius in cells of the patch that is looked for
-NEARER = 0.3  # what the edge of the searched window costs, in mean distances of features
+NEARER = 0.1  # what the edge of the searched window costs, in mean distances of features
+WORTH_CUTTING = 64  # feature maps smaller than this are computed whole, and the picture goes on from them
+MIX = 1.0
 STRIDE = 0.5  # how far ahead a region is drawn, in cells
 
 
@@ -103,7 +106,7 @@ class Engine:
     def box(self, handles: list[Point]) -> Box | None:
         """The cells that tracking and supervision of these handles can touch in the next step; None for all."""
         r = self.options.feature_resolution
-        if self.fixed is not None:
+        if self.fixed is not None or r < WORTH_CUTTING:
             return None
         reach = self.reach + self.margin + STRIDE + PITCH
         xs, ys = zip(*(self.cell(p) for p in handles), strict=True)
@@ -135,27 +138,36 @@ class Look:
 
     @torch.no_grad()
     def track(self, handles: list[Point], templates: list[Tensor]) -> list[Point]:
-        """Where each template is now: the nearest neighbour within r2 (equation 3), then between the samples."""
+        """Where each template is now: the nearest neighbour within r2 (equation 3), then again between the cells."""
         return [self._nearest(p, t) for p, t in zip(handles, templates, strict=True)]
 
     def _nearest(self, point: Point, template: Tensor) -> Point:
         engine, device = self.engine, self.features.device
-        at, r = engine.cell(point), engine.options.feature_resolution
-        steps, patch = _offsets(engine.reach, device), _offsets(PATCH, device)
-        window = _offsets((len(steps) // 2 + len(patch) // 2) * PITCH, device)
+        start, patch = engine.cell(point), _offsets(PATCH, device)
+        template = _middle(template, len(patch))
+        near, cost = start, None
+        for pitch, reach in ((PITCH, engine.reach), (FINE, PITCH - FINE)):
+            steps = _offsets(reach, device, pitch)
+            apart = self._apart(near, steps, pitch, patch, template)
+            cost = NEARER * apart.mean() / engine.reach if cost is None else cost
+            xs, ys = near[0] + steps, near[1] + steps
+            apart = apart + cost * ((xs - start[0]) ** 2 + (ys[:, None] - start[1]) ** 2).sqrt()
+            last = engine.options.feature_resolution - 0.5
+            apart = apart.masked_fill((xs < -0.5) | (xs > last), math.inf)  # not out of the picture
+            apart = apart.masked_fill(((ys < -0.5) | (ys > last))[:, None], math.inf)
+            i, j = divmod(int(apart.argmin()), len(steps))
+            near = (near[0] + (j - len(steps) // 2) * pitch, near[1] + (i - len(steps) // 2) * pitch)
+        return engine.pixel(near)
+
+    def _apart(self, at: Point, steps: Tensor, pitch: float, patch: Tensor, template: Tensor) -> Tensor:
+        """Root of the weighted mean square between the template and the patch at every step from ``at``."""
+        window = _offsets(float(steps[-1] + patch[-1]), steps.device, pitch)
         around = self._sample(self.features, at, window, window)
-        middle, n = template.shape[-1] // 2, len(patch) // 2
-        template = template[:, middle - n : middle + n + 1, middle - n : middle + n + 1]
-        apart = _distances(around, template, _bell(patch))
-        length = (steps[:, None] ** 2 + steps**2).sqrt()
-        apart = apart + NEARER * apart.mean() * length / engine.reach
-        for axis, v in ((1, at[0]), (0, at[1])):  # not out of the picture
-            out = ((v + steps) < -0.5) | ((v + steps) > r - 0.5)
-            apart = apart.masked_fill(out if axis else out[:, None], math.inf)
-        i, j = divmod(int(apart.argmin()), len(steps))
-        x = at[0] + float(steps[j]) + PITCH * _vertex(apart[i].tolist(), j)
-        y = at[1] + float(steps[i]) + PITCH * _vertex(apart[:, j].tolist(), i)
-        return engine.pixel((x, y))
+        weights, apart = _bell(patch), round(PITCH / pitch)
+        squares = F.conv2d(around.square().sum(dim=0)[None, None], weights[None, None], dilation=apart)[0, 0]
+        products = F.conv2d(around[None], (template * weights)[None], dilation=apart)[0, 0]
+        own = (template.square().sum(dim=0) * weights).sum()
+        return (squares - 2 * products + own).clamp_min(0).sqrt()
 
     def gradient(
         self, handles: list[Point], targets: list[Point], pulling: list[bool], templates: list[Tensor]
@@ -189,8 +201,9 @@ class Look:
         disc = disc * ((x + window > -1) & (x + window < r)) * ((y + window > -1) & (y + window < r))[:, None]
         ahead = (x + (goal[0] - x) / length * stride, y + (goal[1] - y) / length * stride)
         there = self._sample(leaf, ahead, window, window)
-        middle, n = template.shape[-1] // 2, len(window) // 2
-        here = template[:, middle - n : middle + n + 1, middle - n : middle + n + 1]
+        here = _middle(template, len(window))
+        if MIX < 1:
+            here = here * MIX + self._sample(self.features, (x, y), window, window) * (1 - MIX)
         return ((here - there).abs() * disc).sum() / (disc.sum() * len(here)).clamp_min(1)
 
     @torch.no_grad()
@@ -217,9 +230,14 @@ def _weights(at: Tensor, size: int) -> tuple[Tensor, int, int]:
     return (1 - (at[:, None] - cells).abs()).clamp_min(0), first, last
 
 
-def _offsets(reach: float, device: torch.device) -> Tensor:
-    n = math.ceil(reach / PITCH - 1e-6)
-    return torch.arange(-n, n + 1, device=device, dtype=torch.float32) * PITCH
+def _offsets(reach: float, device: torch.device, pitch: float = PITCH) -> Tensor:
+    n = math.ceil(reach / pitch - 1e-6)
+    return torch.arange(-n, n + 1, device=device, dtype=torch.float32) * pitch
+
+
+def _middle(template: Tensor, size: int) -> Tensor:
+    first = (template.shape[-1] - size) // 2
+    return template[:, first : first + size, first : first + size]
 
 
 def _bell(offsets: Tensor) -> Tensor:
@@ -228,22 +246,6 @@ def _bell(offsets: Tensor) -> Tensor:
     radius = float(offsets[-1])
     weights = (squares / (-2 * (radius / 1.5) ** 2)).exp() * (squares <= radius**2 + PITCH**2 / 2)
     return weights / weights.sum()
-
-
-def _distances(around: Tensor, template: Tensor, weights: Tensor) -> Tensor:
-    """Root of the weighted mean square between ``template [C, k, k]`` and every patch of ``around [C, m, m]``."""
-    squares = F.conv2d(around.square().sum(dim=0)[None, None], weights[None, None])[0, 0]
-    products = F.conv2d(around[None], (template * weights)[None])[0, 0]
-    own = (template.square().sum(dim=0) * weights).sum()
-    return (squares - 2 * products + own).clamp_min(0).sqrt()
-
-
-def _vertex(values: list[float], i: int) -> float:
-    """Where the parabola through a least value and its neighbours is lowest, from -0.5 to 0.5."""
-    if not 0 < i < len(values) - 1 or not math.isfinite(values[i - 1] + values[i + 1]):
-        return 0.0
-    bend = values[i - 1] - 2 * values[i] + values[i + 1]
-    return 0.0 if bend <= 0 else max(-0.5, min(0.5, (values[i - 1] - values[i + 1]) / (2 * bend)))
 
 
 def _to_grid(fixed: Tensor, resolution: int) -> Tensor:

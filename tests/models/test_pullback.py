@@ -1,0 +1,99 @@
+"""The gradient without autograd against the one with it, for every kind of layer and any window."""
+
+import pytest
+import torch
+
+from models.pullback import Pullback, Recorded, pullback, supported
+from models.stylegan2 import Generator
+
+KINDS = {
+    "usual": {},
+    "clamped": {"conv_clamp": 0.7},
+    "relu": {"activation": "relu"},
+    "linear": {"activation": "linear"},
+    "orig": {"architecture": "orig"},
+    "three taps": {"resample_filter": [1, 2, 1]},
+    "five taps": {"resample_filter": [1, 4, 6, 4, 1]},
+    "no noise": {"use_noise": False},
+}
+OTHERS = {"resnet": {"architecture": "resnet"}, "adain": {"modulation": "adain"}}
+BOXES = [None, (0, 16, 0, 16), (3, 9, 5, 12), (0, 4, 11, 16), (8, 9, 0, 16)]
+
+
+def generator(**config):
+    torch.manual_seed(1)
+    net = Generator(
+        z_dim=16, w_dim=16, img_resolution=32, mapping_layers=1, channel_base=256, channel_max=16, **config
+    ).eval()
+    net.requires_grad_(False)
+    for name, parameter in net.named_parameters():
+        if name.endswith("noise_strength"):
+            parameter.fill_(0.2)
+        if name.endswith("bias") and "affine" not in name:
+            parameter.normal_(0, 0.3)
+    return net, net.mapping(torch.randn(1, 16)) + torch.randn(1, net.num_ws, 16) * 0.3
+
+
+@pytest.mark.parametrize("rows", [3, 8])
+@pytest.mark.parametrize("kind", [*KINDS, *OTHERS])
+def test_features_and_gradients_of_any_window(kind, rows):
+    net, ws = generator(**{**KINDS, **OTHERS}[kind])
+    found = pullback(net.synthesis, ws, rows, 16)
+    assert isinstance(found, Recorded if kind in OTHERS else Pullback)
+    moved = ws.clone()
+    moved[:, :rows] += 0.1 * torch.randn(1, rows, 16)
+    for box in BOXES:
+        top, bottom, left, right = box or (0, 16, 0, 16)
+        free = moved.clone().requires_grad_(True)
+        features = net.synthesis.features(free, 16)[:, :, top:bottom, left:right]
+        weights = torch.randn_like(features)
+        wanted = torch.autograd.grad(features, free, weights)[0][:, :rows]
+        ours = found.forward(moved, box)
+        gradient = found.backward(weights)
+        assert ours.shape == features.shape and gradient.shape == (1, rows, 16)
+        assert (ours - features).abs().max() < 2e-5 * features.abs().max()
+        assert (gradient - wanted).abs().max() < 1e-4 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("kind", ["usual", "orig", "resnet"])
+@pytest.mark.parametrize("box", [None, (3, 9, 5, 12)])
+def test_the_picture_goes_on_from_the_features(kind, box):
+    net, ws = generator(**{**KINDS, **OTHERS}[kind])
+    found = pullback(net.synthesis, ws, 4, 16)
+    moved = ws.clone()
+    moved[:, :4] += 0.1
+    found.forward(moved, box)
+    wanted = net.synthesis(moved, noise_mode="const")
+    assert (found.image(moved) - wanted).abs().max() < 1e-5 * wanted.abs().max()
+
+
+def test_rows_above_are_taken_once_and_for_all():
+    net, ws = generator()
+    found = Pullback(net.synthesis, ws, 3, 16)
+    before = found.forward(ws)
+    other = ws.clone()
+    other[:, 3:] += 1.0
+    assert torch.equal(found.forward(other), before)
+
+
+def test_the_network_is_not_changed():
+    net, ws = generator()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    found = Pullback(net.synthesis, ws, 6, 16)
+    found.backward(found.forward(ws))
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert all(p.grad is None for p in net.parameters())
+
+
+def test_no_noise_and_stored_noise_differ():
+    net, ws = generator()
+    quiet = Pullback(net.synthesis, ws, 3, 16, "none").forward(ws)
+    assert (quiet - net.synthesis.features(ws, 16, "none")).abs().max() < 1e-4
+    assert (quiet - Pullback(net.synthesis, ws, 3, 16, "const").forward(ws)).abs().max() > 0.01
+
+
+def test_what_it_does_not_take():
+    net, ws = generator(architecture="resnet")
+    assert not supported(net.synthesis)
+    with pytest.raises(ValueError):
+        Pullback(net.synthesis, ws, 3, 16)
