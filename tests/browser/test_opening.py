@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
-from .visit import WIDE
+from .visit import NARROW, WIDE
 
 LUMINANCE = """(node) => {
   const linear = (v) => v <= .04 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
@@ -49,8 +50,10 @@ def readable(visit) -> None:
         visit.until(lambda s=selector: contrast(visit, s) >= 4.5, f"{selector} is hard to read")
 
 
-def test_the_page_opens(visit):
-    """A first picture without a click, tabs within reach, nothing that sticks out to the side."""
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1280", "390"])
+def test_the_page_opens(window, size):
+    """For a new visitor: a first picture without a click, tabs within reach, nothing that sticks out to the side."""
+    visit = window(size, new=True)
     visit.shows("sample-gallery", 16)
     assert visit.overflow() == []
     assert visit.page.title() == "ganbook"
