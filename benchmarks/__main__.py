@@ -10,27 +10,35 @@ import sys
 NAMES = {
     "synthesis": "pictures a second, against the arithmetic of the original",
     "startup": "from python app.py to a page and to its first gallery",
+    "draggan": "steps of a drag a second and their memory, against the arithmetic of the authors",
+    "drag-accuracy": "how far dragged points end from their targets, by optical flow too (an hour; --count 10)",
     "gpu-check": "fixture tests, pictures and speed on a CUDA device",
 }
 
 
 def main(argv: list[str]) -> int:
-    described = "\n".join(f"  {name:11} {what}" for name, what in NAMES.items())
+    described = "\n".join(f"  {name:13} {what}" for name, what in NAMES.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measures what the README promises.\n\n" + described,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="name", help="all but gpu-check if not given")
+    parser.add_argument(
+        "names", nargs="*", choices=[*NAMES, []], metavar="name", help="synthesis, startup and draggan if not given"
+    )
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--quick", action="store_true", help="the smallest sizes and few repetitions")
+    parser.add_argument("--count", type=int, help="drag-accuracy: at most so many drags of each kind")
     options = parser.parse_args(argv)
+    if options.count is not None and options.count < 1:
+        parser.error("--count is 1 or more")
     # Threads that spin while they wait take the cores away from the process that works; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     failed = False
-    for name in options.names or ("synthesis", "startup"):
+    for name in options.names or ("synthesis", "startup", "draggan"):
         module = importlib.import_module(f"benchmarks.{name.replace('-', '_')}")
-        failed |= bool(module.main(options.device, options.quick))
+        own = {"count": options.count} if name == "drag-accuracy" else {}
+        failed |= bool(module.main(options.device, options.quick, **own))
     return int(failed)
 
 

@@ -92,7 +92,7 @@ class PeakMemory:
         if self.device == "cuda":
             self.bytes = torch.cuda.max_memory_allocated() - self._before
         else:
-            self.bytes = (self._status("VmHWM") or self._highest()) - self._before
+            self.bytes = self.highest() - self._before
 
     @staticmethod
     def _status(field: str) -> int:
@@ -106,6 +106,11 @@ class PeakMemory:
     def _highest() -> int:
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+    @classmethod
+    def highest(cls) -> int:
+        """The most bytes resident in this process since it began (or since a ``with`` block set the mark back)."""
+        return cls._status("VmHWM") or cls._highest()  # the latter begins with what the parent process had
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
