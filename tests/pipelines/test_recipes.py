@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from pipelines import draggan, recipes, stylegan2
+from pipelines import draggan, features, recipes, stylegan2
 from pipelines.recipes import Recipe
 from weights.errors import UserError
 
@@ -15,6 +15,7 @@ CALLS = {
     "stylegan2.noise": {"seed": 2, "count": 3},
     "stylegan2.move": {"seed": 1, "amounts": {"1": 2.0}, "layers": "coarse"},
     "stylegan2.move_strip": {"seed": 1, "direction": "2", "amounts": [-1, 1]},
+    "features.look": {"x": 12.0, "y": 20.5, "seed": 3},
     "draggan.replay": {
         "seed": 2,
         "drags": [
@@ -29,6 +30,8 @@ ITERATORS = ("stylegan2.interpolate", "draggan.replay")
 def flat(result):
     if hasattr(result, "images"):
         result = result.images
+    if hasattr(result, "likeness"):
+        return np.concatenate([np.asarray(im).ravel() for im in (result.image, result.colours, result.likeness)])
     if not isinstance(result, list):
         result = [result]
     if isinstance(result[0], list):
@@ -66,7 +69,9 @@ def test_a_recipe_survives_its_json_and_makes_the_same_pixels(net, function):
     back = Recipe.from_json(recipe.to_json())
     assert back == recipe
     module, name = function.split(".")
-    direct = getattr({"stylegan2": stylegan2, "draggan": draggan}[module], name)(net, **CALLS[function])
+    direct = getattr({"stylegan2": stylegan2, "draggan": draggan, "features": features}[module], name)(
+        net, **CALLS[function]
+    )
     direct = list(direct) if function in ITERATORS else direct
     assert (flat(back.run(net)) == flat(direct)).all()
 
