@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY ?= passive
 # 33 MB three times faster and two trainings side by side possible at all. Other allocators ignore these.
 TUNED := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
 
-.PHONY: run test test-browser lint bench gpu-check browser clean train-faces train-cats train-flowers train-cartoons train-history
+.PHONY: run test test-browser lint bench gpu-check browser clean train-faces train-cats train-flowers train-cartoons train-history train-attributes train-attgan train-landmarks train-igan-shoes train-igan-faces train-igan-flowers
 
 run: $(VENV)/.run
 	$(PYTHON) app.py $(ARGS)
@@ -75,8 +75,9 @@ ADA   = --ada-target 0.6 --ada-images 200000
 
 train-faces: $(VENV)/.run
 	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces-32 --resolution 32 --images 170000
-	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces --grow-from runs/faces-32/state.pt --fade 20000 --r1-gamma 0.2 --images 432000
-	$(CARD) --run runs/faces --name stylegan2/faces --data $(DATA)/faces_128.zip
+	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces --resolution 64 --grow-from runs/faces-32/state.pt --fade 20000 --r1-gamma 0.2 --images 432000
+	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces-128 --resolution 128 --grow-from runs/faces/state.pt --fade 10000 --r1-gamma 0.3 --channel-min 16 --batch 16 --images 300000
+	$(CARD) --run runs/faces-128 --name stylegan2/faces --data $(DATA)/faces_128.zip
 
 train-cartoons: $(VENV)/.run
 	$(TRAIN) --data $(DATA)/cartoons_128.zip --out runs/cartoons-32 --resolution 32 --images 127520
@@ -87,8 +88,30 @@ train-cartoons: $(VENV)/.run
 train-cats train-flowers: train-%: $(VENV)/.run
 	@test -f runs/faces-32/state.pt || { echo "make train-faces first: $* starts from its 32 px run"; exit 1; }
 	$(TRAIN) --data $(DATA)/$*_128.zip --out runs/$*-32 --resolution 32 --start-from runs/faces-32/state.pt --images 50016 $(ADA)
-	$(TRAIN) --data $(DATA)/$*_128.zip --out runs/$* --grow-from runs/$*-32/state.pt --fade 10000 --images 30016 $(ADA)
+	$(TRAIN) --data $(DATA)/$*_128.zip --out runs/$* --resolution 64 --grow-from runs/$*-32/state.pt --fade 5000 --r1-gamma 0.3 --images 335000 $(ADA)
 	$(CARD) --run runs/$* --name stylegan2/$* --data $(DATA)/$*_128.zip
+
+train-attributes: $(VENV)/.run
+	$(TUNED) nice -n 10 $(PYTHON) -m training attributes --threads 1 --data $(DATA)/faces_128.zip --out runs/attributes --images 300000
+	$(CARD) --run runs/attributes --name attributes/faces --data $(DATA)/faces_128.zip
+
+# The judge has no part in the training: another seed, another architecture.
+train-attgan: $(VENV)/.run
+	@test -f runs/attributes/state.pt || { echo "make train-attributes first: attgan learns from its run"; exit 1; }
+	$(TUNED) nice -n 10 $(PYTHON) -m training attgan --threads 1 --data $(DATA)/faces_128.zip --out runs/attgan --classifier runs/attributes
+	$(TUNED) nice -n 10 $(PYTHON) -m training attributes --threads 1 --data $(DATA)/faces_128.zip --out runs/judge --kind plain --seed 7 --images 200000
+	$(CARD) --run runs/attgan --name attgan/faces --data $(DATA)/faces_128.zip --judge runs/judge
+
+# Shoes all point the same way, and a mirrored one would not.
+train-igan-shoes: FLIP = --no-xflip
+train-igan-shoes train-igan-faces train-igan-flowers: train-igan-%: $(VENV)/.run
+	$(TUNED) nice -n 10 $(PYTHON) -m training dcgan --threads 1 --data $(DATA)/$*_128.zip --out runs/igan-$* --images 500000 $(FLIP)
+	$(TUNED) nice -n 10 $(PYTHON) -m training predictor --threads 1 --run runs/igan-$* --data $(DATA)/$*_128.zip --out runs/igan-$*-predictor $(FLIP)
+	$(CARD) --run runs/igan-$* --predictor runs/igan-$*-predictor --name igan/$* --data $(DATA)/$*_128.zip
+
+train-landmarks: $(VENV)/.run
+	$(TUNED) nice -n 10 $(PYTHON) -m training landmarks --threads 1 --data $(DATA)/faces_128.zip --out runs/landmarks --images 240000
+	$(CARD) --run runs/landmarks --name landmarks/faces --data $(DATA)/faces_128.zip
 
 HISTORY = $(TRAIN) --data $(DATA)/faces_128.zip --resolution 32 --channel-base 512 --channel-max 64 --z-dim 64 --w-dim 64 --images 60000 --seed 1
 train-history: $(VENV)/.run

@@ -11,9 +11,16 @@ NAMES = {
     "synthesis": "pictures a second, against the arithmetic of the original",
     "startup": "from python app.py to a page and to its first gallery",
     "draggan": "steps of a drag a second and their memory, against the arithmetic of the authors",
+    "editing": "edits of a face by AttGAN, all at once and one by one",
+    "brushing": "steps a second while brushing, all starts at once and one by one",
     "drag-accuracy": "how far dragged points end from their targets, by optical flow too (an hour; --count 10)",
+    "alignment": "faces found in larger pictures, and how near to their place they are brought",
+    "projection": "how near the three ways of iGAN come to photographs (--count 100)",
+    "strokes": "whether painted and drawn strokes are followed (--count 50)",
+    "edit-transfer": "how near an edit carried over to a photograph comes to its truth (--count 20)",
     "gpu-check": "fixture tests, pictures and speed on a CUDA device",
 }
+COUNTED = ("drag-accuracy", "alignment", "projection", "strokes", "edit-transfer")
 
 
 def main(argv: list[str]) -> int:
@@ -24,20 +31,20 @@ def main(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "names", nargs="*", choices=[*NAMES, []], metavar="name", help="synthesis, startup and draggan if not given"
+        "names", nargs="*", choices=[*NAMES, []], metavar="name", help="those up to brushing if not given"
     )
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--quick", action="store_true", help="the smallest sizes and few repetitions")
-    parser.add_argument("--count", type=int, help="drag-accuracy: at most so many drags of each kind")
+    parser.add_argument("--count", type=int, help="of drags, faces, photographs or strokes: at most so many")
     options = parser.parse_args(argv)
     if options.count is not None and options.count < 1:
         parser.error("--count is 1 or more")
     # Threads that spin while they wait take the cores away from the process that works; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     failed = False
-    for name in options.names or ("synthesis", "startup", "draggan"):
+    for name in options.names or ("synthesis", "startup", "draggan", "editing", "brushing"):
         module = importlib.import_module(f"benchmarks.{name.replace('-', '_')}")
-        own = {"count": options.count} if name == "drag-accuracy" else {}
+        own = {"count": options.count} if name in COUNTED else {}
         failed |= bool(module.main(options.device, options.quick, **own))
     return int(failed)
 

@@ -167,7 +167,7 @@ def main(device: str = "cpu", quick: bool = False, count: int | None = None, pat
     try:
         import cv2
     except ImportError:
-        print("OpenCV is not installed: pip install -r requirements-dev.txt")
+        print("OpenCV is not installed: pip install -r requirements.txt")
         return 1
     if device == "cuda" and not torch.cuda.is_available():
         print("No CUDA device is here, so nothing was measured on one.")
@@ -186,7 +186,7 @@ def main(device: str = "cpu", quick: bool = False, count: int | None = None, pat
                 found = by_kind[points, mode] = summary(results)
                 rows.append(
                     [
-                        f"{name}, {points} point{'s' if points > 1 else ''}, {mode}",
+                        f"{name}, {net.img_resolution} px, {points} point{'s' if points > 1 else ''}, {mode}",
                         len(results),
                         *(f"{found[f'{k} mean']:.2f} / {found[f'{k} median']:.2f}" for k in ("far", "own", "flow")),
                         f"{found['never']:.0%}",
@@ -214,7 +214,7 @@ def main(device: str = "cpu", quick: bool = False, count: int | None = None, pat
         )
         if share > HELD:
             missed.append(f"{name}: with a mask {share:.2f} of the change outside it remains, {HELD:.2f} is the most")
-    print("\n## Where dragged points end, pixels of 64 px pictures (mean / median)\n")
+    print("\n## Where dragged points end, in pixels of the picture (mean / median)\n")
     header = ["", "drags", "were to go", "left, tracker", "left, flow", "never arrive", "steps", "CPU s"]
     print(measure.table(header, rows))
     print("\n## What a mask holds, mean change in levels of 255 outside of it\n")

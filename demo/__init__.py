@@ -11,7 +11,7 @@ from . import look
 from .handover import Handover
 from .page import Page
 from .session import Visitor
-from .tabs import checkpoints, draggan, stylegan2
+from .tabs import attgan, checkpoints, draggan, igan, stylegan2
 from .uploads import MAX_UPLOAD
 
 __all__ = ["build", "launch_options"]
@@ -30,8 +30,12 @@ def build() -> gr.Blocks:
                 chooser = stylegan2.build(session, page, handover)
             with gr.Tab("DragGAN", id="draggan", elem_id="tab-draggan") as tab:
                 dragging = draggan.build(session, page, tab, handover)
+            with gr.Tab("AttGAN", id="attgan", elem_id="tab-attgan") as tab:
+                editing = attgan.build(session, page, tab, handover)
+            with gr.Tab("iGAN", id="igan", elem_id="tab-igan") as tab:
+                painting = igan.build(session, page, tab, handover)
             with gr.Tab("Checkpoints", id="checkpoints", elem_id="tab-checkpoints"):
-                checkpoints.build(session, page, [chooser, dragging])
+                checkpoints.build(session, page, [chooser, dragging, editing, painting])
         handover.wire(tabs)
     page.queue(max_size=gpu.QUEUE)
     return page

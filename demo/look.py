@@ -8,6 +8,9 @@ import gradio as gr
 from gradio.themes.utils import colors, fonts, sizes
 
 ASSETS = Path(__file__).resolve().parent / "assets"
+STYLES = ("notebook.css", "canvas.css", "tiles.css")
+# Of the canvas's scripts each needs those before it.
+SCRIPTS = ("canvas_layers.js", "canvas_marks.js", "canvas_patches.js", "canvas_keys.js", "canvas.js", "tiles.js")
 FONTS = ASSETS / "fonts"  # Newsreader, under the SIL Open Font License beside it
 
 # Light: a light table with a contact sheet, marked in grease pencil. Dark: the darkroom under its safelight.
@@ -125,8 +128,8 @@ def launch_options() -> dict:
     gr.set_static_paths([FONTS])  # served as they are, to everybody
     head = (ASSETS / "head.html").read_text(encoding="utf-8")
     parts = {
-        "STYLES": "".join((ASSETS / name).read_text(encoding="utf-8") for name in ("notebook.css", "canvas.css")),
-        "CANVAS": (ASSETS / "canvas.js").read_text(encoding="utf-8"),
+        key: "".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
+        for key, names in (("STYLES", STYLES), ("CANVAS", SCRIPTS))
     }
     head = head.replace("FONTS", f"gradio_api/file={FONTS.as_posix()}")
     for name, text in parts.items():

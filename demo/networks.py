@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -34,14 +34,19 @@ class Reference:
         return weights.reopen(self.sha256) if self.sha256 else weights.load(self.name)
 
 
-def resolve(visitor: Visitor | None, name: str | None, technique: str) -> Reference:
+def several(technique: str | Sequence[str]) -> tuple[str, ...]:
+    """A tab takes networks of one technique, or of several, the most fitting first."""
+    return (technique,) if isinstance(technique, str) else tuple(technique)
+
+
+def resolve(visitor: Visitor | None, name: str | None, technique: str | Sequence[str]) -> Reference:
     """What the chooser's value stands for. Raises UserError for an unknown name and for another visitor's file."""
     if not name:
         raise UserError("Choose a network first.")
     if name.startswith("own:"):
         return Reference(name, (visitor or Visitor()).sha256(name))
     found = weights.entry(name)
-    if found.technique != technique:
+    if found.technique not in several(technique):
         raise UserError(f"{found.title} is not a network for this tab; choose another one.")
     return Reference(name)
 
@@ -110,12 +115,13 @@ def where_text(description: weights.Description) -> str:
     return {"shipped": "ships with ganbook", "cached": "on this machine", "missing": "not made yet"}[description.status]
 
 
-def choices(technique: str, visitor: Visitor | None = None) -> list[tuple[str, str]]:
-    """(label, value) of every network of a technique; what needs no download stands first."""
-    found = [weights.describe(f"{technique}/{name}") for name in weights.names(technique)]
+def choices(technique: str | Sequence[str], visitor: Visitor | None = None) -> list[tuple[str, str]]:
+    """(label, value) of every network of a technique or of several; what needs no download stands first."""
+    techniques = several(technique)
+    found = [weights.describe(f"{kind}/{name}") for kind in techniques for name in weights.names(kind)]
     found.sort(key=lambda d: ("shipped", "cached", "remote").index(d.status))
     own = (visitor or Visitor()).own.items()
-    return [(f"{f.title}, {name[4:]}", name) for name, f in own if f.technique == technique] + [
+    return [(f"{f.title}, {name[4:]}", name) for name, f in own if f.technique in techniques] + [
         (f"{d.title} · {d.resolution or '?'} px · {where_text(d)}", d.name) for d in found
     ]
 
@@ -139,7 +145,7 @@ def about(name: str | None, visitor: Visitor | None = None) -> str:
 class Chooser:
     """Network and, for conditional ones, class; every cell of the tab reads them."""
 
-    def __init__(self, tab: str, technique: str, session: gr.State):
+    def __init__(self, tab: str, technique: str | Sequence[str], session: gr.State):
         self.technique, self.session = technique, session
         found = choices(technique)
         first = found[0][1] if found else None

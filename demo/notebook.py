@@ -7,9 +7,10 @@ loaded back are that same recipe, so none of them can differ from the picture.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -74,7 +75,8 @@ class Cell:
     def __init__(self, book: Notebook, slug: str, number: int, title: str, prose: str):
         self.book, self.slug, self.number, self.title, self.prose = book, slug, number, title, prose
         self.runs: list[Run] = []
-        self.run_button = self.extra_button = self.stop_button = self.send_button = None
+        self.run_button = self.extra_button = self.stop_button = None
+        self.send_buttons: dict[str, gr.Button] = {}
 
     def id(self, name: str) -> str:
         """The ``elem_id`` of a part of this cell: ``sg2-sample-seeds``."""
@@ -129,11 +131,11 @@ class Cell:
                     )
 
     @contextmanager
-    def result(self, sheet: str = "Contact sheet · PNG", send: str | None = None) -> Iterator[None]:
+    def result(self, sheet: str = "Contact sheet · PNG", send: Mapping[str, str] | None = None) -> Iterator[None]:
         """The column of results, ended by what ran and by the downloads; ``sheet`` names the picture or animation.
 
-        ``send`` names a button that hands the result to another tab. ``news`` says what goes on or went wrong;
-        ``status`` says what made the result that stands there.
+        ``send`` has tabs to which the result can be handed, and the words of the buttons. ``news`` says what goes on or
+        went wrong; ``status`` says what made the result that stands there.
         """
         with gr.Column(elem_classes="nb-result", min_width=0):
             yield
@@ -143,8 +145,10 @@ class Cell:
                 small = {"size": "sm", "min_width": 0}
                 self.sheet = gr.DownloadButton(sheet, elem_id=self.id("download"), elem_classes="nb-after", **small)
                 self.recipe_buttons()
-                if send:
-                    self.send_button = gr.Button(send, elem_id=self.id("send"), elem_classes="nb-after", **small)
+                for tab, words in (send or {}).items():
+                    self.send_buttons[tab] = gr.Button(
+                        words, elem_id=self.id(f"send-{tab}"), elem_classes="nb-after", **small
+                    )
 
     def recipe_buttons(self) -> None:
         """The recipe of the present result as a file, and a place for one that was kept."""
@@ -399,3 +403,39 @@ def filled(inputs: dict[str, gr.components.Component], values: Sequence) -> dict
 def note(text: str, kind: str = "") -> str:
     """HTML of a status line."""
     return f'<p class="{kind}" role="status">{escape(text)}</p>'
+
+
+def telling(news: gr.HTML, updates: Iterator[dict]) -> Iterator[dict]:
+    """``updates`` of components; what a visitor has to know of an error stands in ``news`` too, where the work was."""
+    silent = True
+    try:
+        for update in updates:
+            silent = False
+            yield update
+    except UserError as error:
+        yield {news: note(str(error), "nb-error")}
+        raise
+    if silent:  # of a generator that ends without a word Gradio takes every value for empty
+        yield {news: gr.skip()}
+
+
+def told(function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
+    """``telling`` as a decorator of methods whose object has its ``part["news"]``."""
+
+    @functools.wraps(function)
+    def spoken(self, *args, **kwargs) -> Iterator[dict]:
+        yield from telling(self.part["news"], function(self, *args, **kwargs))
+
+    return spoken
+
+
+def told_in(news: gr.HTML) -> Callable:
+    """``telling`` as a decorator of plain functions."""
+
+    def decorate(function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
+        def spoken(*values) -> Iterator[dict]:
+            yield from telling(news, function(*values))
+
+        return spoken
+
+    return decorate

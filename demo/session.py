@@ -57,9 +57,9 @@ class Visitor:
         while len(self.own) > MAX_OWN:
             self.own.pop(next(iter(self.own)))
 
-    def latest(self, technique: str) -> str | None:
-        """The name of the file of a technique that was loaded last."""
-        return next((name for name in reversed(self.own) if self.own[name].technique == technique), None)
+    def latest(self, *techniques: str) -> str | None:
+        """The name of the file that was loaded last among those of some techniques."""
+        return next((name for name in reversed(self.own) if self.own[name].technique in techniques), None)
 
     def sha256(self, name: str) -> str:
         """The hash behind ``own:...``. Raises UserError if this visitor has not loaded that file."""

@@ -5,20 +5,19 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
+from pipelines.photographs import MAX_PIXELS, UNREADABLE, photograph
 from weights.errors import UserError
 
 MB = 2**20
 # What the page's file boxes take at most (launch sets it): published checkpoints have up to 400 MB, training ones more.
 MAX_UPLOAD = 700 * MB
-MAX_IMAGE = 20 * MB
-MAX_PIXELS = 40_000_000
-MAX_SIDE = 4096  # a larger photograph is made this large before anything works on it
-MIN_SIDE = 16
+MAX_IMAGE = 50 * MB
+MAX_SIDE = 4096  # a larger photograph is made this large, unless the whole of it is asked for
 MAX_RECIPE = MB
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-CHECKPOINT_ENDINGS = (".pkl", ".pt", ".pth", ".bin", ".safetensors")
+CHECKPOINT_ENDINGS = (".pkl", ".pt", ".pth", ".bin", ".safetensors", ".dcgan_theano")
 
 
 def _size(path: str | Path | None, what: str) -> int:
@@ -33,10 +32,10 @@ def _size(path: str | Path | None, what: str) -> int:
     return size
 
 
-def image(path: str | Path | None) -> Image.Image:
-    """A photograph as RGB, upright (its EXIF orientation applied), no side over 4096 px.
+def image(path: str | Path | None, max_side: int | None = MAX_SIDE) -> Image.Image:
+    """A photograph as RGB, upright (its EXIF orientation applied), no side over ``max_side`` (None: as it is).
 
-    Raises UserError: no file, over 20 MB, over 40 megapixels, under 16 px, not a picture, damaged.
+    Raises UserError: no file, over 50 MB, over 64 megapixels, under 16 px, not a picture, damaged.
     """
     if _size(path, "picture") > MAX_IMAGE:
         raise UserError(f"That picture has more than {MAX_IMAGE // MB} MB; save it smaller and try again.")
@@ -45,32 +44,19 @@ def image(path: str | Path | None) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             opened = Image.open(path, formats=IMAGE_FORMATS)
         with opened:
-            _measured(*opened.size)  # known from the header: nothing is unpacked yet
-            found = _flattened(ImageOps.exif_transpose(opened))
+            found = photograph(opened)
+            if found is opened:  # the file is closed now, its pixels are not
+                found = opened.copy()
     except UserError:
         raise
     except Image.DecompressionBombError:
-        raise UserError("That picture has too many pixels; up to 40 megapixels are taken.") from None
+        most = f"{MAX_PIXELS / 1e6:.0f} megapixels"
+        raise UserError(f"That picture has too many pixels; up to {most} are taken, so make it smaller.") from None
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError):
-        raise UserError("That file is not a picture that can be read; send a JPEG, PNG or WebP.") from None
-    if max(found.size) > MAX_SIDE:
-        found.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+        raise UserError(UNREADABLE) from None
+    if max_side is not None and max(found.size) > max_side:
+        found.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return found
-
-
-def _measured(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise UserError(f"That picture has {width:,} x {height:,} pixels; up to 40 megapixels are taken.")
-    if min(width, height) < MIN_SIDE:
-        raise UserError(f"That picture has {width} x {height} pixels; at least {MIN_SIDE} a side are needed.")
-
-
-def _flattened(found: Image.Image) -> Image.Image:
-    """RGB; what is transparent becomes white, as it looks on most pages."""
-    if found.mode in ("RGBA", "LA", "PA") or "transparency" in found.info:
-        found = found.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", found.size, "white"), found).convert("RGB")
-    return found.convert("RGB")
 
 
 def checkpoint(path: str | Path | None) -> Path:

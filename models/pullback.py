@@ -129,7 +129,7 @@ class Pullback:
 
 
 class Recorded:
-    """``Pullback``'s methods by autograd, for every network."""
+    """``Pullback``'s methods by autograd, for every network; of ``Pictured`` the common part."""
 
     def __init__(self, synthesis: SynthesisNetwork, ws: Tensor, rows: int, resolution: int, noise_mode: str = "const"):
         self.synthesis, self.ws, self.rows = synthesis, ws, rows
@@ -138,11 +138,13 @@ class Recorded:
     def forward(self, ws: Tensor, box: Box | None = None) -> Tensor:
         with torch.inference_mode(False), torch.enable_grad():
             self.free = ws[:, : self.rows].detach().clone().requires_grad_(True)
-            whole = torch.cat([self.free, self.ws[:, self.rows :]], dim=1)
-            features = self.synthesis.features(whole, self.resolution, self.noise_mode, dtype=torch.float32)
+            features = self._features(torch.cat([self.free, self.ws[:, self.rows :]], dim=1))
             top, bottom, left, right = box or (0, self.resolution, 0, self.resolution)
             self.features = features[:, :, top:bottom, left:right]
         return self.features.detach()
+
+    def _features(self, ws: Tensor) -> Tensor:
+        return self.synthesis.features(ws, self.resolution, self.noise_mode, dtype=torch.float32)
 
     def backward(self, gradient: Tensor) -> Tensor:
         return torch.autograd.grad(self.features, self.free, gradient, retain_graph=True)[0]
@@ -150,6 +152,41 @@ class Recorded:
     @torch.no_grad()
     def image(self, ws: Tensor, noise_mode: str = "const") -> Tensor:
         return self.synthesis(ws, noise_mode=noise_mode)
+
+
+class Pictured(Recorded):
+    """As ``Recorded``, and ``forward`` leaves a ``picture`` ``[1, 3, s, s]``, whose gradient ``backward`` also takes.
+
+    Of skip networks it is the picture as it stands one block after ``resolution``, which costs little; of others the
+    finished one.
+    """
+
+    def __init__(self, synthesis: SynthesisNetwork, ws: Tensor, rows: int, resolution: int, noise_mode: str = "const"):
+        super().__init__(synthesis, ws, rows, resolution, noise_mode)
+        self.last = sketched(synthesis, resolution)
+
+    def _features(self, ws: Tensor) -> Tensor:
+        kept = sorted({self.resolution, self.last or self.resolution})
+        self._drawn, maps = self.synthesis(ws, self.noise_mode, torch.float32, return_features=kept, last=self.last)
+        self.picture, self._end = self._drawn.detach(), maps[kept[-1]].detach()
+        return maps[self.resolution]
+
+    def backward(self, gradient: Tensor, of_picture: Tensor | None = None) -> Tensor:
+        ends, gradients = [self.features], [gradient]
+        if of_picture is not None:
+            ends, gradients = [*ends, self._drawn], [*gradients, of_picture]
+        return torch.autograd.grad(ends, self.free, gradients, retain_graph=True)[0]
+
+    @torch.no_grad()
+    def image(self, ws: Tensor, noise_mode: str = "const") -> Tensor:
+        if self.last is None:
+            return self.picture
+        return self.synthesis.finish(ws, {self.last: self._end}, noise_mode, self.picture)
+
+
+def sketched(synthesis: SynthesisNetwork, resolution: int) -> int | None:
+    """Whose colours are the last in ``Pictured``'s picture; None where only the finished picture is one."""
+    return min(2 * resolution, synthesis.img_resolution) if synthesis.architecture == "skip" else None
 
 
 def _layer(layer: SynthesisLayer, row: int, free: bool, noise: Tensor | None, ws: Tensor) -> _Layer:

@@ -316,6 +316,7 @@ class SynthesisNetwork(nn.Module):
         impl: str = "fast",
         generator: torch.Generator | None = None,
         return_features: Sequence[int] = (),
+        last: int | None = None,
     ) -> Tensor | tuple[Tensor, dict[int, Tensor]]:
         """w+ ``[N, num_ws, w_dim]`` -> images ``[N, 3, H, W]`` float32.
 
@@ -324,8 +325,12 @@ class SynthesisNetwork(nn.Module):
             dtype: of the convolutions; None means float32, and float16 in the top ``num_fp16_res`` blocks on CUDA.
             impl: ``fast`` or ``reference`` (see ``models.operations``).
             return_features: resolutions; gives ``(images, {resolution: feature map})``.
+            last: of skip networks, the last block that adds its colours; the images are of its resolution then.
         """
-        last = self.growth[0] if self.architecture == "growing" else self.img_resolution
+        if last is not None and self.architecture != "skip":
+            raise ValueError(f"a {self.architecture} network has no picture before its last block")
+        if last is None:
+            last = self.growth[0] if self.architecture == "growing" else self.img_resolution
         _x, img, kept = self._compute(ws, last, noise_mode, dtype, impl, generator, True, return_features)
         return (img, kept) if return_features else img
 
@@ -342,12 +347,18 @@ class SynthesisNetwork(nn.Module):
         self.block(resolution)
         return self._compute(ws, resolution, noise_mode, dtype, impl, generator, False)[0]
 
-    def finish(self, ws: Tensor, features: dict[int, Tensor], noise_mode: str = "const") -> Tensor:
-        """The image ``[1, 3, H, W]`` from the feature maps of the first blocks, ``{4: ..., 8: ..., ...}`` (skip)."""
-        img, last = None, max(features)
-        for res, x in features.items():
-            rows = self.rows(res)
-            img = self.block(res).image(x, img, ws[:, rows.start : rows.stop + 1])
+    def finish(
+        self, ws: Tensor, features: dict[int, Tensor], noise_mode: str = "const", img: Tensor | None = None
+    ) -> Tensor:
+        """The image ``[1, 3, H, W]`` from the feature maps of the first blocks, ``{4: ..., 8: ..., ...}`` (skip).
+
+        With ``img``, the picture as it stands after a block (``forward(last=...)``), only that block's map is needed.
+        """
+        last = max(features)
+        if img is None:
+            for res, x in features.items():
+                rows = self.rows(res)
+                img = self.block(res).image(x, img, ws[:, rows.start : rows.stop + 1])
         rest = [res for res in self.block_resolutions if res > last]
         noises = {res: self.block(res).noises(1, noise_mode) for res in rest}
         return self._run(ws, rest, noises, None, "fast", True, x=features[last], img=img)[1]

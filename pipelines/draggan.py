@@ -113,7 +113,8 @@ def drag(
     lr: float | None = None,
     r1: float | None = None,
     r2: float | None = None,
-    mask_weight: float = 20.0,
+    mask_weight: float | None = None,
+    mask_space: str = "auto",
     painted: str = "flexible",
     latent_weight: float = 0.0,
     rows: int | None = None,
@@ -143,7 +144,9 @@ def drag(
             are those of ``defaults(net, mode)`` where None is given.
         r1, r2: radius of the region that is pulled and half-width of the window that is searched, in pixels at 512 px;
             scaled with the picture, but never to less than can be computed.
-        mask_weight: lambda of equation 1, 0 to 1000.
+        mask_weight: lambda of equation 1, 0 to 1000; None: 20 (the authors') for features, 20 / size for colours.
+        mask_space: what must stay the same outside the mask: features (as the authors), picture (its colours, averaged
+            over the cells of the feature map) or auto (picture up to 128 px, where features are coarse).
         painted: flexible (paint is what may move) or fixed (paint is what must stay).
         latent_weight: of the mean distance of w+ from where it began, 0 to 100.
         rows: how many of the first rows of w+ are optimised.
@@ -161,8 +164,8 @@ def drag(
     start = arguments.latent(net, w if resume is None else resume.w)
     w0 = start if resume is None else arguments.latent(net, resume.state.w0)
     options = arguments.options(
-        net, mode, space, lr, r1, r2, mask, mask_weight, painted, latent_weight, rows, feature_resolution,
-        stop_distance, noise_mode,
+        net, mode, space, lr, r1, r2, mask, mask_weight, mask_space, painted, latent_weight, rows,
+        feature_resolution, stop_distance, noise_mode,
     )  # fmt: skip
     handles, targets = arguments.pairs(handles, targets, net.img_resolution)
     steps = checks.integer(steps, "The number of steps", 1, MAX_STEPS)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from models.pullback import sketched
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
@@ -22,6 +23,8 @@ MODES = ("fast", "reference")
 SPACES = ("w+", "w")
 PAINTED = ("flexible", "fixed")
 NOISE_MODES = ("const", "none")
+MASK_SPACES = ("features", "picture")  # what a mask compares
+MAPS = 64  # of a feature block that searches take
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Defaults:
     r1: float
     r2: float
     stop_distance: float
+    mask_space: str
+    mask_weight: float
 
 
 def defaults(net: Generator, mode: str = "fast") -> Defaults:
@@ -45,19 +50,40 @@ def defaults(net: Generator, mode: str = "fast") -> Defaults:
     ``mode="reference"``: the authors' radii and distance; their block, or the same as ours where a network lacks it.
     """
     size = net.img_resolution
-    block = min(128, max(4, size // 2))
     usual = Defaults(
-        lr=0.04 * spread(net),
+        lr=0.06 * spread(net),
         rows=min(6, net.num_ws),
-        feature_resolution=block,
-        # Few cells of few channels say little about a place: small networks need a larger region (8 % of 64 px).
-        r1=max(3.0, 40 * min(1.0, 64 / size)),
-        r2=max(12.0, 24 * min(1.0, 64 / size)),
-        stop_distance=max(1.0, 2 * size / 512),
+        feature_resolution=telling_block(net),
+        # Few cells of few channels say little about a place: small networks need a larger region (8 % of the width).
+        r1=max(3.0, 40 * min(1.0, 128 / size)),
+        r2=max(12.0, 32 * min(1.0, 128 / size)),
+        stop_distance=max(1.0, min(2.0, 3 * size / 256), 2 * size / 512),
+        # In coarse features every change shows everywhere: what holds them holds the handle. Of 12 seeded drags of
+        # 21 px on the 128 px faces 7.5 px are left if features, 3 if colours keep the rest to a third of its change.
+        mask_space="features" if size > 128 else "picture",
+        mask_weight=mask_weight_of("features" if size > 128 else "picture", size),
     )
     if mode == "reference":
-        return Defaults(usual.lr, usual.rows, block, 3.0, 12.0, max(2.0, 2 * size / 512))
+        return replace(
+            usual, r1=3.0, r2=12.0, stop_distance=max(2.0, 2 * size / 512), mask_space="features", mask_weight=20.0
+        )
     return usual
+
+
+def mask_weight_of(space: str, size: int) -> float:
+    """The authors' lambda for features; for colours what leaves a third of their change, measured at 64 and 128 px."""
+    return 20.0 if space == "features" else 20.0 / size
+
+
+def telling_block(net: Generator) -> int:
+    """The block whose features tell places apart: the finest up to 128 px and half the picture with 64 maps or more.
+
+    Sixteen or 32 maps, as thin networks have in their finer blocks, are alike in too many places: of 24 seeded drags on
+    the 128 px faces flow found the ends 18 px from their targets with the block of 64 px, 13 with 32 and 7 with 16.
+    """
+    most = min(128, max(4, net.img_resolution // 2))
+    wide = [res for res, maps in net.synthesis.widths.items() if res <= most and maps >= MAPS]
+    return max(wide, default=most)
 
 
 @torch.no_grad()
@@ -77,7 +103,8 @@ def options(
     r1: float | None,
     r2: float | None,
     mask,
-    mask_weight: float,
+    mask_weight: float | None,
+    mask_space: str,
     painted: str,
     latent_weight: float,
     rows: int | None,
@@ -92,13 +119,22 @@ def options(
         block = checks.integer(feature_resolution, "The feature resolution", 4, size)
         if block not in net.synthesis.widths:
             raise UserError(f"The feature resolution must be one of {', '.join(map(str, net.synthesis.widths))}.")
+    fixed = _fixed(mask, size, checks.choice(painted, "What is painted", PAINTED))
+    mask_space = checks.choice(mask_space, "What the mask compares", ("auto", *MASK_SPACES))
+    if mask_space == "auto":
+        mask_space = usual.mask_space
+    elif mode == "reference" and mask_space != "features":
+        raise UserError("The authors' arithmetic holds features; choose the fast one to hold colours.")
+    moving = usual.rows
+    if fixed is not None and mask_space == "picture":  # what has part in the colours can also keep them
+        moving = max(moving, colour_rows(net, block))
     stop = usual.stop_distance
     if stop_distance is not None:
         stop = checks.number(stop_distance, "The stop distance", 0.05, size)
     return Options(
         mode=mode,
         space=checks.choice(space, "The space", SPACES),
-        rows=usual.rows if rows is None else checks.integer(rows, "The number of rows", 1, net.num_ws),
+        rows=moving if rows is None else checks.integer(rows, "The number of rows", 1, net.num_ws),
         feature_resolution=block,
         noise_mode=checks.choice(noise_mode, "The noise mode", NOISE_MODES),
         lr=usual.lr if lr is None else checks.number(lr, "The step size", 1e-5, 1),
@@ -106,10 +142,19 @@ def options(
         r2=(usual.r2 if r2 is None else checks.number(r2, "r2", 0.1, 200)) * size / 512,
         stop=stop,
         near=1.0 if mode == "reference" else stop / 2,
-        mask_weight=checks.number(mask_weight, "The mask weight", 0, 1000),
+        mask_weight=mask_weight_of(mask_space, size)
+        if mask_weight is None
+        else checks.number(mask_weight, "The mask weight", 0, 1000),
+        mask_space=mask_space,
         latent_weight=checks.number(latent_weight, "The latent weight", 0, 100),
-        fixed=_fixed(mask, size, checks.choice(painted, "What is painted", PAINTED)),
+        fixed=fixed,
     )
+
+
+def colour_rows(net: Generator, block: int) -> int:
+    """How many of the first rows of w+ have part in the picture of which a mask compares the colours."""
+    last = sketched(net.synthesis, block)
+    return net.num_ws if last is None else min(net.num_ws, net.synthesis.rows(last).stop + 1)
 
 
 def latent(net: Generator, w: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.pullback import Box, pullback
+from models.pullback import Box, Pictured, pullback
 from models.stylegan2 import Generator
 
 Point = tuple[float, float]
@@ -33,8 +33,9 @@ FINE = 0.125  # cells: as exactly is a handle found
 PATCH = 1.5  # radius in cells of the patch that is looked for
 NEARER = 0.1  # what the edge of the searched window costs, in mean distances of features
 WORTH_CUTTING = 64  # feature maps smaller than this are computed whole, and the picture goes on from them
-MIX = 1.0
-STRIDE = 0.5  # how far ahead a region is drawn, in cells
+# How far ahead a region is drawn, in cells. Beyond the target too: drawn less and less near it, handles came to rest a
+# fifth of a cell before it (of 200 seeded drags on the 128 px faces every fifth).
+STRIDE = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Options:
     stop: float
     near: float
     mask_weight: float
+    mask_space: str
     latent_weight: float
     fixed: Tensor | None
 
@@ -86,15 +88,22 @@ class Engine:
         self.reach = max(PITCH, options.r2 * self.cells)
         self.radius = max(PITCH, options.r1 * self.cells)
         self.margin = max(self.radius, PATCH)
-        self.network = pullback(net.synthesis, w0, options.rows, options.feature_resolution, options.noise_mode)
+        holds = options.fixed is not None and options.mask_weight > 0
+        self.colours = holds and options.mask_space == "picture"
+        network = Pictured if self.colours else pullback
+        self.network = network(net.synthesis, w0, options.rows, options.feature_resolution, options.noise_mode)
         self.fixed = self.first = None
         self.scale = 1.0
-        if options.latent_weight or (options.fixed is not None and options.mask_weight):
+        if options.latent_weight or holds:
             first = self.network.forward(w0)[0]
             self.scale = float(first.square().mean().sqrt())
-            if options.fixed is not None and options.mask_weight:
-                self.first = first
+            if holds:
+                self.first = self.averaged_picture() if self.colours else first
                 self.fixed = _to_grid(options.fixed.to(first.device), options.feature_resolution)
+
+    def averaged_picture(self) -> Tensor:
+        """``[3, r, r]``: the colours of the last evaluation in the cells of the feature map."""
+        return F.adaptive_avg_pool2d(self.network.picture, self.options.feature_resolution)[0]
 
     def cell(self, point: Point) -> Point:
         return (point[0] + 0.5) * self.cells - 0.5, (point[1] + 0.5) * self.cells - 0.5
@@ -182,28 +191,36 @@ class Look:
                     loss = loss + self._supervision(leaf, handle, target, template)
             of_features = torch.autograd.grad(loss, leaf)[0] if any(pulling) else torch.zeros_like(leaf)
         with torch.no_grad():
-            if engine.fixed is not None:
-                held = (self.features - engine.first).sign_().mul_(engine.fixed)
-                of_features = of_features.add_(held, alpha=options.mask_weight / held.numel())
-            of_rows = engine.network.backward(of_features[None])
+            if engine.colours:
+                of_rows = engine.network.backward(of_features[None], self._held_colours())
+            else:
+                if engine.fixed is not None:
+                    held = (self.features - engine.first).sign_().mul_(engine.fixed)
+                    of_features = of_features.add_(held, alpha=options.mask_weight / held.numel())
+                of_rows = engine.network.backward(of_features[None])
             if options.latent_weight:
                 away = (self.ws - engine.rows.w0).sign()[:, : options.rows]
                 of_rows = of_rows + away * (options.latent_weight * engine.scale / self.ws.numel())
             return of_rows.sum(dim=1, keepdim=True) if engine.rows.alike else of_rows
 
+    def _held_colours(self) -> Tensor:
+        """Gradient at the picture of the mask weight times the mean absolute change of the averages that must stay."""
+        engine = self.engine
+        held = (engine.averaged_picture() - engine.first).sign_().mul_(engine.fixed)
+        size, cells = engine.network.picture.shape[-1], held.shape[-1]
+        held *= engine.options.mask_weight / (len(held) * engine.fixed.sum() * (size // cells) ** 2)
+        return F.interpolate(held[None], (size, size), mode="nearest")
+
     def _supervision(self, leaf: Tensor, handle: Point, target: Point, template: Tensor) -> Tensor:
         engine, r = self.engine, self.engine.options.feature_resolution
         (x, y), goal = engine.cell(handle), engine.cell(target)
         length = math.dist((x, y), goal)
-        stride = min(STRIDE, length)
         window = _offsets(engine.radius, leaf.device)
         disc = (window[:, None] ** 2 + window**2 <= engine.radius**2 + 1e-6).to(leaf.dtype)
         disc = disc * ((x + window > -1) & (x + window < r)) * ((y + window > -1) & (y + window < r))[:, None]
-        ahead = (x + (goal[0] - x) / length * stride, y + (goal[1] - y) / length * stride)
+        ahead = (x + (goal[0] - x) / length * STRIDE, y + (goal[1] - y) / length * STRIDE)
         there = self._sample(leaf, ahead, window, window)
         here = _middle(template, len(window))
-        if MIX < 1:
-            here = here * MIX + self._sample(self.features, (x, y), window, window) * (1 - MIX)
         return ((here - there).abs() * disc).sum() / (disc.sum() * len(here)).clamp_min(1)
 
     @torch.no_grad()

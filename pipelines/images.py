@@ -13,6 +13,7 @@ from torch import Tensor
 from weights.errors import UserError
 
 MAX_MASK = 8192  # pixels a side
+LARGE_MASK = f"The mask is larger than {MAX_MASK} pixels; make it as large as the picture."
 
 
 def to_pil(x: Tensor) -> list[Image.Image]:
@@ -33,10 +34,10 @@ def read_mask(mask, size: int) -> Tensor:
     Raises UserError for anything else.
     """
     if isinstance(mask, str):
-        mask = _decode_mask(mask)
+        mask = decode_png(mask, (1, MAX_MASK), LARGE_MASK, "This text is not a mask; paint it again.")
     if isinstance(mask, Image.Image):
         if max(mask.size) > MAX_MASK:
-            raise UserError(f"The mask is larger than {MAX_MASK} pixels; make it as large as the picture.")
+            raise UserError(LARGE_MASK)
         levels = np.asarray(mask.convert("L"), dtype=np.float32) / 255
     else:
         values = mask.detach().cpu().numpy() if isinstance(mask, Tensor) else np.asarray(mask)
@@ -61,15 +62,30 @@ def encode_mask(mask, size: int) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _decode_mask(text: str) -> Image.Image:
+def decode_png(text: str, sides: tuple[int, int], size_words: str, wrong: str) -> Image.Image:
+    """The picture in base64 text. Raises UserError: ``size_words`` for sides beyond ``sides``, ``wrong`` for no PNG."""
     try:
         image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"])
-        if max(image.size) > MAX_MASK:
-            raise UserError(f"The mask is larger than {MAX_MASK} pixels; make it as large as the picture.")
+        if not sides[0] <= min(image.size) <= max(image.size) <= sides[1]:
+            raise UserError(size_words)
         image.load()
     except (ValueError, OSError, SyntaxError, Image.DecompressionBombError):
-        raise UserError("This text is not a mask; paint it again.") from None
+        raise UserError(wrong) from None
     return image
+
+
+def encode_image(image: Image.Image) -> str:
+    """A picture as text that JSON can carry (PNG in base64); ``decode_image`` takes it back without loss."""
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def decode_image(text: str) -> Image.Image:
+    """Raises UserError for what ``encode_image`` did not write, and for more than 1024 pixels a side."""
+    other_size = "The picture in this text is not of a size that is edited; take another one."
+    image = decode_png(text, (16, 1024), other_size, "This text holds no picture; choose the photograph again.")
+    return image.convert("RGB")
 
 
 # Control points of a dark-to-bright map whose lightness rises evenly, so that it also reads in grey.

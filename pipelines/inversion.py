@@ -31,6 +31,7 @@ from weights import store
 from weights.errors import UserError
 
 from . import checks, distances
+from .adam import Adam
 from .distances import Distance
 from .draggan_arguments import latent as checked_latent
 from .draggan_arguments import spread
@@ -188,11 +189,11 @@ def _optimise(task: _Task, rows_apart: bool) -> Iterator[InversionStep]:
     unit = spread(net)
     w = _nearest(task)[:, None].repeat(1, net.num_ws, 1) if task.start is None else task.start
     together = task.steps if not rows_apart else (math.ceil(SHARED * task.steps) if task.start is None else 0)
-    moments, updates = None, 0
+    adam = Adam([w])
     best = None
     for step in range(task.steps + 1):
         if step == together and rows_apart:
-            moments, updates = None, 0
+            adam = Adam([w])
         image, loss, gradient = _evaluate(task, w, unit, alike=step < together)
         l2 = float(distances.pixels(image, task.target)[0])
         if best is None or loss < best[0]:
@@ -201,9 +202,10 @@ def _optimise(task: _Task, rows_apart: bool) -> Iterator[InversionStep]:
             break
         picture = to_pil(image)[0] if task.shown(step) else None
         yield InversionStep(step, w.cpu().clone(), picture, loss, l2, False)
-        updates += 1
         lr = task.lr * unit * 0.5 * (1 + math.cos(math.pi * step / task.steps)) * min(1.0, (step + 1) / 10)
-        w, moments = _adam(w, gradient, moments, updates, lr)
+        with torch.inference_mode(False):
+            w = w.clone()  # the best so far stays as it was
+            adam.step([w], [gradient], lr)
     loss, l2, w = best
     with torch.no_grad():
         picture = to_pil(net.synthesis(w, noise_mode="const"))[0] if task.shown(0, last=True) else None
@@ -221,13 +223,6 @@ def _evaluate(task: _Task, w: Tensor, unit: float, alike: bool) -> tuple[Tensor,
     if alike:
         gradient = gradient.sum(dim=1, keepdim=True).expand_as(gradient)
     return image.detach(), float(loss.detach()), gradient
-
-
-@torch.no_grad()
-def _adam(w: Tensor, gradient: Tensor, moments, t: int, lr: float):
-    m, v = moments or (torch.zeros_like(w), torch.zeros_like(w))
-    m, v = m * 0.9 + gradient * 0.1, v * 0.999 + gradient.square() * 0.001
-    return w - lr * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-8), (m, v)
 
 
 METHODS: dict[str, Callable[[_Task], Iterator[InversionStep]]] = {
@@ -284,7 +279,7 @@ def _tuning(net, target, w, steps, lr, stop_loss, locality, seed, show_every, di
     with torch.inference_mode(False):
         tuned = copy.deepcopy(net)
         weights = [parameter.requires_grad_(True) for parameter in tuned.synthesis.parameters()]
-        moments = [(torch.zeros_like(weight), torch.zeros_like(weight)) for weight in weights]
+        adam = Adam(weights)
     random = torch.Generator().manual_seed(seed)
     for step in range(steps + 1):
         with torch.inference_mode(False), torch.enable_grad():
@@ -303,16 +298,7 @@ def _tuning(net, target, w, steps, lr, stop_loss, locality, seed, show_every, di
         if done:
             return
         with torch.inference_mode(False):
-            _adam_in_place(weights, gradients, moments, step + 1, lr)
-
-
-@torch.no_grad()
-def _adam_in_place(weights, gradients, moments, t: int, lr: float) -> None:
-    """torch's own would load its compiler first, which takes seconds."""
-    for weight, gradient, (m, v) in zip(weights, gradients, moments, strict=True):
-        m.lerp_(gradient, 0.1)
-        v.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-        weight.addcdiv_(m, (v / (1 - 0.999**t)).sqrt_().add_(1e-8), value=-lr / (1 - 0.9**t))
+            adam.step(weights, gradients, lr)
 
 
 def _strayed(net, tuned, w, random, distance) -> Tensor:

@@ -30,9 +30,20 @@ FUNCTIONS = {
     "stylegan2.parameter_count": "counts",
     "draggan.replay": "steps",
     "features.look": "look",
+    "attgan.edit": "image",
+    "attgan.flips": "images",
+    "attgan.slide": "frames",
+    "igan.project": "steps",
+    "igan.brush": "steps",
+    "igan.interpolate": "frames",
+    "igan.transfer": "frames",
+    "igan.morph": "frames",
+    "igan.slice": "plane",
+    "igan.ring": "steps",
 }
+SEVERAL = ("frames", "steps")  # what comes one after another
 # These do not take a network; what stands for the checkpoint in their recipes, and how its hash is known.
-WITHOUT_NETWORK = {"history.compare": "history", "stylegan2.parameter_count": "none"}
+WITHOUT_NETWORK = {"history.compare": "history", "stylegan2.parameter_count": "none", "igan.ring": "none"}
 
 
 @dataclass(frozen=True)
@@ -112,7 +123,8 @@ class Recipe:
         if self.function in WITHOUT_NETWORK:
             if self.sha256 != _hash_without_network(self.function):
                 raise UserError("That recipe was made with other networks than those that ship with this version.")
-            return self._function()(**self.arguments)
+            result = self._function()(**self.arguments)
+            return list(result) if isinstance(result, Iterator) else result
         net = weights.load(self.checkpoint) if net is None else net
         if net.info.sha256 != self.sha256:
             raise UserError(
@@ -127,8 +139,9 @@ class Recipe:
         module, name = self.function.split(".")
         if self.function in WITHOUT_NETWORK:
             values = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
-            call = f"result = {FUNCTIONS[self.function]} = {module}.{name}({values})"
-            return f"from pipelines import {module}\n\n{call}\n"
+            call, result = f"{module}.{name}({values})", FUNCTIONS[self.function]
+            call = f"list({call})" if result in SEVERAL else call
+            return f"from pipelines import {module}\n\nresult = {result} = {call}\n"
         own = self.checkpoint.startswith("own:")
         imports = [module] + (["animation"] if self.output else [])
         load = (
@@ -142,7 +155,7 @@ class Recipe:
             call = f"{module}.{name}(\n    net,\n" + "".join(f"    {a},\n" for a in arguments) + ")"
         lines = ["import weights", f"from pipelines import {', '.join(sorted(imports))}", "", load]
         result = FUNCTIONS[self.function]
-        if result in ("frames", "steps"):  # what comes one after another
+        if result in SEVERAL:
             lines.append(f"result = {result} = list({call})")
         else:
             lines.append(f"result = {result} = {call}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -168,3 +169,26 @@ def test_pictures_of_the_readme_are_there():
 def test_what_runs_it_is_among_what_tests_it():
     assert "-r requirements.txt" in (ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
     assert not requirements().keys() & requirements("requirements-dev.txt").keys()
+
+
+# What a distribution is called where its module has another name.
+DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python-headless"}
+OPTIONAL = {"spaces"}  # there on ZeroGPU machines alone
+
+
+@pytest.mark.parametrize("folder", ["app.py", "demo", "pipelines", "models", "weights", "training"])
+def test_whatever_is_imported_is_required(folder):
+    """Imports within functions too: on a machine of ours the module may be there by chance."""
+    files = [ROOT / folder] if folder.endswith(".py") else sorted((ROOT / folder).rglob("*.py"))
+    ours = {path.stem for path in ROOT.iterdir() if path.is_dir() or path.suffix == ".py"}
+    required = {name.lower() for name in requirements()}
+    missing = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            for name in {name.split(".")[0] for name in names} - sys.stdlib_module_names - ours - OPTIONAL:
+                if DISTRIBUTIONS.get(name, name).lower() not in required:
+                    missing.add(f"{name} ({file.relative_to(ROOT)})")
+    assert not missing

@@ -7,8 +7,11 @@ import sys
 
 TRAINERS = {
     "stylegan2": "StyleGAN2 generator and discriminator",
+    "dcgan": "DCGAN generator and discriminator, for the iGAN tab",
+    "predictor": "network that says the latent of a photograph, for a DCGAN",
     "attgan": "AttGAN: encoder, decoder and discriminator",
     "attributes": "classifier of a face's attributes",
+    "landmarks": "network that finds the landmarks of a face",
     "card": "export a training state: weights, card, sheet",
 }
 

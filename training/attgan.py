@@ -6,10 +6,10 @@ target attributes shuffled within the batch, ``--mode`` wgan (gradient penalty 1
 tenth of the rate after half of the images.
 
 ``--recipe ours`` (default) spends a CPU's time better: one step each with the logistic loss and lazy R1 instead of the
-gradient penalty; half of the targets are single attributes flipped, conflicts resolved, as visitors ask for; besides
-the discriminator's head a frozen classifier (``training attributes``), which sees varied pictures, says whether the
-attribute has changed; reconstruction is also compared in that classifier's features; and the generator that counts is
-the running average of the weights.
+gradient penalty; half of the targets are single attributes flipped, conflicts resolved, at intensities up to 1 (the
+weak ones need to show less), as visitors ask for; besides the discriminator's head a frozen classifier (``training
+attributes``), which sees varied pictures, says whether the attribute has changed; reconstruction is also compared in
+that classifier's features; and the generator that counts is the running average of the weights.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from models.attributes import Classifier
 from . import loop, sheets
 from .attributes import ATTGAN, vary
 from .data import Images, load_images
+from .editing import INTENSITY, flips, psnr, reconstructed, success
 from .losses import discriminator_loss, generator_loss, r1_penalty
+from .supervised import finished
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
-INTENSITY = 0.5  # what training shows for yes; no is the negative
 # Defaults that the two recipes do not share: option -> (ours, paper).
 RECIPES = {
     "lr": (6e-4, 2e-4),
@@ -44,6 +45,9 @@ RECIPES = {
     "injections": (2, 1),
     "slope": (0.2, 0.01),
     "fc_dim": (256, 1024),
+    # Reconstruction is learned in minutes; what takes hours is that rare attributes come at all.
+    "lambda_rec": (50.0, 100.0),
+    "lambda_cls": (40.0, 10.0),
 }
 
 
@@ -63,8 +67,6 @@ def parser() -> argparse.ArgumentParser:
         add("--" + name.replace("_", "-"), type=type(ours), default=None, help=f"{ours} (ours), {paper} (paper)")
     add("--max-dim", type=int, default=1024)
     add("--batch", type=int, default=32)
-    add("--lambda-rec", type=float, default=100.0)
-    add("--lambda-cls", type=float, default=10.0)
     add("--lambda-gp", type=float, default=10.0)
     add("--lambda-features", type=float, default=2.0, help="reconstruction in the classifier's features, ours")
     add("--r1-gamma", type=float, default=1.0)
@@ -136,20 +138,25 @@ class Run:
     def _autocast(self):
         return torch.autocast(self.device, self.dtype, enabled=self.dtype is not None)
 
-    def _real(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Pictures, their attributes 0/1, and the attributes they are to get."""
+    def _real(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pictures, their attributes 0/1, what the decoder is told for their edits, and how likely each is to show."""
         n = self.batch
         index = torch.randint(0, len(self.images), (n,), generator=rng)
         x = self.images.batch(index, torch.rand(n, generator=rng) < 0.5).to(self.device)
         a = self.images.attributes[index].float()
         b = a[torch.randperm(n, generator=rng)]
-        if self.ours:  # half of them: one attribute flipped
+        values, shown = self._values(b), b.clone()
+        if self.ours:  # half of them: one attribute flipped, faintly to (more often) fully, as visitors ask for
             for i in range(0, n, 2):
                 k = int(torch.randint(0, a.shape[1], [], generator=rng))
                 flipped = a[i].clone()
                 flipped[k] = 1 - flipped[k]
-                b[i] = resolve_conflicts(flipped, k, self.args.attrs)
-        return x.to(memory_format=torch.channels_last), a.to(self.device), b.to(self.device)
+                shown[i] = resolve_conflicts(flipped, k, self.args.attrs)
+                values[i] = self._values(shown[i])
+                values[i, k] = (2 * flipped[k] - 1) * math.sqrt(float(torch.rand([], generator=rng)))
+                shown[i, k] = (0.5 + values[i, k]).clamp(0, 1)
+        x = x.to(memory_format=torch.channels_last)
+        return x, a.to(self.device), values.to(self.device), shown.to(self.device)
 
     def _values(self, a: Tensor) -> Tensor:
         return (2 * a - 1) * INTENSITY
@@ -166,21 +173,21 @@ class Run:
             for group in optimizer.param_groups:
                 group["lr"] = self._rate()
         self.G.train()
-        x, a, b = self._real(rng)
+        x, a, values, shown = self._real(rng)
         if self.ours:
-            self._step_ours(x, a, b, rng)
+            self._step_ours(x, a, values, shown, rng)
         elif (self.step_number + 1) % (self.args.d_steps + 1):
-            self._discriminator_paper(x, a, b, rng)
+            self._discriminator_paper(x, a, values, rng)
         else:
-            self._generator_paper(x, a, b)
+            self._generator_paper(x, a, values, shown)
         self.step_number += 1
         self.shown += self.batch
 
-    def _step_ours(self, x: Tensor, a: Tensor, b: Tensor, rng: torch.Generator) -> None:
+    def _step_ours(self, x: Tensor, a: Tensor, values: Tensor, shown: Tensor, rng: torch.Generator) -> None:
         args = self.args
         with self._autocast():  # both decodings in one pass
             zs = [torch.cat([z, z]) for z in self.G.encode(x)]
-            rebuilt, edited = self.G.decode(zs, torch.cat([self._values(a), self._values(b)])).float().chunk(2)
+            rebuilt, edited = self.G.decode(zs, torch.cat([self._values(a), values])).float().chunk(2)
 
         self.D.requires_grad_(True)
         with self._autocast():
@@ -200,8 +207,8 @@ class Run:
             judged = self.classifier(vary(edited, rng).to(memory_format=torch.channels_last))[:, self.columns]
             pairs = zip(self.classifier.features(rebuilt), self.classifier.features(x), strict=True)
             features = sum(F.l1_loss(p.float(), q.float()) for p, q in pairs)
-        classified = F.binary_cross_entropy_with_logits(named.float(), b)
-        judged = F.binary_cross_entropy_with_logits(judged.float(), b)
+        classified = F.binary_cross_entropy_with_logits(named.float(), shown)
+        judged = F.binary_cross_entropy_with_logits(judged.float(), shown)
         rec = F.l1_loss(rebuilt, x)
         loss_G = (
             generator_loss(fake.float())
@@ -221,11 +228,11 @@ class Run:
         bce = F.binary_cross_entropy_with_logits
         return bce(real, torch.ones_like(real)) + bce(fake, torch.zeros_like(fake))
 
-    def _discriminator_paper(self, x: Tensor, a: Tensor, b: Tensor, rng: torch.Generator) -> None:
+    def _discriminator_paper(self, x: Tensor, a: Tensor, values: Tensor, rng: torch.Generator) -> None:
         self.D.requires_grad_(True)
         with self._autocast():
             with torch.no_grad():
-                edited = self.G(x, self._values(b)).float()
+                edited = self.G(x, values).float()
             real, named = self.D(x)
             fake, _ = self.D(edited)
         # Second derivatives in half precision are too coarse; the penalty runs in float32, in every mode.
@@ -245,11 +252,11 @@ class Run:
         (gradient,) = torch.autograd.grad(self.D(y)[0].sum(), y, create_graph=True)
         return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
-    def _generator_paper(self, x: Tensor, a: Tensor, b: Tensor) -> None:
+    def _generator_paper(self, x: Tensor, a: Tensor, values: Tensor, shown: Tensor) -> None:
         self.D.requires_grad_(False)
         with self._autocast():
             zs = self.G.encode(x)
-            edited = self.G.decode(zs, self._values(b)).float()
+            edited = self.G.decode(zs, values).float()
             rebuilt = self.G.decode(zs, self._values(a)).float()
             fake, named = self.D(edited)
         fake = fake.float()
@@ -259,7 +266,7 @@ class Run:
             adv = F.mse_loss(fake, torch.ones_like(fake))
         else:
             adv = F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
-        cls, rec = F.binary_cross_entropy_with_logits(named.float(), b), F.l1_loss(rebuilt, x)
+        cls, rec = F.binary_cross_entropy_with_logits(named.float(), shown), F.l1_loss(rebuilt, x)
         self._update(self.opt_G, adv + self.args.lambda_cls * cls + self.args.lambda_rec * rec)
         self.G_ema.load_state_dict(self.G.state_dict())  # the recipe has no average
         self._note(adv=adv, cls=cls, rec=rec)
@@ -274,13 +281,9 @@ class Run:
             old = self.stats.get(name)
             self.stats[name] = value.item() if old is None else old + 0.02 * (value.item() - old)
 
-    @torch.no_grad()
     def _average(self) -> None:
         half_life = min(self.args.ema_half_life, max(self.shown, self.batch) * 0.05)
-        beta = 0.5 ** (self.batch / max(half_life, 1e-8))
-        torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), 1 - beta)
-        for mean, new in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
-            mean.lerp_(new, 1 - beta) if mean.is_floating_point() else mean.copy_(new)
+        loop.follow(self.G_ema, self.G, self.batch / max(half_life, 1e-8))
 
     # -- the run's folder ----------------------------------------------------------------------------------------------
 
@@ -303,47 +306,8 @@ class Run:
             setattr(self, k, state[k])
 
 
-# -- measuring ------------------------------------------------------------------------------------------------------
-
-
-@torch.no_grad()
-def reconstructed(net: Generator, x: Tensor, a: Tensor) -> Tensor:
-    return net(x, (2 * a - 1) * INTENSITY)
-
-
-@torch.no_grad()
-def flips(net: Generator, x: Tensor, a: Tensor) -> list[Tensor]:
-    """For each attribute the pictures with that one flipped (conflicts resolved), intensity 1."""
-    zs, made = net.encode(x), []
-    for k in range(a.shape[1]):
-        b = a.clone()
-        b[:, k] = 1 - b[:, k]
-        b = resolve_conflicts(b, k, net.attrs)
-        made.append(net.decode(zs, (2 * b - 1) * INTENSITY))
-    return made
-
-
-def psnr(x: Tensor, y: Tensor) -> float:
-    """Mean over pictures, in dB, of pictures in [-1, 1]."""
-    error = (x - y).square().flatten(1).mean(dim=1)
-    return float((10 * torch.log10(4 / error)).mean())
-
-
-@torch.no_grad()
-def success(net: Generator, judge: Classifier, x: Tensor, a: Tensor) -> dict[str, float]:
-    """Share in percent of pictures whose flipped attribute the judge then sees flipped; ``mean`` over all."""
-    found = {}
-    for k, (name, made) in enumerate(zip(net.attrs, flips(net, x, a), strict=True)):
-        told = judge(made)[:, judge.attrs.index(name)] > 0
-        found[name] = float((told == (a[:, k] < 0.5)).float().mean() * 100)
-    return {**found, "mean": sum(found.values()) / len(found)}
-
-
 def load_classifier(folder: str | Path) -> Classifier:
-    state = torch.load(Path(folder) / "state.pt", map_location="cpu", weights_only=True)
-    net = Classifier(**state["config"])
-    net.load_state_dict(state["average"])
-    return net.eval().requires_grad_(False)
+    return finished(Classifier, folder)[0]
 
 
 @torch.no_grad()

@@ -7,7 +7,6 @@ looks at what the attribute is and not at how the picture was taken. What counts
 from __future__ import annotations
 
 import argparse
-import copy
 from pathlib import Path
 
 import torch
@@ -15,17 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.attributes import Classifier
+from weights.attributes import ATTRS
 
 from . import loop
 from .data import Images, load_images
+from .supervised import PRECISIONS, Supervised
 
 # The thirteen that AttGAN edits, and what later directions ask for.
-ATTGAN = (
-    "Bald", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair", "Bushy_Eyebrows", "Eyeglasses", "Male",
-    "Mouth_Slightly_Open", "Mustache", "No_Beard", "Pale_Skin", "Young",
-)  # fmt: skip
+ATTGAN = ATTRS
 MORE = ("Smiling",)
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -72,72 +69,21 @@ def vary(x: Tensor, rng: torch.Generator, shift: float = 0.06, scale: float = 0.
     return (x * contrast[:, None, None, None].to(x.device) + change).clamp(-1, 1)
 
 
-class Run:
+class Run(Supervised):
     def __init__(self, args: argparse.Namespace, images: Images):
-        self.args, self.batch, self.images = args, args.batch, images
-        self.device = loop.resolve(args.device)
-        self.dtype = PRECISIONS[args.precision]
         torch.manual_seed(args.seed)
-        self.net = Classifier(args.attrs, args.size, args.widths, args.blocks, args.kind).to(self.device)
-        self.average = copy.deepcopy(self.net).requires_grad_(False).eval()
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), args.lr, weight_decay=args.decay)
-        self.shown = self.step_number = 0
-        self.seconds = 0.0
-        self.loss = 0.0
-
-    def rate(self) -> float:
-        """Warm-up over the first hundredth, then half a cosine down to nothing."""
-        done = min(self.shown / self.args.images, 1.0)
-        warm = min(done / 0.01, 1.0)
-        return self.args.lr * warm * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * done)).item())
+        super().__init__(args, images, Classifier(args.attrs, args.size, args.widths, args.blocks, args.kind), 20_000)
 
     def step(self) -> None:
-        rng = torch.Generator().manual_seed((self.args.seed << 40) + self.step_number)
+        rng = self.rng()
         index = torch.randint(0, len(self.images), (self.batch,), generator=rng)
         x = vary(self.images.batch(index).to(self.device), rng).to(memory_format=torch.channels_last)
         y = self.images.attributes[index].float().to(self.device)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
         torch.manual_seed(self.step_number)  # dropout
         self.net.train()
-        with torch.autocast(self.device, self.dtype, enabled=self.dtype is not None):
+        with self.autocast():
             logits = self.net(x)
-        loss = F.binary_cross_entropy_with_logits(logits.float(), y)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        self.step_number += 1
-        self.shown += self.batch
-        self.loss += 0.02 * (loss.item() - self.loss) if self.loss else loss.item()
-        with torch.no_grad():
-            beta = 0.5 ** (self.batch / min(20_000, max(self.shown * 0.1, 1)))
-            mean, new = list(self.average.parameters()), list(self.net.parameters())
-            torch._foreach_lerp_(mean, new, 1 - beta)
-            for a, b in zip(self.average.buffers(), self.net.buffers(), strict=True):
-                if a.is_floating_point():  # the norms' statistics are averages already; these follow them slowly
-                    a.lerp_(b, 1 - beta)
-                else:
-                    a.copy_(b)
-
-    def state(self) -> dict:
-        return {
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "shown": self.shown,
-            "step_number": self.step_number,
-            "seconds": self.seconds,
-            "loss": self.loss,
-            "config": self.net.config,
-            "train_images": len(self.images),
-            "args": {k: v for k, v in vars(self.args).items() if k not in ("data", "out")},
-        }
-
-    def restore(self, state: dict) -> None:
-        for k in ("net", "average", "optimizer"):
-            getattr(self, k).load_state_dict(state[k])
-        for k in ("shown", "step_number", "seconds", "loss"):
-            setattr(self, k, state[k])
+        self.update(F.binary_cross_entropy_with_logits(logits.float(), y))
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ holds only what a machine cannot know: the data's name, source and terms.
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ import torch
 from models.stylegan2 import Generator
 from weights import store
 
-from . import metrics, sheets
+from . import loop, metrics, sheets
 from .data import load_images
 
 try:
@@ -26,6 +27,12 @@ except ModuleNotFoundError:  # Python 3.10
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTES = Path(__file__).with_name("notes.toml")
+OTHERS = (
+    "attgan",
+    "attributes",
+    "igan",
+    "landmarks",
+)  # techniques whose cards say other things; each has a module of its own
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,6 +41,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--name", required=True, help="technique/name of the checkpoint")
     p.add_argument("--data", required=True, help="the zip or folder it was trained on, for its test split")
     p.add_argument("--out", default=str(ROOT / "weights" / "embedded"))
+    p.add_argument("--judge", default=None, help="folder of the run of the classifier that judges attgan's edits")
+    p.add_argument(
+        "--predictor", default=None, help="folder of the run of the predictor that belongs to an igan network"
+    )
     p.add_argument("--psi", type=float, default=0.8, help="truncation of the sheet")
     return p
 
@@ -73,20 +84,27 @@ def measure_history(net: Generator, data: str) -> dict:
 
 def command(state: dict, data: str) -> str:
     """The options of the run that differ from the defaults."""
-    from .stylegan2 import HARMLESS
     from .stylegan2 import parser as options
 
     defaults = vars(options().parse_args(["--data", "x", "--out", "x"]))
     words = [f"python -m training stylegan2 --data {Path(data).name} --out runs/NAME"]
-    for key, value in state["args"].items():
-        # What only concerns the machine it ran on, or the log, makes no other network.
-        if (key in HARMLESS and key != "images") or defaults.get(key) == value:
-            continue
-        flag = "--" + key.replace("_", "-")
-        words.append("--no-xflip" if key == "xflip" else f"{flag} {value}")
+    words += words_of(state["args"], defaults)
     if "--images" not in " ".join(words):
         words.append(f"--images {state['shown']}")
     return " ".join(words)
+
+
+def words_of(given: dict, defaults: dict) -> list[str]:
+    """The options of a run that differ from the defaults, as one types them."""
+    words = []
+    for key, value in given.items():
+        # What only concerns the machine it ran on, or the log, makes no other network.
+        if (key in loop.HARMLESS and key != "images") or defaults.get(key) == value:
+            continue
+        flag = "--" + key.replace("_", "-")
+        value = " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        words.append("--no-xflip" if key == "xflip" else f"{flag} {value}")
+    return words
 
 
 def summary(state: dict) -> dict:
@@ -96,11 +114,11 @@ def summary(state: dict) -> dict:
         "seconds": round(state["seconds"]),
         "data": state["data"],
         "command": command(state, state["data"]),
-        "changes": [_change(c) for c in state.get("changes", [])],
+        "changes": [change_words(c) for c in state.get("changes", [])],
     }
 
 
-def _change(change: dict) -> str:
+def change_words(change: dict) -> str:
     former = ", ".join(f"--{k.replace('_', '-')} {v}" for k, v in change.items() if k != "until")
     return f"{former} until image {change['until']:,}"
 
@@ -109,13 +127,29 @@ def _commands(stage: dict) -> str:
     return "; ".join([f"`{stage['command']}`", *(f"`{c}`" for c in stage.get("changes", []))])
 
 
+def distance_lines(measured: dict, what: str) -> list[str]:
+    """The section of a card on the distance to photographs; ``what`` was compared with the test split."""
+    swd, photographs = measured["swd"], measured["swd_of_photographs"]
+    levels = [k for k in swd if k != "mean"]
+    return [
+        "## Distance to photographs",
+        "",
+        f"Sliced Wasserstein distance × 10³ (Karras et al. 2018) of {measured['test_images']} {what}",
+        "to the test split, and of as many training photographs to it: what a perfect generator would score.",
+        "",
+        "| | " + " | ".join(f"{k} px" for k in levels) + " | mean |",
+        "|---|" + "---|" * (len(levels) + 1),
+        "| this network | " + " | ".join(f"{swd[k]:.1f}" for k in levels) + f" | {swd['mean']:.1f} |",
+        "| photographs | " + " | ".join(f"{photographs[k]:.1f}" for k in levels) + f" | {photographs['mean']:.1f} |",
+        "",
+    ]
+
+
 def write_card(
     path: Path, name: str, net: Generator, state: dict, chain: list[dict], measured: dict, notes: dict, psi: float
 ):
     parameters = sum(p.numel() for p in net.parameters())
     images, seconds = sum(s["images"] for s in chain), sum(s["seconds"] for s in chain)
-    swd, photographs = measured["swd"], measured["swd_of_photographs"]
-    levels = [k for k in swd if k != "mean"]
     lines = [
         f"# {name}",
         "",
@@ -135,16 +169,7 @@ def write_card(
         f"| training time | {seconds:,} s in all ({notes['machine']}) |",
         f"| stored as | {notes.get('stored', 'float16')} |",
         "",
-        "## Distance to photographs",
-        "",
-        f"Sliced Wasserstein distance × 10³ (Karras et al. 2018) of {measured['test_images']} pictures (psi 1)",
-        "to the test split, and of as many training photographs to it: what a perfect generator would score.",
-        "",
-        "| | " + " | ".join(f"{k} px" for k in levels) + " | mean |",
-        "|---|" + "---|" * (len(levels) + 1),
-        "| this network | " + " | ".join(f"{swd[k]:.1f}" for k in levels) + f" | {swd['mean']:.1f} |",
-        "| photographs | " + " | ".join(f"{photographs[k]:.1f}" for k in levels) + f" | {photographs['mean']:.1f} |",
-        "",
+        *distance_lines(measured, "pictures (psi 1)"),
         "## How it was made",
         "",
         f"`make train-{notes.get('target', name.split('/')[-1])}` runs all of it. Stage by stage:",
@@ -163,6 +188,8 @@ def main(argv: list[str]) -> int:
     technique, short = args.name.split("/")
     notes = tomllib.loads(NOTES.read_text(encoding="utf-8"))
     notes = {**notes["common"], **notes[args.name]}
+    if technique in OTHERS:
+        return importlib.import_module(f"training.card_{technique}").ship(args, notes)
     state, net = load_run(args.run)
     chain = [*state.get("parents", []), summary(state)]  # the runs that led to it, first to last
     measured = measure(net, args.data)

@@ -16,6 +16,9 @@ from typing import Protocol
 
 import torch
 
+# Options that make no other network: where and how long it runs, and what is logged.
+HARMLESS = ("threads", "tick", "device", "minutes", "impl", "images", "metric_images")
+
 
 class Steps(Protocol):
     shown: int
@@ -41,6 +44,18 @@ def use_threads(threads: int | None, device: str) -> None:
 
 def resolve(device: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+@torch.no_grad()
+def follow(average: torch.nn.Module, net: torch.nn.Module, half_lives: float) -> None:
+    """Moves a running average towards a network by so many half-lives; counters are copied.
+
+    The norms' statistics are averages already: they follow slowly too, so that they fit the averaged weights.
+    """
+    beta = 0.5**half_lives
+    torch._foreach_lerp_(list(average.parameters()), list(net.parameters()), 1 - beta)
+    for mean, new in zip(average.buffers(), net.buffers(), strict=True):
+        mean.lerp_(new, 1 - beta) if mean.is_floating_point() else mean.copy_(new)
 
 
 def save_state(run: Steps, path: Path) -> None:

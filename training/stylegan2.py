@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from models.layers import channel_widths
 from models.stylegan2 import Discriminator, Generator
 
 from . import loop, losses, metrics, sheets
@@ -21,8 +22,6 @@ from .augment import AdaptiveProbability, augment
 from .data import Images, load_images
 from .growing import Growth, fade_in, grow, growing_images
 
-# Options that make no other network: where and how long it runs, and what is logged.
-HARMLESS = ("threads", "tick", "device", "minutes", "impl", "images", "metric_images")
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -40,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     add("--mapping-layers", type=int, default=4)
     add("--channel-base", type=int, default=1024)
     add("--channel-max", type=int, default=128)
+    add("--channel-min", type=int, default=1, help="a layer has at least so many feature maps, whatever the base says")
     add("--d-channel-base", type=int, default=None, help="of the discriminator; as the generator's when not given")
     add("--architecture", default="skip", choices=("skip", "resnet", "orig", "growing"))
     add("--modulation", default="demod", choices=("demod", "adain"))
@@ -76,6 +76,15 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def widths(args: argparse.Namespace, base: int) -> dict:
+    """The networks' options of their feature maps."""
+    chosen = {"channel_base": base, "channel_max": args.channel_max}
+    usual = channel_widths(args.resolution, **chosen)
+    if min(usual.values()) < args.channel_min:
+        chosen["channels"] = {str(res): max(n, args.channel_min) for res, n in usual.items()}
+    return chosen
+
+
 class Run:
     """One training run: networks, optimisers, counters; ``step()`` is one discriminator and one generator update."""
 
@@ -93,8 +102,7 @@ class Run:
             c_dim=c_dim,
             img_resolution=args.resolution,
             mapping_layers=args.mapping_layers,
-            channel_base=args.channel_base,
-            channel_max=args.channel_max,
+            **widths(args, args.channel_base),
             architecture=args.architecture,
             modulation=args.modulation,
             conv_clamp=clamp,
@@ -102,8 +110,7 @@ class Run:
         self.D = Discriminator(
             c_dim=c_dim,
             img_resolution=args.resolution,
-            channel_base=args.d_channel_base or args.channel_base,
-            channel_max=args.channel_max,
+            **widths(args, args.d_channel_base or args.channel_base),
             architecture="growing" if args.architecture == "growing" else "resnet",
             conv_clamp=clamp,
         ).to(self.device)
@@ -284,7 +291,7 @@ class Run:
         self.pl_mean = self.pl_mean.to(self.device)
         self.parents = state.get("parents", self.parents)
         self.changes = list(state.get("changes", []))
-        former = {k: v for k, v in state["args"].items() if self._options().get(k) != v and k not in HARMLESS}
+        former = {k: v for k, v in state["args"].items() if self._options().get(k) != v and k not in loop.HARMLESS}
         if former:
             self.changes.append({"until": self.shown, **former})
         self.ada.p = state["ada_p"]

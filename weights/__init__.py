@@ -82,7 +82,7 @@ def describe(name: str) -> Description:
     resolution = found.resolution
     if where == "shipped":
         try:
-            resolution = store.header(found.path)["config"].get("img_resolution")
+            resolution = store.resolution(store.header(found.path)["config"])
         except UserError:  # a damaged file says so when it is loaded
             pass
     return Description(

@@ -183,7 +183,9 @@ def _shared(key: tuple, device: torch.device, make: Callable, stays: bool = Fals
             if key in _kept:
                 _kept.move_to_end(key)
                 return _kept[key][0]
-        net, info = make()
+        # Networks are shared: whoever loads one first may be in inference mode, and another want gradients through it.
+        with torch.inference_mode(False):
+            net, info = make()
         try:
             net = net.to(device)
         except torch.OutOfMemoryError:
@@ -296,7 +298,7 @@ def _info(found: CatalogueEntry, sha256: str, header: dict) -> CheckpointInfo:
         licence=found.licence,
         source=found.link or "ships with ganbook",
         crop=found.crop,
-        img_resolution=config.get("img_resolution"),
+        img_resolution=store.resolution(config),
         c_dim=config.get("c_dim", 0),
         labels=found.labels,
         card=header.get("card", {}),
@@ -305,16 +307,17 @@ def _info(found: CatalogueEntry, sha256: str, header: dict) -> CheckpointInfo:
 
 def _own_info(sha256: str, header: dict) -> CheckpointInfo:
     config, card = header["config"], header.get("card", {})
+    size = store.resolution(config)
     return CheckpointInfo(
         name=f"own:{sha256[:12]}",
         technique=header["technique"],
         kind=header["kind"],
         sha256=sha256,
-        title=f"Own file ({config.get('img_resolution')} px)",
+        title=f"Own file ({size} px)" if size else "Own file",
         licence="as stated where the file came from",
         source=f"own file ({shown(card.get('layout', 'ganbook'), 20)})",
         crop=card.get("crop") if card.get("crop") in ("ffhq", "celeba") else None,
-        img_resolution=config.get("img_resolution"),
+        img_resolution=store.resolution(config),
         c_dim=config.get("c_dim", 0),
         card=card,
     )

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from . import container
 from .errors import NoRoom, RefusedFile, UserError, shown
-from .paths import EMBEDDED
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +26,11 @@ if TYPE_CHECKING:
 MODULES = {  # (technique, kind) -> class
     ("stylegan2", "generator"): "models.stylegan2:Generator",
     ("stylegan2", "discriminator"): "models.stylegan2:Discriminator",
+    ("attgan", "generator"): "models.attgan:Generator",
+    ("attgan", "discriminator"): "models.attgan:Discriminator",
+    ("attributes", "classifier"): "models.attributes:Classifier",
+    ("landmarks", "network"): "models.landmarks:LandmarkNet",
+    ("igan", "generator"): "models.dcgan:DCGAN",
 }
 FORMAT = 1
 # Far above every published network, far below what would keep the machine busy for nothing.
@@ -105,6 +109,13 @@ def header(path: str | os.PathLike) -> dict:
     if found is None:
         raise RefusedFile("This safetensors file was not written by ganbook.")
     return found
+
+
+def resolution(config: dict) -> int | None:
+    """Pixels of a side that a network's configuration states, under whichever name."""
+    if isinstance(config.get("generator"), dict):  # DCGAN: a number of feature maps for each doubling
+        return 4 << len(config["generator"].get("widths", ()))
+    return config.get("img_resolution", config.get("img_size"))
 
 
 def build(technique: str, kind: str, config: dict, state: dict[str, torch.Tensor]) -> nn.Module:
@@ -229,8 +240,9 @@ def shipped(path: Path) -> Path:
     """``path`` if the shipped file is there. Raises UserError with what to do if it is not."""
     if path.is_file():
         return path
-    name = path.relative_to(EMBEDDED).with_suffix("").as_posix() if path.is_relative_to(EMBEDDED) else path.stem
+    technique, short = path.parent.name, path.stem
+    target = {"stylegan2": short, "igan": f"igan-{short}"}.get(technique, technique)
     raise UserError(
-        f"The checkpoint {shown(name)} that ships with ganbook is not in weights/embedded; fetch the project again with"
-        f" its large files, or make it with `make train-{shown(path.stem)}`."
+        f"The checkpoint {shown(f'{technique}/{short}')} that ships with ganbook is not in weights/embedded; fetch the"
+        f" project again with its large files, or make it with `make train-{shown(target)}`."
     )

@@ -1,119 +1,31 @@
-// The canvas that all drawing tabs share: numbered handles with their targets, and areas painted with a brush.
+// The canvas that all drawing tabs share: numbered handles with their targets, areas painted with brushes, and patches
+// of the picture that are moved. This file is what hands do; canvas_layers.js, canvas_patches.js and canvas_marks.js
+// come before it.
 //
 // `value` is what the visitor has drawn, and goes to Python: {size, points: [{handle, target}], layers: {name: {size,
-// runs}}}. `frame` is what Python shows, and comes from there many times a second: {picture, size, alt, points, running}.
+// runs, palette}}, patches: [{source, target, size}]}; palette only of brushes whose colours are free, patches only where
+// there is a tool for them. `frame` is what Python shows, and comes from there many times a second: {picture, size, alt, points, running}.
 // The two never mix, so that no picture on its way can undo what a hand has just drawn. Places are in pixels of the
 // picture, (0, 0) in the middle of the first; no size on the screen ever leaves this file. demo/canvas.py describes both.
 (() => {
   "use strict";
-  if (window.ganbookCanvas) return;
+  const { Layer, Marks, Patches, clamp, near, tidy } = window.ganbookCanvas;
+  if (window.ganbookCanvas.attach) return;
 
   const SLOP = { mouse: 4, pen: 6, touch: 9 }; // a press that moves less than this on the screen is a click
   const REACH = { mouse: 13, pen: 16, touch: 24 }; // how far from a point it can still be taken hold of
-  const DOCKED = 11; // a handle so near to its target lies inside its ring
   const HOLD_MS = 600; // a finger that rests this long on a point removes it
   const MEMORY = 60; // steps that can be undone
   const SILENCE_MS = 90_000; // no frame for so long: whatever ran is gone, and the canvas is free again
-  const CELLS = 512; // along the longer side of a painted area, whatever the picture: edges look smooth, values stay small
 
-  const clamp = (v, low, high) => Math.min(high, Math.max(low, v));
-  const near = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
-  const tidy = (p) => p && p.map((v) => Math.round(v * 1000) / 1000);
   const within = (p, size) => p.map((v, i) => clamp(v, -0.5, size[i] - 0.5));
   const copy = (points) => points.map((p) => ({ handle: [...p.handle], target: p.target && [...p.target] }));
-  const make = (name, attributes, parent) => {
-    const made = document.createElementNS(parent.namespaceURI, name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    parent.append(made);
-    return made;
-  };
-
-  // -- a painted area: one small number a cell, 0 for nothing, others for the colours of its palette -----------------
-
-  class Layer {
-    constructor(size, palette, canvas) {
-      [this.palette, this.canvas] = [palette, canvas];
-      this.clear(size.map((v) => Math.max(1, Math.round((v * CELLS) / Math.max(...size)))));
-    }
-
-    clear(size = this.size) {
-      this.size = size;
-      this.cells = new Uint8Array(size[0] * size[1]);
-    }
-
-    get empty() {
-      return !this.cells.some(Boolean);
-    }
-
-    /** Sets every cell within `radius` of the line from a to b, all in cells, and shows them. */
-    stroke(a, b, radius, index) {
-      const [w, h] = this.size;
-      const left = clamp(Math.floor(Math.min(a[0], b[0]) - radius), 0, w);
-      const right = clamp(Math.ceil(Math.max(a[0], b[0]) + radius), 0, w);
-      const top = clamp(Math.floor(Math.min(a[1], b[1]) - radius), 0, h);
-      const bottom = clamp(Math.ceil(Math.max(a[1], b[1]) + radius), 0, h);
-      const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
-      const length = dx * dx + dy * dy;
-      for (let y = top; y < bottom; y++) {
-        for (let x = left; x < right; x++) {
-          const [px, py] = [x + 0.5 - a[0], y + 0.5 - a[1]];
-          const t = length ? clamp((px * dx + py * dy) / length, 0, 1) : 0;
-          if ((px - t * dx) ** 2 + (py - t * dy) ** 2 <= radius * radius) this.cells[y * w + x] = index;
-        }
-      }
-      if (right > left && bottom > top) this.paint(left, top, right - left, bottom - top);
-    }
-
-    /** Draws all of it, unless that is what stands there. */
-    show() {
-      if (this.shown === this.cells) return;
-      this.shown = this.cells;
-      [this.canvas.width, this.canvas.height] = this.size;
-      this.paint(0, 0, ...this.size);
-    }
-
-    paint(x, y, w, h) {
-      const data = new ImageData(w, h);
-      for (let j = 0; j < h; j++) {
-        for (let i = 0; i < w; i++) {
-          const colour = this.palette[this.cells[(y + j) * this.size[0] + x + i] - 1];
-          if (colour) data.data.set(colour, (j * w + i) * 4);
-        }
-      }
-      this.canvas.getContext("2d").putImageData(data, x, y);
-    }
-
-    /** Lengths of runs, nothing and colour 1 in turns; pairs of length and colour where the palette has more. */
-    runs() {
-      const out = [];
-      const pairs = this.palette.length > 1;
-      let [last, count] = [0, 0];
-      for (const cell of this.cells) {
-        if (cell !== last) {
-          pairs ? out.push(count, last) : out.push(count);
-          [last, count] = [cell, 0];
-        }
-        count++;
-      }
-      pairs ? out.push(count, last) : out.push(count);
-      return out;
-    }
-
-    read({ size, runs }) {
-      this.clear(size);
-      const pairs = this.palette.length > 1;
-      let at = 0;
-      for (let i = 0; i < runs.length; i += pairs ? 2 : 1) {
-        this.cells.fill(pairs ? runs[i + 1] : i % 2, at, at + runs[i]);
-        at += runs[i];
-      }
-    }
-  }
 
   // -- the canvas ------------------------------------------------------------------------------------------------------
 
-  class Board {
+  class Board extends Marks {
     constructor(element, trigger, props, watch) {
+      super();
       this.root = element.querySelector(".gc");
       this.trigger = trigger;
       this.props = props;
@@ -135,8 +47,9 @@
       this.shown = 0;
       this.trails = [];
       this.tool = this.config.tools[0].name;
-      this.last = this.config.tools.find((t) => t.kind === "paint")?.name; // what Erase erases
-      this.brush = 0.12;
+      this.widths = Object.fromEntries(this.config.tools.map((t) => [t.name, t.width])); // shares of the picture
+      this.patches = new Patches(this);
+      this.picks = false; // the next press takes a colour from the picture
 
       this.buildMarks();
       this.buildBar();
@@ -154,9 +67,20 @@
       this.take(this.props.frame);
     }
 
+    get chosen() {
+      return this.config.tools.find((t) => t.name === this.tool);
+    }
+
+    get kind() {
+      return this.chosen?.kind;
+    }
+
     get paint() {
-      const tool = this.config.tools.find((t) => t.name === this.tool);
-      return tool?.kind === "paint" ? tool : null;
+      return this.kind === "paint" ? this.chosen : null;
+    }
+
+    get brush() {
+      return this.widths[this.tool];
     }
 
     get pending() {
@@ -172,6 +96,7 @@
       [this.running, this.live] = [false, null]; // these points are where they are, whatever ran
       this.resize(value?.size ?? this.size);
       this.points = copy(value?.points ?? []);
+      this.patches.take(value?.patches);
       for (const [name, layer] of Object.entries(this.layers)) {
         const given = value?.layers?.[name];
         given ? layer.read(given) : layer.clear();
@@ -222,9 +147,10 @@
         const canvas = this.layers[tool.name]?.canvas ?? document.createElement("canvas");
         canvas.className = "gc-painted";
         this.marks.before(canvas);
-        this.layers[tool.name] = new Layer(size, tool.palette, canvas);
+        this.layers[tool.name] = new Layer(size, tool, canvas);
       }
       this.points = [];
+      this.patches.take();
       [this.past, this.future] = [[], []];
     }
 
@@ -258,10 +184,11 @@
     value() {
       const layers = {};
       for (const [name, layer] of Object.entries(this.layers)) {
-        if (!layer.empty) layers[name] = { size: layer.size, runs: layer.runs() };
+        if (!layer.empty) layers[name] = layer.value();
       }
       const points = this.points.map((p) => ({ handle: tidy(p.handle), target: tidy(p.target) }));
-      return { size: this.size, points, layers };
+      const value = { size: this.size, points, layers };
+      return this.patches.tool ? { ...value, patches: this.patches.value() } : value;
     }
 
     send() {
@@ -280,8 +207,8 @@
     // -- memory
 
     snapshot() {
-      const layers = Object.fromEntries(Object.entries(this.layers).map(([name, layer]) => [name, layer.cells]));
-      return { points: copy(this.points), layers };
+      const layers = Object.fromEntries(Object.entries(this.layers).map(([name, layer]) => [name, layer.kept]));
+      return { points: copy(this.points), layers, patches: this.patches.kept };
     }
 
     remember() {
@@ -292,15 +219,19 @@
 
     restore(kept) {
       this.points = copy(kept.points);
-      for (const [name, cells] of Object.entries(kept.layers)) this.layers[name].cells = cells;
+      for (const [name, layer] of Object.entries(kept.layers)) this.layers[name].kept = layer;
+      this.patches.kept = kept.patches;
     }
 
     step(from, to) {
       if (this.running || !this[from].length) return;
       this.drop();
+      const held = this.root.contains(document.activeElement);
       this[to].push(this.snapshot());
       this.restore(this[from].pop());
       this.done();
+      // A mark that had the focus may be gone now, and the next key should still come here.
+      if (held && !this.root.contains(document.activeElement)) this.view.focus({ preventScroll: true });
     }
 
     /** Ends a gesture as if it had never begun. */
@@ -328,19 +259,6 @@
       const box = this.view.getBoundingClientRect();
       const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
       return within([x * this.size[0] - 0.5, y * this.size[1] - 0.5], this.size);
-    }
-
-    /** A place on the screen, from the view's corner. */
-    screen(place) {
-      return place.map((v) => (v + 0.5) * this.scale);
-    }
-
-    get scale() {
-      return this.size ? this.view.clientWidth / this.size[0] : 1; // of the screen's pixels to the picture's
-    }
-
-    docked(point) {
-      return Boolean(point.target) && near(point.handle, point.target) * this.scale < DOCKED;
     }
 
     /** The handle or target nearest to a place, within reach of what points at it. */
@@ -371,8 +289,9 @@
       view.addEventListener("keyup", (e) => e.key.startsWith("Arrow") && this.settle());
       view.addEventListener("focusout", () => { this.settle(); this.cursor = null; this.draw(); });
       view.addEventListener("dragstart", (e) => e.preventDefault());
+      if (this.config.keys) window.ganbookCanvas.listen(this.root, this.config.keys);
       this.root.addEventListener("keydown", (e) => {
-        if (e.key === "[" || e.key === "]") return this.setBrush(this.brush * (e.key === "[" ? 0.8 : 1.25));
+        if (e.key === "[" || e.key === "]") return this.resized(e.key === "[" ? 0.8 : 1.25);
         if (!(e.ctrlKey || e.metaKey) || !["z", "y"].includes(e.key.toLowerCase())) return;
         e.preventDefault();
         e.key.toLowerCase() === "y" || e.shiftKey ? this.step("future", "past") : this.step("past", "future");
@@ -385,7 +304,12 @@
       this.notice = "";
       const gesture = { id: event.pointerId, from: [event.clientX, event.clientY], kind, moved: false };
       this.cursor = null;
-      if (this.paint) {
+      if (this.paint?.free && (this.picks || event.altKey)) {
+        this.gesture = { ...gesture, does: "pick" };
+        this.pick(place);
+      } else if (this.kind === "patch") {
+        if (!this.patches.down(place, gesture)) return this.advise();
+      } else if (this.paint) {
         this.begin({ ...gesture, does: "paint", last: place });
         this.fresh();
         this.dab(place, place);
@@ -416,6 +340,7 @@
       if (!this.size) return;
       const place = this.place(event);
       if (!gesture) return this.hover(place);
+      if (gesture.does === "pick") return this.pick(place);
       if (gesture.does === "paint") {
         // A quick hand is followed through the places between two events too.
         for (const e of event.getCoalescedEvents?.() ?? []) this.dab(gesture.last, (gesture.last = this.place(e)));
@@ -426,7 +351,9 @@
       if (!gesture.moved && !far) return;
       gesture.moved = true;
       clearTimeout(gesture.hold);
-      if (gesture.does === "move") {
+      if (gesture.does === "patch") {
+        this.patches.move(gesture, place);
+      } else if (gesture.does === "move") {
         if (!gesture.kept) this.begin(gesture);
         gesture.point[gesture.end] = within(place.map((v, i) => v + gesture.off[i]), this.size);
       } else {
@@ -439,6 +366,11 @@
       const gesture = this.gesture;
       if (!gesture || gesture.id !== event.pointerId) return;
       clearTimeout(gesture.hold);
+      if (gesture.does === "pick") {
+        [this.gesture, this.picks] = [null, false];
+        return this.draw();
+      }
+      if (gesture.does === "patch") return this.patches.up(gesture);
       const { point } = gesture;
       if (gesture.does === "target" && near(point.handle, point.target) * this.scale < SLOP.mouse) {
         return this.drop(); // a second click on the handle itself says nothing yet
@@ -453,7 +385,7 @@
 
     held(number) {
       this.drop();
-      this.remove(number);
+      this.kind === "patch" ? this.patches.remove(number) : this.remove(number);
       navigator.vibrate?.(12);
     }
 
@@ -461,6 +393,7 @@
       if (!this.size) return;
       event.preventDefault();
       if (this.running || this.paint || event.pointerType === "touch") return; // a finger's long press is ours
+      if (this.kind === "patch") return this.patches.menu(this.place(event));
       const hit = this.under(this.place(event), "mouse");
       if (hit) this.remove(hit.number);
     }
@@ -472,24 +405,55 @@
       this.done();
     }
 
+    /** What this brush paints on; erasing wipes over all that is painted, whatever painted it. */
+    get wet() {
+      return this.erases ? Object.values(this.layers) : [this.layers[this.tool]];
+    }
+
     /** Cells of its own for what is painted now: what is remembered keeps the old ones. */
     fresh() {
-      const layer = this.layers[this.tool];
-      layer.show();
-      layer.shown = layer.cells = layer.cells.slice();
+      if (this.erases) this.index = 0;
+      else if (this.paint.free) {
+        const { index, exact } = this.wet[0].number(this.rgb);
+        this.index = index;
+        if (!exact) this.notice = "There are 64 colours, which is the most; the one most like yours was taken.";
+      } else this.index = 1;
+      for (const layer of this.wet) {
+        layer.show();
+        layer.shown = layer.cells = layer.cells.slice();
+      }
     }
 
     dab(a, b) {
-      const layer = this.layers[this.tool];
-      const cells = (p) => p.map((v, i) => ((v + 0.5) / this.size[i]) * layer.size[i]);
-      const radius = Math.max(0.7, (this.brush * Math.min(...layer.size)) / 2);
-      layer.stroke(cells(a), cells(b), radius, this.erases ? 0 : 1);
+      for (const layer of this.wet) {
+        const cells = (p) => p.map((v, i) => ((v + 0.5) / this.size[i]) * layer.size[i]);
+        const radius = Math.max(0.7, (this.brush * Math.min(...layer.size)) / 2);
+        layer.stroke(cells(a), cells(b), radius, this.index);
+      }
+    }
+
+    // -- colours
+
+    get rgb() {
+      const text = this.well?.value ?? "#000000";
+      return [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16));
+    }
+
+    /** The colour that the picture has at a place becomes the brush's. */
+    pick(place) {
+      const { width, height } = this.picture;
+      const at = [width, height].map((v, i) => clamp(Math.floor(((place[i] + 0.5) / this.size[i]) * v), 0, v - 1));
+      const [r, g, b] = this.picture.getContext("2d").getImageData(...at, 1, 1).data;
+      this.well.value = `#${[r, g, b].map((v) => v.toString(16).padStart(2, "0")).join("")}`;
+      this.hover(place);
     }
 
     hover(place) {
       this.over = place;
-      this.ring.setAttribute("visibility", place && this.paint && !this.running ? "visible" : "hidden");
-      const pending = !this.gesture && !this.paint && this.pending;
+      const painting = place && this.paint && !this.picks && this.gesture?.does !== "pick" && !this.running;
+      this.ring.setAttribute("visibility", painting ? "visible" : "hidden");
+      this.patches.hover(place);
+      const pending = !this.gesture && this.kind === "points" && this.pending;
       this.band.setAttribute("visibility", place && pending && !this.running ? "visible" : "hidden");
       if (!place) return;
       const [x, y] = this.screen(place);
@@ -497,7 +461,8 @@
         this.ring.setAttribute(key, v);
       }
       if (pending) this.band.setAttribute("d", `M${this.screen(pending.handle)}L${x},${y}`);
-      this.view.dataset.over = !this.paint && !this.pending && this.under(place, "mouse") ? "point" : "";
+      const held = this.kind === "points" && !this.pending && this.under(place, "mouse");
+      this.view.dataset.over = held || (this.kind === "patch" && this.patches.under(place)) ? "point" : "";
     }
 
     // -- keys
@@ -505,10 +470,14 @@
     key(event) {
       if (this.running || !this.image || event.ctrlKey || event.metaKey) return;
       const mark = event.target.closest?.("[data-end]");
+      const patch = event.target.closest?.("[data-patch]");
       const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
       if (event.key === "Escape") {
         const pending = this.points.indexOf(this.pending);
-        this.gesture ? this.drop() : pending >= 0 && this.remove(pending);
+        this.picks = false;
+        this.gesture ? this.drop() : pending >= 0 ? this.remove(pending) : this.draw();
+      } else if (patch) {
+        if (!this.patches.key(Number(patch.dataset.patch), event, arrow)) return;
       } else if (mark && (event.key === "Delete" || event.key === "Backspace")) {
         const number = Number(mark.dataset.number);
         this.remove(number);
@@ -550,9 +519,15 @@
     act() {
       this.notice = "";
       if (!this.cursor) return this.steer([0, 0]);
-      if (!this.paint && !this.pending && this.points.length >= this.config.most) return;
-      this.remember();
+      if (this.kind === "points" && !this.pending && this.points.length >= this.config.most) return;
       const at = [...this.cursor];
+      if (this.paint?.free && this.picks) {
+        this.pick(at);
+        this.picks = false;
+        return this.draw();
+      }
+      if (this.kind === "patch") return this.patches.put(at);
+      this.remember();
       if (this.paint) {
         this.fresh();
         this.dab(at, at);
@@ -577,8 +552,9 @@
         const { tool, erase, act } = event.target.closest("button")?.dataset ?? {};
         if (tool) {
           this.drop();
-          [this.tool, this.erases] = erase ? [this.last, true] : [tool, false];
-          if (this.paint) this.last = this.tool;
+          [this.erases, this.picks] = [Boolean(erase), false];
+          if (!erase || !this.paint) this.tool = tool;
+          this.setBrush(this.brush);
           this.draw();
         } else if (act === "undo") this.step("past", "future");
         else if (act === "redo") this.step("future", "past");
@@ -586,26 +562,39 @@
           this.drop();
           this.remember();
           this.points = [];
+          this.patches.take();
           for (const layer of Object.values(this.layers)) layer.clear();
           this.done();
         } else if (act === "hide") {
           this.root.classList.toggle("gc-bare");
           this.refresh();
+        } else if (act === "pick") {
+          this.picks = !this.picks;
+          this.refresh();
         }
       });
+      this.well = bar.querySelector("input[type=color]");
+      this.well?.addEventListener("input", () => { this.notice = ""; this.advise(); });
       this.slider = bar.querySelector("input[type=range]");
       this.slider?.addEventListener("input", () => this.setBrush(Number(this.slider.value) / 100));
       this.setBrush(this.brush);
     }
 
     get something() {
-      return this.points.length || Object.values(this.layers).some((layer) => !layer.empty);
+      return this.points.length || this.patches.count || Object.values(this.layers).some((layer) => !layer.empty);
     }
 
     setBrush(share) {
-      this.brush = clamp(share, 0.02, 0.5);
+      this.widths[this.tool] = clamp(share, this.chosen.least, 0.5);
       if (this.slider) this.slider.value = Math.round(this.brush * 100);
       this.hover(this.over);
+    }
+
+    /** [ or ] was pressed: the patch that has the focus is resized, or else the brush. */
+    resized(factor) {
+      const patch = document.activeElement?.closest?.("[data-patch]");
+      if (patch && this.root.contains(patch) && !this.running) this.patches.resize(Number(patch.dataset.patch), factor);
+      else this.setBrush(this.brush * factor);
     }
 
     refresh() {
@@ -613,11 +602,14 @@
       root.classList.toggle("gc-running", this.running);
       root.classList.toggle("gc-painting", Boolean(paint));
       root.classList.toggle("gc-empty", !this.image);
-      root.querySelector(".gc-size")?.toggleAttribute("hidden", !paint);
+      root.classList.toggle("gc-picking", Boolean(paint?.free) && this.picks);
+      root.querySelector(".gc-size")?.toggleAttribute("hidden", this.kind === "points");
+      root.querySelector(".gc-colour")?.toggleAttribute("hidden", !paint?.free || this.erases);
       for (const button of root.querySelectorAll(".gc-bar button")) {
         const { tool, erase, act } = button.dataset;
         if (tool) button.setAttribute("aria-pressed", erase ? this.erases : tool === this.tool && !this.erases);
         if (act === "hide") button.setAttribute("aria-pressed", root.classList.contains("gc-bare"));
+        if (act === "pick") button.setAttribute("aria-pressed", this.picks);
         button.disabled =
           act !== "hide" &&
           (this.running || !this.image ||
@@ -638,122 +630,13 @@
       if (!this.image) this.say(this.config.empty);
       else if (this.notice) this.say(this.notice);
       else if (this.running) this.say(h.running);
+      else if (paint && this.picks) this.say(h.pick);
       else if (paint) this.say(this.erases ? h.erase : paint.hint);
+      else if (this.kind === "patch") this.say(this.patches.count ? h.patches : this.chosen.hint);
       else if (number) this.say(h.target.replace("#", number));
       else this.say(this.points.length ? h.more : h.first);
     }
-
-    // -- drawing
-
-    buildMarks() {
-      const defs = make("defs", {}, this.marks);
-      // Names of markers are the whole page's, and there are several canvases on it.
-      this.arrow = `gc-arrow-${Math.random().toString(36).slice(2, 9)}`;
-      const tip = { id: this.arrow, viewBox: "0 0 10 10", refX: 8.5, refY: 5, markerWidth: 11, markerHeight: 11 };
-      const marker = make("marker", { ...tip, orient: "auto", markerUnits: "userSpaceOnUse" }, defs);
-      make("path", { d: "M1 1 9 5 1 9Z", class: "gc-tip" }, marker);
-      this.lines = make("g", {}, this.marks);
-      this.band = make("path", { class: "gc-band", visibility: "hidden" }, this.marks);
-      this.ends = make("g", {}, this.marks);
-      this.ring = make("circle", { class: "gc-ring", visibility: "hidden" }, this.marks);
-      this.cross = make("path", { class: "gc-cross", visibility: "hidden" }, this.marks);
-    }
-
-    draw() {
-      if (!this.root.isConnected || this.drawing) return; // a mark that goes loses the focus, which is an event
-      this.drawing = true;
-      this.drawAll();
-      this.drawing = false;
-    }
-
-    drawAll() {
-      this.drawPicture();
-      for (const layer of Object.values(this.layers)) layer.show();
-      this.drawPoints();
-      this.refresh();
-      this.hover(this.over);
-    }
-
-    drawPicture() {
-      const { picture, image, view } = this;
-      const [w, h] = [view.clientWidth, view.clientHeight].map((v) => Math.max(1, Math.round(v * devicePixelRatio)));
-      const same = picture.width === w && picture.height === h;
-      if (same && this.drawn === image) return;
-      if (!same) [picture.width, picture.height] = [w, h];
-      this.drawn = image;
-      const context = picture.getContext("2d");
-      context.imageSmoothingQuality = "high";
-      context.clearRect(0, 0, w, h);
-      if (image) context.drawImage(image, 0, 0, w, h);
-    }
-
-    drawPoints() {
-      const points = this.live ?? this.points;
-      const at = (p) => this.screen(p);
-      while (this.lines.childElementCount > points.length) this.lines.lastChild.remove();
-      while (this.ends.childElementCount > 2 * points.length) this.ends.lastChild.remove();
-      points.forEach((point, i) => {
-        const line = this.lines.children[i] ?? this.newLine();
-        const [handle, target] = [at(point.handle), point.target && at(point.target)];
-        const [trail, casing, arrow] = line.children;
-        const long = target && near(handle, target) > 26;
-        let path = "";
-        if (long) {
-          const away = near(handle, target);
-          const cut = (d, from, to) => from.map((v, k) => v + ((to[k] - v) * d) / away);
-          path = `M${cut(10, handle, target)}L${cut(13, target, handle)}`;
-        }
-        casing.setAttribute("d", path);
-        arrow.setAttribute("d", path);
-        const way = this.trails[i];
-        trail.setAttribute("d", way && way.length > 1 ? `M${way.map(at).join("L")}` : "");
-        const [h, t] = [2 * i, 2 * i + 1].map((k) => this.ends.children[k] ?? this.newEnd(k));
-        this.put(h, point.handle, handle, `Point ${i + 1}`);
-        this.put(t, point.target, target, `Target of point ${i + 1}`);
-        t.classList.toggle("gc-docked", this.docked(point));
-      });
-      this.cross.setAttribute("visibility", this.cursor && !this.running ? "visible" : "hidden");
-      if (this.cursor) {
-        const [x, y] = at(this.cursor);
-        this.cross.setAttribute("d", `M${x - 12} ${y}h24M${x} ${y - 12}v24`);
-      }
-    }
-
-    newLine() {
-      const group = make("g", {}, this.lines);
-      make("path", { class: "gc-trail" }, group);
-      make("path", { class: "gc-casing" }, group);
-      make("path", { class: "gc-arrow", "marker-end": `url(#${this.arrow})` }, group);
-      return group;
-    }
-
-    newEnd(k) {
-      const [number, end] = [k >> 1, k % 2 ? "target" : "handle"];
-      const group = make("g", { "data-number": number, "data-end": end, tabindex: 0, role: "button" }, this.ends);
-      if (end === "target") {
-        make("circle", { class: "gc-casing", r: 11 }, group);
-        make("circle", { class: "gc-target", r: 11 }, group);
-        make("circle", { class: "gc-dot", r: 2.5 }, group);
-      } else {
-        make("circle", { class: "gc-handle", r: 9 }, group);
-        make("text", { y: 0.5 }, group).textContent = number + 1;
-      }
-      return group;
-    }
-
-    put(group, place, screen, name) {
-      group.toggleAttribute("hidden", !place);
-      group.setAttribute("visibility", place ? "visible" : "hidden");
-      group.setAttribute("tabindex", place && !this.running && !this.paint ? 0 : -1);
-      if (!place) return;
-      group.setAttribute("transform", `translate(${screen})`);
-      [group.dataset.x, group.dataset.y] = tidy(place);
-      const words = `${name}, at ${place.map((v) => v.toFixed(1)).join(", ")}. Arrow keys move it, Delete removes it.`;
-      group.setAttribute("aria-label", words);
-    }
   }
 
-  window.ganbookCanvas = {
-    attach: (element, trigger, props, watch) => new Board(element, trigger, props, watch),
-  };
+  window.ganbookCanvas.attach = (element, trigger, props, watch) => new Board(element, trigger, props, watch);
 })();

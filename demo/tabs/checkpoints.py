@@ -27,11 +27,12 @@ the licence that its makers gave it.
 OWN = """
 ## A file of your own
 
-NVIDIA's `.pkl` (StyleGAN2-ADA and StyleGAN3 repositories), rosinality's `.pt`, and safetensors of this notebook are
-told apart by what is in them, whatever they are called. Nothing in the file is run. It is yours alone: other visitors
-of this page do not see it.
+NVIDIA's `.pkl` (StyleGAN2-ADA and StyleGAN3 repositories), rosinality's `.pt`, the PyTorch AttGAN's `.pth`, DCGANs of
+PyTorch, iGAN's `.dcgan_theano` and safetensors of this notebook are told apart by what is in them, whatever they are
+called. Nothing in the file is run. It is yours alone: other visitors of this page do not see it.
 """
-TECHNIQUE = "stylegan2"  # of the only tab that takes networks so far
+# Technique -> the tabs that take its networks.
+TABS = {"stylegan2": "The StyleGAN2 tab uses", "attgan": "The AttGAN tab uses", "igan": "The iGAN tab uses"}
 HEADINGS = {"shipped": "On board", "hub": "On the Hugging Face Hub", "later": "Listed, not used by this version yet"}
 # A click on a button in the list is an event of the whole list that carries the checkpoint's name. What happens then is
 # told beside the Cancel button, so that comes into view.
@@ -47,8 +48,9 @@ API_FETCH = """Brings a checkpoint of the catalogue onto the server's machine. G
 Args:
     name: such as stylegan2/ffhq-1024.
 """
-API_OWN = """Reads a checkpoint file of your own: .pkl .pt .pth .bin .safetensors, up to 700 MB. Gives a sentence as
-HTML. Afterwards the network can be used in this session under the name own: and the first twelve digits of its SHA-256.
+API_OWN = """Reads a checkpoint file of your own: .pkl .pt .pth .bin .safetensors .dcgan_theano, up to 700 MB. Gives a
+sentence as HTML. Afterwards the network can be used in this session under the name own: and the first twelve digits of
+its SHA-256.
 
 Args:
     file: the file.
@@ -110,7 +112,7 @@ def build(session: gr.State, page: gr.Blocks, choosers: Sequence[Chooser]) -> No
 
 def with_own(chooser: Chooser, visitor: Visitor):
     """The list with the visitor's latest file chosen."""
-    return chooser.refresh(visitor, visitor.latest(chooser.technique))
+    return chooser.refresh(visitor, visitor.latest(*networks.several(chooser.technique)))
 
 
 def chosen_card(event: gr.EventData) -> str:
@@ -144,8 +146,8 @@ def read_own(visitor: Visitor, file: str | None) -> tuple[Visitor, str]:
     facts = [f"layout {layout}", f"{info.img_resolution} px", f"sha256 {info.sha256[:12]}…"]
     facts += [f"{info.c_dim} classes"] if info.c_dim else []
     text = f"Recognised as a {info.technique} {info.kind} ({', '.join(facts)}). "
-    usable = info.technique == TECHNIQUE
-    text += f"The StyleGAN2 tab uses it now, as {info.name}." if usable else "This version has no tab for it yet."
+    tab = TABS.get(info.technique)
+    text += f"{tab} it now, as {info.name}." if tab else "This version has no tab for it yet."
     return visitor, note(text, "nb-ran")
 
 

@@ -1,4 +1,7 @@
-"""A page with nothing but a canvas on it, for test_canvas.py: pictures whose colours say where in them one is."""
+"""A page with nothing but canvases on it, for test_canvas*.py: pictures whose colours say where in them one is.
+
+One has points and a mask, the other the brushes of iGAN.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -17,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import demo
 from demo import canvas
 
+BRUSHES = (canvas.COLOUR, canvas.SKETCH, replace(canvas.WARP, most=3))
 SIZES = {"square": (64, 64), "landscape": (96, 40), "portrait": (40, 96), "large": (800, 600)}
 FRAMES = 30
 enough = threading.Event()
@@ -31,6 +36,26 @@ def picture(kind: str, blue: int = 0) -> Image.Image:
 
 def choose(kind: str):
     return gr.update(value=canvas.drawn(SIZES[kind]), frame=canvas.frame(picture(kind), f"a {kind} picture"))
+
+
+def other(kind: str):
+    """A new picture for the brushes, and a drawing that is taken away."""
+    return gr.update(
+        value=canvas.drawn(SIZES[kind], patches=()), frame=canvas.frame(picture(kind), f"a {kind} picture")
+    )
+
+
+def painted(kind: str):
+    """What a recipe could bring: two colours, a line, a patch."""
+    image = Image.new("RGBA", (128, 128))
+    image.paste((10, 200, 30, 255), (0, 0, 128, 32))
+    image.paste((200, 10, 230, 255), (0, 32, 64, 64))
+    line = np.zeros((64, 64), np.uint8)
+    line[40] = 1
+    layers = {"colour": canvas.Layer.of(image), "sketch": canvas.Layer(line)}
+    return gr.update(
+        value=canvas.drawn(SIZES[kind], layers=layers, patches=[canvas.Patch((15.5, 15.5), (40.5, 40.5), 12)])
+    )
 
 
 def run(kind: str, value):
@@ -67,6 +92,18 @@ def build() -> gr.Blocks:
         end.click(enough.set, None, None, queue=False, **hidden)
         load.click(example, kind, board, **hidden)
         page.load(choose, kind, board, **hidden)
+        with gr.Column(elem_classes="nb-cell", elem_id="cell"):
+            keys = {"p": "count", "e": "hide"}
+            pad = canvas.board(BRUSHES, elem_id="pad", empty="Nothing yet.", keys=keys)
+            counted = gr.Number(0, elem_id="counted")
+            count = gr.Button("Count", elem_id="count")
+            bring = gr.Button("Bring", elem_id="bring")
+            said = gr.Textbox("[]", lines=1, elem_id="said")
+            pad.input(None, [pad, said], said, js="(value, old) => JSON.stringify([...JSON.parse(old), value])")
+            count.click(None, counted, counted, js="n => n + 1")
+        kind.change(lambda kind: (other(kind), "[]"), kind, [pad, said], **hidden)
+        bring.click(painted, kind, pad, **hidden)
+        page.load(other, kind, pad, **hidden)
     return page
 
 

@@ -64,7 +64,7 @@ def test_the_page_opens(window, size):
     visit.screenshot("page-top")
     visit.screenshot("page-whole", whole=True)
     tabs = visit.page.get_by_role("tab")
-    assert tabs.all_inner_texts() == ["StyleGAN2", "DragGAN", "Checkpoints"]
+    assert tabs.all_inner_texts() == ["StyleGAN2", "DragGAN", "AttGAN", "iGAN", "Checkpoints"]
     for tab in tabs.all():
         expect(tab).to_be_in_viewport()
     visit.page.get_by_role("tab", name="Checkpoints").click()
@@ -132,6 +132,17 @@ def test_a_picture_enlarged(wide):
     wide.screenshot("picture-enlarged", "sample")
     wide.page.keyboard.press("Escape")
     expect(gallery.locator(".preview")).to_have_count(0)
+
+
+def test_new_pictures_come_as_a_sheet(wide):
+    """Also when the third of four was looked at closely, and there are only two now."""
+    wide.write("sample-seeds", "21-24")
+    wide.press("sample-run")
+    wide.at("sample-gallery").locator(".thumbnail-item").nth(2).click()
+    expect(wide.at("sample-gallery").locator(".preview")).to_be_visible()
+    wide.write("sample-seeds", "5, 6")
+    wide.press("sample-run")
+    wide.shows("sample-gallery", 2)
 
 
 def test_networks(visit):

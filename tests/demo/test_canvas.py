@@ -59,7 +59,83 @@ def test_several_colours():
     assert canvas.read(given, [canvas.POINTS, brush]).layers["colour"].cells.tolist() == [[0, 0, 2], [2, 2, 1]]
     for runs in ([2, 0, 3], [2, 0, 3, 3, 1, 1]):
         with pytest.raises(UserError, match="pairs"):
-            canvas.read(value(layers={"colour": {"size": [3, 2], "runs": runs}}), [brush])
+            canvas.read(value(layers={"colour": {"size": [3, 2], "runs": runs}}), [canvas.POINTS, brush])
+
+
+BRUSHES = (canvas.COLOUR, canvas.SKETCH, canvas.WARP)
+PATCH = {"source": [20, 30.5], "target": [40, 30.5], "size": 12}
+
+
+def brushes(**changes) -> dict:
+    return {"size": [64, 48], **changes}
+
+
+def colour(palette=((255, 0, 0), (0, 0, 255)), runs=(2, 0, 3, 2, 1, 1)) -> dict:
+    return {"colour": {"size": [3, 2], "runs": list(runs), "palette": [list(c) for c in palette]}}
+
+
+def test_free_colours():
+    layer = canvas.read(brushes(layers=colour()), BRUSHES).layers["colour"]
+    assert layer.cells.tolist() == [[0, 0, 2], [2, 2, 1]] and layer.palette == ((255, 0, 0), (0, 0, 255))
+    picture = layer.colours((3, 2))
+    assert picture.mode == "RGBA" and picture.getpixel((2, 1)) == (255, 0, 0, 255)
+    assert picture.getpixel((0, 0))[3] == 0 and picture.getpixel((0, 1)) == (0, 0, 255, 255)
+    half = layer.colours((1, 2)).getpixel((0, 0))
+    assert half[3] == 85 and half[:3] == (0, 0, 255), "an edge has the colour of the paint, not of what lies beside it"
+    assert canvas.read(brushes(layers=colour((), (6, 0))), BRUSHES).layers["colour"].colours((3, 2)) is None
+
+
+def test_colours_there_and_back():
+    painted = Image.new("RGBA", (40, 30))
+    painted.paste((10, 200, 30, 255), (5, 5, 20, 20))
+    painted.paste((200, 10, 30, 255), (20, 10, 40, 30))
+    layer = canvas.Layer.of(painted)
+    written = json.loads(json.dumps(canvas.drawn((64, 48), layers={"colour": layer}, patches=[])))
+    again = canvas.read(written, BRUSHES).layers["colour"]
+    assert np.array_equal(np.asarray(again.colours((40, 30))), np.asarray(painted))
+    noise = np.random.default_rng(0).integers(0, 255, (32, 32, 4), dtype=np.uint8)
+    many = canvas.Layer.of(Image.fromarray(noise, "RGBA"))
+    assert 1 < len(many.palette) <= canvas.MAX_COLOURS and np.array_equal(many.cells > 0, noise[..., 3] >= 128)
+    assert (
+        canvas.read(canvas.drawn((64, 48), layers={"colour": many}), BRUSHES).layers["colour"].palette == many.palette
+    )
+    assert not canvas.Layer.of(Image.new("RGBA", (4, 4))).cells.any()
+
+
+def test_patches():
+    drawing = canvas.read(brushes(patches=[PATCH]), BRUSHES)
+    assert drawing.patches == (canvas.Patch((20.0, 30.5), (40.0, 30.5), 12.0),)
+    assert canvas.read(canvas.drawn((64, 48), patches=drawing.patches), BRUSHES) == drawing
+    assert "patches" not in canvas.drawn((64, 48)), "what has no such tool says nothing of it"
+
+
+WRONG_BRUSHES = {
+    "patches without the tool": (brushes(patches=[PATCH]), (canvas.POINTS, canvas.MASK)),
+    "points without the tool": (brushes(points=[POINT]), BRUSHES),
+    "patches that are a table": (brushes(patches=PATCH), BRUSHES),
+    "too many patches": (brushes(patches=[PATCH] * 17), BRUSHES),
+    "a patch without a size": (brushes(patches=[{"source": [1, 2], "target": [3, 4]}]), BRUSHES),
+    "a patch larger than the picture": (brushes(patches=[{**PATCH, "size": 49}]), BRUSHES),
+    "a patch of nothing": (brushes(patches=[{**PATCH, "size": 0}]), BRUSHES),
+    "a patch from outside": (brushes(patches=[{**PATCH, "source": [-1, 3]}]), BRUSHES),
+    "a patch to nowhere": (brushes(patches=[{**PATCH, "target": [float("nan"), 3]}]), BRUSHES),
+    "a patch with more": (brushes(patches=[{**PATCH, "angle": 3}]), BRUSHES),
+    "65 colours": (brushes(layers=colour([(i, 0, 0) for i in range(65)])), BRUSHES),
+    "a colour of four": (brushes(layers=colour([(1, 2, 3, 4)], (6, 1))), BRUSHES),
+    "a colour that is none": (brushes(layers=colour([(1, 2, 256)], (6, 1))), BRUSHES),
+    "half a colour": (brushes(layers=colour([(1, 2, 0.5)], (6, 1))), BRUSHES),
+    "a colour beyond the palette": (brushes(layers=colour([(1, 2, 3)])), BRUSHES),
+    "no pairs": (brushes(layers=colour(runs=(3, 0, 3))), BRUSHES),
+    "a palette for a sketch": (brushes(layers={"sketch": colour()["colour"]}), BRUSHES),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_BRUSHES)
+def test_what_no_brush_can_have_made(what):
+    given, tools = WRONG_BRUSHES[what]
+    with pytest.raises(UserError) as refused:
+        canvas.read(given, tools)
+    assert str(refused.value).endswith(".") and not re.search(r"[.?!]\s+[A-Z]", str(refused.value))
 
 
 NAN = float("nan")
@@ -146,11 +222,19 @@ def test_scripts_read_what_to_send():
     info = page.get_api_info()["named_endpoints"]["/count"]["parameters"][0]
     assert info["type"]["type"] == "object" and "handle" in info["type"]["description"]
     assert canvas.read(info["example_input"]).points
+    with gr.Blocks() as page:
+        made = canvas.board(BRUSHES)
+        made.input(lambda drawn: len(canvas.read(drawn, BRUSHES).patches), made, gr.Number(), api_name="count")
+    info = page.get_api_info()["named_endpoints"]["/count"]["parameters"][0]
+    assert "palette" in info["type"]["description"] and "handle" not in info["type"]["description"]
+    assert canvas.read(info["example_input"], BRUSHES).patches
 
 
 def test_the_page_brings_the_script_and_its_style():
     head = look.launch_options()["head"]
     assert head.count("window.ganbookCanvas = {") == 1 and ".gc-view {" in head
+    order = [head.index(f"ganbookCanvas.{name} = ") for name in ("Patches", "listen", "attach")]
+    assert order == sorted(order), "each file finds what it needs"
     assert not any(place in head for place in ("STYLES", "CANVAS", "FONTS"))
 
 
@@ -159,5 +243,5 @@ def test_the_template_survives_gradio():
     import gradio as gr
 
     with gr.Blocks():
-        template = canvas.board().html_template
+        template = canvas.board().html_template + canvas.board(BRUSHES).html_template
     assert "{" not in template and "`" not in template and "$" not in template and "\\" not in template

@@ -194,7 +194,7 @@ def test_a_gallery_tells_how_far_it_is_and_can_be_left(monkeypatch):
         finally:
             ended.append(True)
 
-    told = running._told(gallery)
+    told = running.told(gallery)
     seen = [next(told) for _ in range(12)]
     assert seen[-1].total == 50 and 0 < seen[-1].done < 50
     told.close()
@@ -204,7 +204,7 @@ def test_a_gallery_tells_how_far_it_is_and_can_be_left(monkeypatch):
     assert len(made) == count
 
     def whole():
-        return (yield from running._told(lambda: gallery(3)))
+        return (yield from running.told(lambda: gallery(3)))
 
     events = whole()
     with pytest.raises(StopIteration) as done:
@@ -216,7 +216,7 @@ def test_a_gallery_tells_how_far_it_is_and_can_be_left(monkeypatch):
         raise UserError("No.")
 
     with pytest.raises(UserError, match="No."):
-        list(running._told(refuse))
+        list(running.told(refuse))
 
 
 def test_watchers_hear_their_own_thread_alone():

@@ -78,6 +78,19 @@ def test_rosinality_generator(fixtures, device, impl):
     assert off(image, want["img_w_plus"]) < 1e-4
 
 
+@pytest.mark.parametrize(("file", "arrays"), [("dcgan_32.bin", "dcgan_32"), ("igan_64.dcgan_theano", "igan_64")])
+def test_dcgan(fixtures, device, file, arrays):
+    with np.load(fixtures(f"{arrays}.npz")) as found:
+        want = {key: torch.from_numpy(value).to(device) for key, value in found.items()}
+    net = weights.read(fixtures(file), device=device)
+    with torch.no_grad():
+        assert off(net(want["z"]), want["img"]) < 1e-4
+        assert off(net(want["z"][:1]), want["img"][:1]) < 1e-4
+        assert off(net.discriminator(want["img"]), want["d"]) < 1e-4
+        if "p" in want:
+            assert off(net.predictor(want["img"]), want["p"]) < 1e-4
+
+
 def test_the_same_seed_gives_the_same_picture_twice(fixtures, device):
     net = weights.read(fixtures("stylegan2_ada_64.pkl"), device=device)
     z = torch.randn(3, net.z_dim, generator=torch.Generator().manual_seed(5)).to(device)

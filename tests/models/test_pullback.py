@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.pullback import Pullback, Recorded, pullback, supported
+from models.pullback import Pictured, Pullback, Recorded, pullback, supported
 from models.stylegan2 import Generator
 
 KINDS = {
@@ -65,6 +65,33 @@ def test_the_picture_goes_on_from_the_features(kind, box):
     found.forward(moved, box)
     wanted = net.synthesis(moved, noise_mode="const")
     assert (found.image(moved) - wanted).abs().max() < 1e-5 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("kind", ["usual", "orig", "resnet"])
+@pytest.mark.parametrize("resolution", [8, 16, 32])
+def test_the_picture_and_its_gradient(kind, resolution):
+    """Of skip networks as it stands one block later, of others the finished one; and it goes on from there."""
+    net, ws = generator(**{**KINDS, **OTHERS}[kind])
+    found = Pictured(net.synthesis, ws, 6, resolution)
+    moved = ws.clone()
+    moved[:, :6] += 0.1
+    free = moved.clone().requires_grad_(True)
+    last = min(32, 2 * resolution) if kind == "usual" else None
+    picture, maps = net.synthesis(free, noise_mode="const", return_features=[resolution], last=last)
+    assert picture.shape[-1] == (last or 32)
+    weights = [torch.randn_like(maps[resolution]), torch.randn_like(picture)]
+    wanted = torch.autograd.grad([maps[resolution], picture], free, weights)[0][:, :6]
+    assert torch.allclose(found.forward(moved), maps[resolution], atol=1e-6)
+    assert torch.allclose(found.picture, picture, atol=1e-6)
+    assert torch.allclose(found.backward(*weights), wanted, atol=1e-4 * float(wanted.abs().max()))
+    whole = net.synthesis(moved, noise_mode="const")
+    assert (found.image(moved) - whole).abs().max() < 1e-5 * whole.abs().max()
+
+
+def test_half_a_picture_needs_a_skip_network():
+    net, ws = generator(architecture="resnet")
+    with pytest.raises(ValueError, match="before its last block"):
+        net.synthesis(ws, noise_mode="const", last=16)
 
 
 def test_rows_above_are_taken_once_and_for_all():

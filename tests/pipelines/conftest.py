@@ -38,5 +38,38 @@ def net():
 
 
 @pytest.fixture(scope="session")
+def attgan():
+    """A small AttGAN of the published layout's attributes."""
+    from models.attgan import Generator as AttGAN
+    from weights.attributes import ATTRS
+
+    torch.manual_seed(0)
+    small = {"img_size": 32, "enc_dim": 8, "dec_dim": 8, "enc_layers": 3, "dec_layers": 3}
+    net = AttGAN(attrs=ATTRS, **small).eval().requires_grad_(False)
+    info = {"name": "attgan/tiny", "technique": "attgan", "kind": "generator", "sha256": "cd" * 32}
+    net.info = CheckpointInfo(**{**{f: None for f in CheckpointInfo.__dataclass_fields__}, **info})
+    return net
+
+
+@pytest.fixture(scope="session")
 def conditional():
     return tiny(c_dim=3, resolution=16)
+
+
+@pytest.fixture(scope="session")
+def dcgan():
+    """A small 32 px DCGAN with a discriminator and a predictor, whose pictures differ enough to be steered."""
+    from models.dcgan import DCGAN
+
+    torch.manual_seed(0)
+    parts = {"widths": (8, 8, 16)}
+    predictor = {**parts, "outputs": 16, "bounded": True}
+    net = DCGAN({"z_dim": 16, "widths": (32, 16, 16), "prior": "uniform"}, {**parts, "norm": "none"}, predictor)
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            if p.ndim > 1:
+                p.mul_(12.0 if name.startswith("generator") else 8.0)
+    net = net.eval().requires_grad_(False)
+    info = {"name": "igan/tiny", "technique": "igan", "kind": "generator", "sha256": "ef" * 32}
+    net.info = CheckpointInfo(**{**{f: None for f in CheckpointInfo.__dataclass_fields__}, **info})
+    return net

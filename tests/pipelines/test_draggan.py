@@ -112,7 +112,8 @@ def patch(image, point, radius=4):
 def test_what_was_dragged_is_where_the_handle_says():
     """On a shipped network, in pixels and not in features: the hair line comes down, to the left, and down."""
     net = weights.load("stylegan2/faces")
-    for seed, handle, target in ((2, (32, 12), (32, 19)), (5, (32, 38), (26, 38)), (7, (32, 12), (32, 18))):
+    for seed, *places in ((2, (32, 12), (32, 19)), (5, (32, 38), (26, 38)), (28, (32, 12), (32, 18))):
+        handle, target = ([(v + 0.5) * net.img_resolution / 64 - 0.5 for v in place] for place in places)
         steps = list(draggan.drag(net, stylegan2.latent(net, seed=seed), [handle], [target], show_every=1000))
         first, last = steps[0], steps[-1]
         assert last.distance < first.distance / 2
@@ -133,7 +134,7 @@ def test_the_gradient_is_that_of_the_formula(net, w, space):
     mask = np.zeros((64, 64))
     mask[8:56, 8:56] = 1
     options = arguments.options(
-        net, "fast", space, None, 20, None, mask, 20.0, "flexible", 0.5, None, None, None, "const"
+        net, "fast", space, None, 20, None, mask, 20.0, "features", "flexible", 0.5, None, None, None, "const"
     )
     engine = draggan_motion.Engine(net, w, options)
     handle, target = (24.3, 30.6), (40.0, 21.0)
@@ -165,7 +166,7 @@ def test_the_gradient_is_that_of_the_formula(net, w, space):
 def test_tracking_finds_what_was_shifted(net, w):
     """Features moved by a known amount, between the cells too, are found there."""
     options = arguments.options(
-        net, "fast", "w+", None, None, 40, None, 20.0, "flexible", 0.0, None, None, None, "const"
+        net, "fast", "w+", None, None, 40, None, 20.0, "auto", "flexible", 0.0, None, None, None, "const"
     )
     engine = draggan_motion.Engine(net, w, options)
     handles = [(20.0, 30.0), (40.5, 22.0)]
@@ -304,14 +305,44 @@ def test_no_mode_of_torch_leaks_in_or_out(net, w, mode):
 # -- masks ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", draggan.MODES)
-def test_a_mask_holds_what_is_outside(net, w, mode):
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"mode": "reference", "mask_weight": 20},
+        {"mode": "fast", "mask_weight": 20, "mask_space": "features"},
+        {"mode": "fast", "mask_weight": 1},
+    ],
+    ids=["reference", "features", "colours"],
+)
+def test_a_mask_holds_what_is_outside(net, w, how):
     inside = np.zeros((64, 64), bool)
     inside[16:48, 8:56] = True
-    free, held = (run(net, w, 20, mask=mask, mode=mode)[-1] for mask in (None, inside))
+    free, held = (run(net, w, 20, mask=mask, **how)[-1] for mask in (None, inside))
     first = np.asarray(run(net, w, 1)[0].image, float)
     change = [np.abs(np.asarray(s.image, float) - first)[~inside].mean() for s in (free, held)]
     assert change[1] < change[0] / 3
+
+
+def test_colours_are_held_as_autograd_says(net, w):
+    """The gradient of the mask alone: the mean absolute change of the averaged colours of what must stay."""
+    from pipelines import draggan_arguments, draggan_motion
+
+    paint = np.zeros((64, 64), np.uint8)
+    paint[:, 32:] = 255
+    options = draggan_arguments.options(
+        net, "fast", "w+", None, None, None, paint, 0.5, "picture", "flexible", 0, None, 16, None, "const"
+    )
+    w0 = w if w.ndim == 3 else w[:, None].repeat(1, net.num_ws, 1)
+    engine = draggan_motion.Engine(net, w0, options)
+    free = engine.rows.free(w0) + 0.05
+    found = engine.look(free, None).gradient([(8.0, 8.0)], [(8.0, 8.0)], [False], [None])
+    free = free.clone().requires_grad_(True)
+    averages = [
+        torch.nn.functional.avg_pool2d(net.synthesis(rows, noise_mode="const", last=32), 2)[:, :, :, :8]
+        for rows in (engine.rows.assemble(free), w0)
+    ]
+    (wanted,) = torch.autograd.grad(0.5 * (averages[0] - averages[1]).abs().mean(), free)
+    assert wanted.abs().max() > 0 and torch.allclose(found, wanted, atol=1e-4 * float(wanted.abs().max()))
 
 
 def test_paint_may_say_what_moves_or_what_stays(net, w):
@@ -444,6 +475,8 @@ BAD = [
     {"r1": 0},
     {"r2": 1e9},
     {"mask_weight": -1},
+    {"mask_space": "pixels"},
+    {"mask_space": "picture", "mode": "reference"},
     {"latent_weight": math.inf},
     {"rows": 0},
     {"rows": 11},

@@ -53,6 +53,7 @@ def engine(net, trace, case):
         stop=2.0,
         near=1.0,
         mask_weight=20.0,
+        mask_space="features",
         latent_weight=latent_weight,
         fixed=fixed,
     )

@@ -159,7 +159,9 @@ def test_within_any_mode_of_torch(net, picture):
 def test_what_was_found_can_be_dragged(net, picture):
     found = list(inversion.invert(net, picture, steps=5))[-1]
     steps = list(draggan.drag(net, found.latent, [(20, 30)], [(40, 30)], steps=2))
-    assert steps[0].image is not None and np.array_equal(steps[0].image, found.image)
+    # The drag sums in another order: a value between two levels may be rounded the other way.
+    apart = np.asarray(steps[0].image, dtype=int) - np.asarray(found.image, dtype=int)
+    assert np.abs(apart).max() <= 1 and (apart != 0).mean() < 1e-3
 
 
 @pytest.mark.parametrize(

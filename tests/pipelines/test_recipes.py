@@ -2,11 +2,20 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from pipelines import draggan, features, recipes, stylegan2
+from pipelines import attgan, draggan, features, igan, images, recipes, stylegan2
 from pipelines.recipes import Recipe
+from weights.attributes import ATTRS
 from weights.errors import UserError
 
+FACE = attgan.encode_image(Image.fromarray(np.random.RandomState(0).randint(0, 256, (32, 32, 3), np.uint8)))
+PAINTED = np.zeros((32, 32, 4), np.uint8)
+PAINTED[8:16, 8:24] = (200, 40, 40, 255)
+PAINTED = igan.encode_colour(Image.fromarray(PAINTED), 32)
+LINE = images.encode_mask(np.eye(32, dtype=np.uint8), 32)
+PATCH = {"source": [8.5, 9.5], "target": [20.5, 12.5], "size": 8}
+HAS = {name: name in ("Brown_Hair", "No_Beard", "Young") for name in ATTRS}
 CALLS = {
     "stylegan2.sample": {"seeds": [1, 2], "truncation_psi": 0.6, "noise_mode": "none", "psi_levels": {"coarse": 0.2}},
     "stylegan2.truncation": {"seed": 3, "psis": [0, 1]},
@@ -16,6 +25,22 @@ CALLS = {
     "stylegan2.move": {"seed": 1, "amounts": {"1": 2.0}, "layers": "coarse"},
     "stylegan2.move_strip": {"seed": 1, "direction": "2", "amounts": [-1, 1]},
     "features.look": {"x": 12.0, "y": 20.5, "seed": 3},
+    "attgan.edit": {"image": FACE, "attributes": {"Eyeglasses": 1.0, "Young": -0.5}, "has": HAS},
+    "attgan.flips": {"image": FACE, "intensity": 1.5, "has": HAS},
+    "attgan.slide": {"image": FACE, "attribute": "Young", "frames": 3, "attributes": {"Bald": 1}, "has": HAS},
+    "igan.project": {"image": FACE, "steps": 3, "seed": 2, "show_every": 1},
+    "igan.brush": {
+        "colour": PAINTED,
+        "z0": 4,
+        "fixed": [{"sketch": LINE, "warp": [PATCH], "z0": 3}],
+        "starts": 4,
+        "steps": 2,
+        "realism": 0.1,
+    },
+    "igan.interpolate": {"z0": 1, "z1": 2, "frames": 3},
+    "igan.transfer": {"image": FACE, "z0": 1, "z1": 2, "frames": 3},
+    "igan.morph": {"image0": FACE, "image1": FACE, "z0": 1, "z1": 2, "frames": 3},
+    "igan.slice": {"seed": 2, "x": 0.5, "reach": 1.0, "rows": 3},
     "draggan.replay": {
         "seed": 2,
         "drags": [
@@ -24,24 +49,41 @@ CALLS = {
         ],
     },
 }
-ITERATORS = ("stylegan2.interpolate", "draggan.replay")
+ITERATORS = ("stylegan2.interpolate", "draggan.replay", "attgan.slide")
+ITERATORS += ("igan.project", "igan.brush", "igan.interpolate", "igan.transfer", "igan.morph")
+
+
+@pytest.fixture
+def net_of(net, request):
+    """The network that a function of a recipe takes."""
+    own = {"attgan": "attgan", "igan": "dcgan"}
+    found = lambda technique: request.getfixturevalue(own[technique]) if technique in own else net  # noqa: E731
+    return lambda function: found(function.split(".")[0])
 
 
 def flat(result):
+    if isinstance(result, dict):
+        result = list(result.values())
     if hasattr(result, "images"):
-        result = result.images
+        result = [list(row) if isinstance(row, tuple) else row for row in result.images]
     if hasattr(result, "likeness"):
         return np.concatenate([np.asarray(im).ravel() for im in (result.image, result.colours, result.likeness)])
     if not isinstance(result, list):
         result = [result]
     if isinstance(result[0], list):
         result = [im for row in result for im in row]
-    if hasattr(result[0], "image"):
+    if hasattr(result[0], "candidates"):
+        result = [image for step in result for image in (step.candidates[0].image, step.average)]
+    elif hasattr(result[0], "image"):
         result = [step.image for step in result]
     return np.stack([np.asarray(im) for im in result])
 
 
-WITHOUT_NETWORK = {"history.compare": {"seed": 2}, "stylegan2.parameter_count": {"resolution": 32, "w_dim": 64}}
+WITHOUT_NETWORK = {
+    "history.compare": {"seed": 2},
+    "stylegan2.parameter_count": {"resolution": 32, "w_dim": 64},
+    "igan.ring": {"steps": 3, "seed": 1, "show_every": 1, "size": 64},
+}
 
 
 def test_every_function_of_a_recipe_is_tried_here():
@@ -60,29 +102,33 @@ def test_recipes_without_a_network(function):
         a, b = ({k: flat(v).tolist() for k, v in h.samples.items()} for h in (a, b))
         with pytest.raises(UserError, match="other networks"):
             Recipe(function, "history", "ab" * 32, {"seed": 2}).run()
+    if function == "igan.ring":
+        a, b = (flat(steps).tolist() for steps in (a, b))
     assert a == b
 
 
 @pytest.mark.parametrize("function", CALLS)
-def test_a_recipe_survives_its_json_and_makes_the_same_pixels(net, function):
+def test_a_recipe_survives_its_json_and_makes_the_same_pixels(net_of, function):
+    net = net_of(function)
     recipe = recipes.make(function, net, **CALLS[function])
     back = Recipe.from_json(recipe.to_json())
     assert back == recipe
     module, name = function.split(".")
-    direct = getattr({"stylegan2": stylegan2, "draggan": draggan, "features": features}[module], name)(
-        net, **CALLS[function]
-    )
+    modules = {"stylegan2": stylegan2, "draggan": draggan, "features": features, "attgan": attgan, "igan": igan}
+    direct = getattr(modules[module], name)(net, **CALLS[function])
     direct = list(direct) if function in ITERATORS else direct
     assert (flat(back.run(net)) == flat(direct)).all()
 
 
 @pytest.mark.parametrize("function", CALLS)
-def test_the_shown_code_runs_and_makes_the_same_pixels(net, function, monkeypatch, tmp_path):
+def test_the_shown_code_runs_and_makes_the_same_pixels(net_of, function, monkeypatch, tmp_path):
     import weights
 
-    monkeypatch.setattr(weights, "load", lambda name: {"stylegan2/tiny": net}[name])
+    net = net_of(function)
+    load = weights.load
+    monkeypatch.setattr(weights, "load", lambda name, **rest: net if name == net.info.name else load(name, **rest))
     monkeypatch.chdir(tmp_path)
-    output = {"format": "gif", "fps": 10} if function.endswith("interpolate") else None
+    output = {"format": "gif", "fps": 10} if function.endswith(("interpolate", "slide")) else None
     recipe = recipes.make(function, net, output=output, **CALLS[function])
     scope = {}
     exec(compile(recipe.code(), "cell", "exec"), scope)

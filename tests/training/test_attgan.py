@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from models.attributes import Classifier
-from training import attgan, attributes
+from training import attgan, attributes, editing
 from training.data import Images, load_images
 
 NAMES = ["Bald", "Bangs", "Young"]
@@ -66,6 +66,19 @@ def test_a_resumed_run_takes_the_same_steps(more):
     assert all(np.isfinite(v) for v in straight.stats.values())
 
 
+def test_an_edit_is_as_strong_as_the_decoder_is_told():
+    """Of the recipe ours half flip one attribute by up to 1; what is to be seen follows the intensity."""
+    run = attgan.Run(options("--batch", "64"), blobs(64), classifier())
+    _x, a, values, shown = run._real(torch.Generator().manual_seed(3))
+    single, shuffled = values[::2], values[1::2]
+    strengths = single.abs()[(single.abs() - 0.5).abs() > 1e-6]
+    assert len(strengths) > 20 and strengths.min() < 0.4 and 0.8 < strengths.max() <= 1
+    assert torch.equal(shown[::2], (0.5 + single).clamp(0, 1))
+    assert torch.equal(shuffled, shown[1::2] - 0.5) and shuffled.abs().unique().tolist() == [0.5]
+    paper = attgan.Run(options("--batch", "64", "--recipe", "paper"), blobs(64))
+    assert paper._real(torch.Generator().manual_seed(3))[2].abs().unique().tolist() == [0.5]
+
+
 def test_ours_wants_a_classifier():
     with pytest.raises(ValueError, match="classifier"):
         attgan.Run(options(), blobs())
@@ -77,7 +90,7 @@ def test_it_learns_to_rebuild():
     x, a = images.batch(torch.arange(24)), images.attributes.float()
 
     def quality():
-        return attgan.psnr(attgan.reconstructed(run.G_ema, x, a), x)
+        return editing.psnr(editing.reconstructed(run.G_ema, x, a), x)
 
     before = quality()
     for _ in range(40):
@@ -87,7 +100,30 @@ def test_it_learns_to_rebuild():
 
 def test_psnr():
     x = torch.zeros(2, 3, 4, 4)
-    assert attgan.psnr(x, x + 0.2) == pytest.approx(20.0, abs=1e-3)
+    assert editing.psnr(x, x + 0.2) == pytest.approx(20.0, abs=1e-3)
+
+
+def test_ssim():
+    rng = torch.Generator().manual_seed(0)
+    x = torch.rand(2, 3, 24, 24, generator=rng) * 2 - 1
+    noisy = x + 0.3 * torch.randn(x.shape, generator=rng)
+    assert editing.ssim(x, x) == pytest.approx(1, abs=1e-5)
+    # Flat pictures: structure is alike, what is left is the term of the means.
+    flat, lighter = torch.full((1, 3, 16, 16), 0.2), torch.full((1, 3, 16, 16), 0.6)
+    wanted = (2 * 0.6 * 0.8 + 0.0001) / (0.6**2 + 0.8**2 + 0.0001)
+    assert editing.ssim(flat, lighter) == pytest.approx(wanted, abs=1e-3)
+    assert editing.ssim(x, noisy) < 0.95 and editing.ssim(x, -x) < -0.5
+    # One window by hand: weighted means, variances and covariance of a single 11 x 11 picture.
+    u, v = x[:1, :1, :11, :11].double(), noisy[:1, :1, :11, :11].double()
+    a, b = (u + 1) / 2, (v + 1) / 2
+    at = torch.arange(11.0).double() - 5
+    bell = torch.exp(-(at[:, None] ** 2 + at**2) / 4.5)
+    bell = bell / bell.sum()
+    ma, mb = (a * bell).sum(), (b * bell).sum()
+    va, vb, ab = ((p * q * bell).sum() for p, q in ((a - ma, a - ma), (b - mb, b - mb), (a - ma, b - mb)))
+    c1, c2 = 0.01**2, 0.03**2
+    wanted = (2 * ma * mb + c1) * (2 * ab + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
+    assert editing.ssim(u, v) == pytest.approx(float(wanted), abs=1e-6)
 
 
 def test_success_counts_what_the_judge_sees():
@@ -102,6 +138,9 @@ def test_success_counts_what_the_judge_sees():
         def decode(self, zs, a):
             return a[:, :, None, None].expand(-1, -1, 4, 4) * 2
 
+        def forward(self, x, a):
+            return self.decode(self.encode(x), a)
+
     class Judge(torch.nn.Module):
         attrs = NAMES
 
@@ -110,8 +149,10 @@ def test_success_counts_what_the_judge_sees():
             return torch.stack([seen[:, 0], -seen[:, 1], seen[:, 2]], 1)  # mistaken about the second
 
     a = torch.tensor([[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
-    found = attgan.success(Painter(), Judge(), torch.zeros(2, 3, 4, 4), a)
+    found = editing.success(Painter(), Judge(), torch.zeros(2, 3, 4, 4), a)
     assert found == {"Bald": 100.0, "Bangs": 0.0, "Young": 100.0, "mean": pytest.approx(200 / 3)}
+    # Nothing moves but what was turned over, and bangs that baldness took: that is no fault of the generator.
+    assert editing.edited(Painter(), Judge(), torch.zeros(2, 3, 4, 4), a)["shift"]["mean"] == 0
 
 
 def test_the_classifier_learns_resumes_and_is_measured():

@@ -254,6 +254,18 @@ def test_a_grown_network_starts_as_the_small_one_enlarged(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(again.G.parameters(), large.G.parameters(), strict=True))
 
 
+def test_the_new_block_can_be_wider_than_the_base_says(tmp_path):
+    small = stylegan2.Run(options(tmp_path), blobs())
+    loop.save_state(small, tmp_path / "state.pt")
+    args = options(tmp_path / "b", "--grow-from", str(tmp_path / "state.pt"), "--channel-min", "4")
+    args.resolution = 32
+    large = stylegan2.Run(args, blobs(size=32))
+    assert large.G.synthesis.widths == large.D.widths == {4: 8, 8: 8, 16: 4, 32: 4}
+    again = type(large.G)(**large.G.config)  # as files keep it
+    again.load_state_dict(large.G.state_dict())
+    large.step()
+
+
 def test_growing_from_the_wrong_size_is_refused(tmp_path):
     small = stylegan2.Run(options(tmp_path), blobs())
     loop.save_state(small, tmp_path / "state.pt")

@@ -22,7 +22,7 @@ def test_entries_are_complete(entry):
     assert re.fullmatch(r"[a-z0-9]+/[a-z0-9-]+", entry.name) and entry.title and entry.licence
     assert entry.name == f"{entry.technique}/{entry.short_name}"
     assert entry.crop in (None, "ffhq", "celeba")
-    assert entry.layout in ("ganbook", "nvidia", "rosinality", "e4e", "psp", "dcgan", "onnx")
+    assert entry.layout in ("ganbook", "nvidia", "rosinality", "e4e", "psp", "dcgan", "onnx", "torchvision")
     assert entry.note or entry.loadable
     if entry.note:
         assert entry.note.endswith(".")
@@ -71,6 +71,16 @@ def test_shipped_checkpoints_appear_with_their_files(tmp_path, monkeypatch):
     assert found.sample.name == "cats.png" and found.card is None and found.bytes_to_download == 0
     assert found.resolution == 8 and found.status == "shipped" and found.licence
     assert weights.fetch("stylegan2/cats") == tmp_path / "stylegan2/cats.safetensors"
+
+
+@pytest.mark.parametrize("entry", [e for e in ALL if e.shipped], ids=lambda e: e.name)
+def test_what_is_missing_says_how_it_is_made(entry, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "EMBEDDED", tmp_path)
+    with pytest.raises(weights.UserError) as error:
+        weights.load(entry.name)
+    target = re.search(r"`make (train-[a-z0-9-]+)`", one_sentence(error.value))[1]
+    targets = re.findall(r"^([a-z0-9 -]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert target in " ".join(targets).split()
 
 
 def test_unknown_names():

@@ -6,6 +6,7 @@ import argparse
 import json
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -364,32 +365,70 @@ def test_attgan_configuration_of_the_published_sizes(size, injections, fixtures)
     assert found == want | {"attrs": None}
 
 
+def attgan_file(path: Path, prefix="", nested=True, **options) -> dict:
+    """A generator as the training program writes it; the state dict under its plain names."""
+    from models.attgan import Generator
+
+    state = Generator(**{"enc_dim": 4, "dec_dim": 4, "enc_layers": 3, "dec_layers": 3, **options}).state_dict()
+    named = {prefix + k: v for k, v in state.items()}
+    torch.save({"G": named} if nested else named, path)
+    return state
+
+
 @pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("nested", [True, False])
 def test_attgan_generator_only_with_its_setting(prefix, nested, tmp_path):
-    state = {prefix + k: v for k, v in attgan_generator(shortcuts=2, injections=0).items()}
     folder = tmp_path / "run" / "checkpoint"
     folder.mkdir(parents=True)
-    torch.save({"G": state} if nested else state, folder / "weights.149.pth")
-    assert "(13 attributes)" in refused(folder / "weights.149.pth")
+    state = attgan_file(folder / "weights.149.pth", prefix, nested, shortcut_layers=2, inject_layers=0)
+    found = formats.read(folder / "weights.149.pth")
+    assert found.technique == "attgan" and found.config["img_size"] is None
+    assert found.config["attrs"] == list(attgan.ATTRS), "thirteen are the published ones"
+    assert found.state.keys() == state.keys() and all(torch.equal(state[k], v) for k, v in found.state.items())
     attrs = [f"Attribute {i}" for i in range(13)]
     (folder.parent / "setting.txt").write_text(json.dumps({"attrs": attrs, "img_size": 256, "lr": 1e-4}))
-    assert "(256 px, 13 attributes)" in refused(folder / "weights.149.pth")
-    setting = attgan.setting_beside(folder / "weights.149.pth")
-    found = attgan.configuration(attgan_generator(shortcuts=2, injections=0), setting=setting)
-    assert found["attrs"] == attrs and found["shortcut_layers"] == 2 and found["inject_layers"] == 0
-    assert found["dec_dim"] == found["enc_dim"] == 4
+    config = formats.read(folder / "weights.149.pth").config
+    assert config["attrs"] == attrs and config["img_size"] == 256
+    assert config["shortcut_layers"] == 2 and config["inject_layers"] == 0
+    assert config["dec_dim"] == config["enc_dim"] == 4
+
+
+@pytest.mark.parametrize(("enc", "dec"), [("batchnorm", "batchnorm"), ("instancenorm", "none"), ("none", "batchnorm")])
+def test_attgan_norms_and_cap_are_read_from_the_tensors(enc, dec, tmp_path):
+    options = {"enc_norm": enc, "dec_norm": dec, "enc_layers": 5, "dec_layers": 5, "max_dim": 16, "n_attrs": 5}
+    state = attgan_file(tmp_path / "a.pth", **options)
+    found = formats.read(tmp_path / "a.pth")
+    assert found.config == {**found.config, **options} and found.config["attrs"] is None
+    net = weights.read(tmp_path / "a.pth")
+    assert net.state_dict().keys() == state.keys() and net.info.technique == "attgan"
 
 
 def test_attgan_whole_training_file(fixtures):
-    assert "AttGAN checkpoint (64 px, 13 attributes)" in refused(fixtures("attgan_64.pth"))
+    path = fixtures("attgan_64.pth")
+    found = np.load(fixtures("attgan_64.npz"))
+    net = weights.read(path)
+    assert net.info.img_resolution == net.img_size == 64 and net.attrs == list(attgan.ATTRS)
+    with torch.no_grad():
+        image = net(torch.from_numpy(found["x"]), torch.from_numpy(found["att"])).numpy()
+    assert np.abs(image - found["img"]).max() < 1e-4
+    critic = weights.read(path, part="discriminator")
+    with torch.no_grad():
+        real, named = critic(torch.from_numpy(found["x"]))
+    assert np.abs(real.numpy() - found["d_adv_real"]).max() < 1e-4
+    assert np.abs(named.numpy() - found["d_cls_real"]).max() < 1e-4
+
+
+def test_attgan_file_without_the_part_that_is_wanted(tmp_path):
+    attgan_file(tmp_path / "a.pth")
+    assert "no discriminator" in refused(tmp_path / "a.pth", part="discriminator")
 
 
 def test_attgan_with_a_broken_setting(tmp_path):
-    torch.save({"G": attgan_generator()}, tmp_path / "a.pth")
+    attgan_file(tmp_path / "a.pth")
     for broken in ("{", "[1]", "[" * 20_000, '{"img_size": "huge", "attrs": 3}', '{"img_size": 1e99}'):
         (tmp_path / "setting.txt").write_text(broken)
-        assert "(13 attributes)" in refused(tmp_path / "a.pth")
+        config = formats.read(tmp_path / "a.pth").config
+        assert config["img_size"] is None and config["attrs"] == list(attgan.ATTRS)
 
 
 def test_attgan_that_does_not_fit_together():

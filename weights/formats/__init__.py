@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import mmap
 import os
-import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +18,8 @@ import torch
 
 from .. import container
 from ..errors import RefusedFile, UserError, shown
-from . import attgan, nvidia, official, rosinality, torchfile
-from .checkpoint import Checkpoint, is_tensor, shape_of, take_tensors, without_prefix
+from . import attgan, dcgan, dcgan_theano, nvidia, official, rosinality, torchfile
+from .checkpoint import Checkpoint, is_tensor, take_tensors, without_prefix
 from .records import LEGACY_START
 
 __all__ = ["Checkpoint", "LIMIT", "check_file", "read"]
@@ -148,12 +147,15 @@ def _interpret(tree: object, part: str, path: Path, size: int) -> Checkpoint:
     """A dict of tensors, or of dicts of tensors: whose is it?"""
     if not isinstance(tree, Mapping):
         raise RefusedFile("This file holds no networks; choose a checkpoint file.")
+    if dcgan_theano.is_theano(tree):
+        return dcgan_theano.interpret(tree, part, size)
     whole = _state(tree.get("state_dict"))
     if any(str(name).startswith("encoder.") for name in whole) and any(n.startswith("decoder.") for n in whole):
         raise RefusedFile(
             "This is an encoder checkpoint of the e4e or pSp layout; inversion is not part of this version yet."
         )
-    keys = ("g_ema", "G_ema", "g", "G") if part == "generator" else ("D", "d")
+    ours, theirs = ("g_ema", "G_ema", *dcgan.GENERATORS), dcgan.DISCRIMINATORS
+    keys = ours if part == "generator" else theirs
     for key in (*keys, "state_dict", "params_ema", "model"):
         state = _state(tree.get(key))
         if state:
@@ -161,7 +163,7 @@ def _interpret(tree: object, part: str, path: Path, size: int) -> Checkpoint:
     state = _state(tree)
     if state:
         return _network(state, tree, part, path, size)
-    if _state(tree.get("D")) or _state(tree.get("d")) or _state(tree.get("g_ema")):
+    if any(_state(tree.get(key)) for key in (*ours, *theirs)):
         raise RefusedFile(f"This file holds no {part}.")
     raise RefusedFile("This file holds no tensors under any name that is known here; choose a checkpoint file.")
 
@@ -192,11 +194,13 @@ def _network(state: dict, tree: Mapping, part: str, path: Path, size: int) -> Ch
     if rosinality.is_generator(state) and part == "generator":
         return rosinality.interpret(state, tree.get("latent_avg"), size)
     if attgan.is_generator(state) or attgan.is_discriminator(state):
-        generator = _state(tree.get("G")) or state
-        found = attgan.configuration(generator, _state(tree.get("D")), attgan.setting_beside(path))
-        raise attgan.not_yet(found)
-    numbered = all(re.fullmatch(r"([A-Za-z_]+\.)?\d+\.\w+", name) for name in state)
-    if numbered and sum(len(shape_of(value)) == 4 for value in state.values()) >= 4:
-        raise RefusedFile("This looks like a DCGAN generator; its tab is not part of this version yet.")
+        return attgan.interpret(tree, state, part, path, size)
+    if dcgan.is_dcgan(tree, state):
+        return dcgan.interpret(tree, state, part, size)
+    if len(dcgan.layers(state)) > 3:
+        raise RefusedFile(
+            "This is a plain stack of convolutions, and of those only the generator of a DCGAN is read: from the latent"
+            " to one or three colours, with batch norms between."
+        )
     names = ", ".join(shown(name, 40) for name in list(state)[:3])
     raise RefusedFile(f"This is no {part} of a kind that is read here; its first tensors are called {names}.")

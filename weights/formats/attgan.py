@@ -1,8 +1,8 @@
 """Checkpoints of the PyTorch AttGAN (He et al. 2019): recognised, and their sizes read from the tensors.
 
 Names: ``enc_layers.I.layers.0`` and ``dec_layers.I.layers.0`` are the (transposed) convolutions, ``layers.1`` their
-norms. The decoder's first layer takes the encoder's last output and the attributes; each later one may take half as
-many channels again from the encoder (shortcut) and the attributes once more (injection).
+norms. The decoder's first layer takes the encoder's last output and the attributes; each later one may take the
+encoder's map of its size (shortcut) and the attributes once more (injection).
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..attributes import ATTRS
 from ..errors import RefusedFile
-from .checkpoint import shapes_of
+from .checkpoint import Checkpoint, is_tensor, shapes_of, take_tensors, without_prefix
 
 MAX_SETTING = 65536  # bytes of setting.txt
+MAX_DIM = 1024  # of the program's widths
 
 
 def is_generator(names: Mapping) -> bool:
@@ -49,8 +51,9 @@ def configuration(generator: Mapping, discriminator: Mapping | None = None, sett
         raise RefusedFile("This looks like an AttGAN checkpoint, but its decoder takes no attributes.")
     shortcuts = injections = 0
     for i in range(1, len(decoder)):
-        out, extra = decoder[i - 1][1], decoder[i][0] - decoder[i - 1][1]
-        options = {0: (0, 0), n_attrs: (0, 1), out // 2: (1, 0), out // 2 + n_attrs: (1, 1)}
+        extra = decoder[i][0] - decoder[i - 1][1]
+        beside = encoder[-1 - i][0] if i < len(encoder) else 0  # the encoder's map of that size
+        options = {0: (0, 0), n_attrs: (0, 1), beside: (1, 0), beside + n_attrs: (1, 1)}
         if extra not in options:
             raise RefusedFile("This looks like an AttGAN checkpoint, but its decoder layers do not fit together.")
         shortcuts += options[extra][0]
@@ -119,9 +122,47 @@ def setting_beside(path: Path) -> dict | None:
     return None
 
 
-def not_yet(found: Mapping) -> RefusedFile:
-    """What to say as long as the notebook has no AttGAN tab."""
-    size = f"{found['img_size']} px, " if found["img_size"] else ""
-    return RefusedFile(
-        f"This is an AttGAN checkpoint ({size}{found['n_attrs']} attributes); its tab is not part of this version yet."
-    )
+def interpret(tree: Mapping, state: Mapping, part: str, path: Path, file_size: int) -> Checkpoint:
+    """A file as the training program writes it, whole (``G``, ``D``) or the generator alone, as our network.
+
+    What no file of it states is taken as the program has it: the cap of the widths, 1024 (seen where one stops
+    growing), the slopes, and the order of the 13 attributes.
+    """
+    generator, discriminator = _part(tree, "G", state, is_generator), _part(tree, "D", state, is_discriminator)
+    if not (generator if part == "generator" else discriminator):
+        raise RefusedFile(f"This file holds no {part}.")
+    found = configuration(generator, discriminator, setting_beside(path)) if generator else {}
+    if part == "generator":
+        config = {k: v for k, v in found.items() if not k.startswith("dis_")}
+        if config["attrs"] is None and config["n_attrs"] == len(ATTRS):
+            config["attrs"] = list(ATTRS)
+        shapes = shapes_of(generator)
+        for side in ("enc", "dec"):
+            config[f"{side}_norm"] = _norm(shapes, side)
+        config["max_dim"] = _cap(shapes)
+        return Checkpoint("attgan", part, config, take_tensors(generator, file_size), "attgan")
+    shapes = shapes_of(discriminator)
+    heads = shapes.get("fc_cls.1.layers.0.weight", (0,))
+    config = {"n_attrs": heads[0], **_discriminator(shapes), "max_dim": _cap(shapes, "conv")}
+    return Checkpoint("attgan", part, config, take_tensors(discriminator, file_size), "attgan")
+
+
+def _part(tree: Mapping, key: str, state: Mapping, fits) -> dict:
+    inner = tree.get(key)
+    if isinstance(inner, Mapping):
+        inner = without_prefix({k: v for k, v in inner.items() if isinstance(k, str) and is_tensor(v)})
+        return inner if fits(inner) else {}
+    return dict(state) if fits(state) else {}
+
+
+def _norm(shapes: Mapping, side: str) -> str:
+    first = f"{side}_layers.0.layers.1"
+    if f"{first}.running_mean" in shapes:
+        return "batchnorm"
+    return "instancenorm" if f"{first}.weight" in shapes else "none"
+
+
+def _cap(shapes: Mapping, layers: str = "enc_layers") -> int:
+    widths = [shape[0] for shape in _weights(shapes, layers + r"\.(\d+)\.layers\.0\.weight")]
+    grows = all(b == 2 * a for a, b in zip(widths, widths[1:], strict=False))
+    return max(MAX_DIM, *widths) if grows else max(widths)

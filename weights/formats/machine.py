@@ -21,6 +21,7 @@ from ..errors import RefusedFile, shown
 
 MAX_INTEGER = 16  # bytes
 MAX_KEY = 8  # members of a tuple that is used as a key
+MAX_NAME = 4096  # bytes: longer strings of Python 2, where text and data are one type, are data
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,10 @@ class Machine:
             return str(self.take(count), encoding, "surrogatepass" if encoding == "utf-8" else "strict")
         except UnicodeDecodeError:
             raise RefusedFile("This pickle is damaged: a text in it is not valid.") from None
+
+    def text_or_data(self, count: int) -> str | memoryview:
+        """A string of Python 2: text, or where it is longer than any name a view of the data."""
+        return self.take(count) if count > MAX_NAME else self.string(count, "latin-1")
 
     def integer(self, count: int) -> int:
         if count > MAX_INTEGER:
@@ -309,7 +314,7 @@ INSTRUCTIONS: dict[int, Callable[[Machine], object]] = {
         pickle.BINUNICODE: _push(lambda m: m.string(m.number("<I"))),
         pickle.BINUNICODE8: _push(lambda m: m.string(m.number("<Q"))),
         pickle.SHORT_BINSTRING: _push(lambda m: m.string(m.number("<B"), "latin-1")),  # str of Python 2
-        pickle.BINSTRING: _push(lambda m: m.string(m.number("<i"), "latin-1")),
+        pickle.BINSTRING: _push(lambda m: m.text_or_data(m.number("<i"))),
         pickle.SHORT_BINBYTES: _push(lambda m: bytes(m.take(m.number("<B")))),
         pickle.BINBYTES: _push(lambda m: m.take(m.number("<I"))),  # views: the data is copied when it is used
         pickle.BINBYTES8: _push(lambda m: m.take(m.number("<Q"))),

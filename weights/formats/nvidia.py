@@ -29,6 +29,10 @@ def foreign(found: Global) -> None:
             "This is a TensorFlow pickle of the original StyleGAN code, which needs TensorFlow 1;"
             " choose the PyTorch version of the same checkpoint instead."
         )
+    if found.module.split(".")[0] in ("theano", "pygpu"):
+        raise RefusedFile(
+            "This pickle holds variables of Theano, which only Theano can read; save their values as NumPy arrays."
+        )
 
 
 def read(data) -> object:

@@ -117,6 +117,8 @@ class ArrayRecord:
 
     def set_state(self, state: tuple) -> None:
         _version, shape, kind, fortran, data = state
+        if isinstance(data, str):  # of Python 2; long ones come as views
+            data = encode(data, "latin-1")
         if not isinstance(kind, DTypeRecord) or not isinstance(data, (bytes, memoryview)):
             raise TypeError
         if whole_numbers(shape) * kind.dtype().itemsize != len(data):

@@ -23,6 +23,17 @@ KEPT_SIDE = 512  # of pictures kept for the animation
 
 Place = tuple[float, float]
 
+# Parameters that suit a network where nothing is written, in words.
+OPTIONAL = {
+    "lr": "The step size",
+    "r1": "r1",
+    "r2": "r2",
+    "rows": "The rows",
+    "feature_resolution": "The feature map",
+    "stop_distance": "The stop distance",
+    "mask_weight": "λ",
+}
+
 
 @dataclass(frozen=True)
 class Start:

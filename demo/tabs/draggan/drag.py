@@ -36,7 +36,10 @@ Args:
     steps: at most, 1 to 500.
     lr, r1, r2, rows, feature_resolution, stop_distance: numbers as text; empty: as suits the network. r1, r2 are the
         radius that is pulled and that is searched, in pixels at 512 px.
-    mask_weight, latent_weight: how strongly the rest, and the latent, are held.
+    mask_weight: how strongly the rest is held, as text; empty: as suits the network.
+    mask_space: what of the rest is held: auto (as suits the network), features or picture (its colours).
+    latent_weight: how strongly the latent is held.
+    patience: it ends after so many steps without coming nearer.
     space: w+ or w.
     mode: fast, or reference (the authors' arithmetic).
 """
@@ -68,6 +71,7 @@ OPTIONAL_CONTROLS = (
     ("rows", "Rows of w+ that move", None),
     ("feature_resolution", "Feature map, px", None),
     ("stop_distance", "Arrived within, px", None),
+    ("mask_weight", "λ", "holds what must stay"),
 )
 QUIET = {"show_progress": "hidden"}
 PRIVATE = {**QUIET, "api_visibility": "private"}
@@ -100,6 +104,8 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
     part |= {"code": cell.code, "network": book.chooser.network, "class_index": book.chooser.class_index}
     hands = Hands(part, parameters, book.chooser.technique)
     _wire(cell, hands, tab, animate, stop, undo, reset, tries)
+    for to in ("attgan", "igan"):
+        handover.offers(cell.send_buttons[to], to, [], hands.sent)
     handover.takes("draggan", hands.take_sent, [], outputs=list(part.values()), **QUIET, **gpu.LANE)
     return cell, hands
 
@@ -120,10 +126,7 @@ def _controls(cell: Cell, part: dict) -> list[str]:
         )
     }
     with gr.Accordion("How it pulls", open=False, elem_id=cell.id("how")):
-        made["steps"] = gr.Slider(1, 500, 100, step=1, label="Steps at most", elem_id=cell.id("steps"))
-        made["mask_weight"] = gr.Slider(
-            0, 100, 20, step=1, label="λ", info="holds what must stay", elem_id=cell.id("mask-weight")
-        )
+        made["steps"] = gr.Slider(1, 1000, 100, step=1, label="Steps at most", elem_id=cell.id("steps"))
         made["latent_weight"] = gr.Slider(0, 10, 0, step=0.1, label="Hold the latent", elem_id=cell.id("latent-weight"))
         made["space"] = gr.Radio(
             ["w+", "w"],
@@ -132,8 +135,23 @@ def _controls(cell: Cell, part: dict) -> list[str]:
             info="w changes more of the picture",
             elem_id=cell.id("space"),
         )
+        made["patience"] = gr.Slider(
+            5,
+            1000,
+            30,
+            step=5,
+            label="Patience",
+            info="steps without coming nearer, then it ends",
+            elem_id=cell.id("patience"),
+        )
         for name, words, info in OPTIONAL_CONTROLS:
             made[name] = controls.optional(cell, name.replace("_", "-"), words, info=info, placeholder="as suits it")
+        made["mask_space"] = gr.Radio(
+            [("as suits it", "auto"), ("features", "features"), ("colours", "picture")],
+            value="auto",
+            label="λ holds",
+            elem_id=cell.id("mask-space"),
+        )
         made["mode"] = gr.Radio(
             [("fast", "fast"), ("as the authors' program", "reference")],
             value="fast",
@@ -163,31 +181,14 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
     with gr.Row(elem_classes="nb-outcome", elem_id=cell.id("outcome")):
         with gr.Column(min_width=0):
             gr.HTML("<h3>Before and after</h3>", elem_classes="nb-small-heading")
-            part["compare"] = gr.ImageSlider(
-                label="Before and after",
-                show_label=False,
-                type="pil",
-                format="png",
-                interactive=False,
-                buttons=[],
-                elem_id=cell.id("compare"),
-                elem_classes="nb-compare",
-            )
+            part["compare"] = controls.before_after(cell, "compare")
             with gr.Row(elem_classes="nb-tools"):
                 part["latent"] = gr.DownloadButton("Latent · safetensors", elem_id=cell.id("latent"), **small)
+                for to, words in (("attgan", "Tick attributes in AttGAN"), ("igan", "Paint in iGAN")):
+                    cell.send_buttons[to] = gr.Button(words, elem_id=cell.id(f"send-{to}"), **small)
         with gr.Column(elem_classes=["nb-controls", "nb-film-tools"], min_width=0):
             gr.HTML("<h3>The way there</h3>", elem_classes="nb-small-heading")
-            part["film"] = controls.picture(cell, "animation", "Animation (GIF, WebP)", classes=["nb-still"])
-            part["video"] = gr.Video(
-                label="Animation (MP4)",
-                show_label=False,
-                autoplay=True,
-                loop=True,
-                interactive=False,
-                buttons=["download"],
-                elem_id=cell.id("video"),
-                elem_classes=["nb-picture", "nb-film"],
-            )
+            part["film"], part["video"] = controls.film(cell)
             part["format"] = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
             part["fps"] = gr.Slider(1, 60, 20, step=1, label="Frames a second", elem_id=cell.id("fps"))
             part["points"] = gr.Checkbox(True, label="With the points", elem_id=cell.id("points"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 
 import weights
@@ -38,10 +37,25 @@ FACES, CARTOONS = "stylegan2/faces", "stylegan2/cartoons"
 EXAMPLES = {
     example.key: example
     for example in (
-        Example("mouth", "close the mouth", FACES, 17, (((0.5, 0.8), (0.5, 0.74)),)),
-        Example("smile", "smile", FACES, 20, (((0.5, 0.93), (0.5, 0.99)),)),
+        Example("mouth", "close the mouth", FACES, 17, (((0.5, 0.8), (0.5, 0.74)),), options={"lr": 0.02}),
+        Example("open", "open it", FACES, 28, (((0.5, 0.77), (0.5, 0.83)),), options={"lr": 0.012}),
         Example("forehead", "a higher forehead", FACES, 17, (((0.5, 0.2), (0.5, 0.12)),)),
-        Example("turn", "turn the head", FACES, 20, (((0.5, 0.6), (0.57, 0.6)),), options={"lr": 0.005}),
+        Example(
+            "brows",
+            "raise the eyebrows",
+            FACES,
+            22,
+            (((0.36, 0.4), (0.36, 0.36)), ((0.64, 0.4), (0.64, 0.36))),
+            options={"lr": 0.015},
+        ),
+        Example(
+            "turn",
+            "turn the head",
+            FACES,
+            20,
+            (((0.5, 0.58), (0.56, 0.58)),),
+            options={"lr": 0.012, "stop_distance": 2},
+        ),
         Example("hair", "longer hair", CARTOONS, 25, (((0.5, 0.88), (0.5, 0.94)),)),
     )
 }
@@ -50,21 +64,3 @@ EXAMPLES = {
 def at_hand() -> list[Example]:
     """Those whose network is on this machine."""
     return [e for e in EXAMPLES.values() if weights.status(e.network) in ("shipped", "cached")]
-
-
-def sheet():
-    """Before and after of every example, to be looked at when a network was trained anew."""
-    from pipelines import animation, draggan
-
-    pictures, captions = [], []
-    for example in EXAMPLES.values():
-        net = weights.load(example.network)
-        drag = example.drag(net.img_resolution)
-        first, *_, last = draggan.replay(net, [drag], **example.made())
-        pictures += [draggan.draw(s.image, s.handles, s.targets, size=256).resize((256, 256)) for s in (first, last)]
-        captions += [example.title, f"{last.done} after {last.step}, {last.distance:.1f} px left"]
-    return animation.strip(pictures, captions)
-
-
-if __name__ == "__main__":  # python -m demo.tabs.draggan.examples sheet.png
-    sheet().save(sys.argv[1])

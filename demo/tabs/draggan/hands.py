@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import time
 from collections.abc import Iterator, Sequence
@@ -16,41 +15,15 @@ from PIL import Image
 from weights.errors import UserError
 
 from ... import canvas, networks, results, uploads
-from ...notebook import note
+from ...notebook import note, told
 from ...results import Made
+from ...session import Sent
 from ..stylegan2.controls import number_or_none
 from . import work
-from .desk import Desk, Pull, Start
+from .desk import OPTIONAL, Desk, Pull, Start
 
 FRAME_S = 0.06  # seconds between two pictures of a drag
 BEFORE_AFTER = 512  # pixels of the comparison, into which small pictures are enlarged
-OPTIONAL = {
-    "lr": "The step size",
-    "r1": "r1",
-    "r2": "r2",
-    "rows": "The rows",
-    "feature_resolution": "The feature map",
-    "stop_distance": "The stop distance",
-}
-
-
-def told(function):
-    """For the functions below: what a visitor has to know of an error stands where the work was, and over the page."""
-
-    @functools.wraps(function)
-    def telling(self, *args, **kwargs) -> Iterator[dict]:
-        news, silent = self.part["news"], True
-        try:
-            for update in function(self, *args, **kwargs):
-                silent = False
-                yield update
-        except UserError as error:
-            yield {news: note(str(error), "nb-error")}
-            raise
-        if silent:  # of a generator that ends without a word Gradio takes every value for empty
-            yield {news: gr.skip()}
-
-    return telling
 
 
 class Hands:
@@ -73,8 +46,8 @@ class Hands:
             desk.put(None)
             yield self.idle(desk) | self.nothing("Press Show the picture to fetch this network.")
             return
-        yield from self._open(desk, reference, made)
-        yield self.hints(desk.start)  # the other controls belong to the hand that is moving them
+        opened = yield from self._open(desk, reference, made)
+        yield opened | self.hints(desk.start)  # the other controls belong to the hand that is moving them
 
     @told
     def greet(self, visitor, *picture) -> Iterator[dict]:
@@ -91,6 +64,10 @@ class Hands:
             yield from self.open(visitor, network, *picture, live=True)
 
     def _open(self, desk: Desk, reference, made: dict, **options) -> Iterator[dict]:
+        """Yields how far a download is; returns what the components become, for the caller to yield.
+
+        With whatever else there is, because of answers that come at once one after another a browser shows the last.
+        """
         for progress in networks.fetching(reference):
             yield {self.part["news"]: progress}
         start = work.opened(reference, made, **options)
@@ -98,7 +75,13 @@ class Hands:
         desk.put(start)
         if before is not None and before.size != start.size:
             drawn = canvas.drawn(start.size)
-        yield self.idle(desk, drawn) | self.nothing()
+        return self.idle(desk, drawn) | self.nothing()
+
+    @staticmethod
+    def sent(visitor) -> Sent | None:
+        """The picture as it is now, on its way to another tab."""
+        desk = desk_of(visitor)
+        return Sent(desk.start.reference.name, **desk.made()) if desk.start else None
 
     @told
     def take_latent(self, visitor, network, file) -> Iterator[dict]:
@@ -107,8 +90,8 @@ class Hands:
         if not file:
             raise UserError("There is no latent yet; choose a file first.")
         reference = networks.resolve(visitor, network, self.technique)
-        yield from self._open(desk, reference, {}, latent=str(file))
-        yield self.controls(desk.start)
+        opened = yield from self._open(desk, reference, {}, latent=str(file))
+        yield opened | self.controls(desk.start)
 
     @told
     def take_sent(self, visitor) -> Iterator[dict]:
@@ -119,8 +102,10 @@ class Hands:
             return
         reference = networks.resolve(visitor, sent.network, self.technique)
         made = {"latent": sent.latent} if sent.latent else seeded(sent.seed, sent.truncation_psi, sent.class_index)
-        yield from self._open(desk, reference, made)
-        yield self.controls(desk.start)
+        opened = yield from self._open(desk, reference, made)
+        # A network that was made for this visitor a moment ago is in no list yet.
+        listed = gr.update(choices=networks.choices(self.technique, visitor), value=reference.name)
+        yield opened | self.controls(desk.start) | {self.part["network"]: listed}
 
     # -- pulling
 
@@ -145,7 +130,7 @@ class Hands:
         # On the page the picture has followed every control; a script says with each call which one it means.
         other = not asked and start is not None and "seed" in start.made and start.made != made
         if start is None or start.reference != reference or other:
-            yield from self._open(desk, reference, made)
+            yield (yield from self._open(desk, reference, made))
         arguments = {**pairs(drawn, desk.start.size), **self.options(drawn, desk.start.resolution, values)}
         with results.folder() as folder:
             yield from self._pull(desk, arguments, drawing, folder)
@@ -241,16 +226,19 @@ class Hands:
 
     def play(self, desk, reference, made: dict, drags: Sequence[dict], sha256: str | None = None) -> Iterator[dict]:
         """Opens a picture and makes all drags, one after another, as if a hand had made them."""
-        yield from self._open(desk, reference, made, drags=list(drags), sha256=sha256)
+        opened = yield from self._open(desk, reference, made, drags=list(drags), sha256=sha256)
         start = desk.start
-        yield self.controls(start, drags[-1])
+        controls, board = self.controls(start, drags[-1]), self.part["board"]
+        update = opened | controls
         with results.folder() as folder:
             for arguments in drags:
                 if desk.start is not start:
                     return
                 drawn = drawing_of(arguments, start.size)
-                yield {self.part["board"]: gr.update(value=drawn)}
-                yield from self._pull(desk, dict(arguments), drawn, folder)
+                yield update | {board: {**update.get(board, {}), **gr.update(value=drawn)}}
+                for far in self._pull(desk, dict(arguments), drawn, folder):
+                    update = far
+                    yield update | (controls if self.part["status"] in update else {})
                 if not desk.pulls or desk.pulls[-1].stopped:
                     return
 

@@ -12,7 +12,7 @@ from PIL import Image
 from weights.errors import UserError
 
 from ... import canvas, gpu, networks, results, running, uploads
-from ...notebook import Cell, Notebook, note
+from ...notebook import Cell, Notebook, note, told_in
 from ...results import Made
 from ..stylegan2 import controls
 from .hands import Hands, desk_of
@@ -107,15 +107,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
                     rest = (note(ran, "nb-ran"), start.recipe.code(), made.save(sheet, "look"), str(recipe), "")
                     yield dict(zip(shown, (*files, *rest), strict=True))
 
-    def told(function):
-        def telling(*values) -> Iterator[dict]:
-            try:
-                yield from function(*values)
-            except UserError as error:
-                yield {cell.news: note(str(error), "nb-error")}
-                raise
-
-        return telling
+    told = told_in(cell.news)
 
     def draggan_look(visitor, drawing=None, feature_resolution=None):
         yield from told(look)(visitor, drawing, feature_resolution)

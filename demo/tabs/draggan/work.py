@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 from weights.errors import UserError
 
 from ...networks import Reference
 from ...running import in_worker
-from .desk import Start
+from .desk import OPTIONAL, Start
 
 
 @in_worker
@@ -33,7 +33,7 @@ def _opened(reference: Reference, made: dict, drags: list | None, sha256: str | 
     else:
         w = stylegan2.latent(net, **made).cpu()
         about = f"{net.info.title}, seed {made['seed']}"
-    device = next(net.parameters()).device.type
+    device, usual = next(net.parameters()).device.type, draggan.defaults(net)
     yield Start(
         reference,
         net.info.name,
@@ -45,7 +45,7 @@ def _opened(reference: Reference, made: dict, drags: list | None, sha256: str | 
         w,
         stylegan2.picture(net, w),
         about,
-        asdict(draggan.defaults(net)),
+        {name: getattr(usual, name) for name in OPTIONAL},
     )
 
 
@@ -75,6 +75,25 @@ def pulled(reference: Reference, w, resume, arguments: dict) -> Iterator:
     net = reference.open()
     every = 1 if net.img_resolution <= 256 else 4  # of large networks a picture costs more than a step
     yield from draggan.drag(net, None if resume else w, **arguments, resume=resume, show_every=every)
+
+
+@in_worker
+def inverted(reference: Reference, photo, arguments: dict) -> Iterator:
+    """Every step of the search for a photograph's latent."""
+    from pipelines import inversion
+
+    yield from inversion.invert(reference.open(), photo, **arguments)
+
+
+@in_worker
+def tuned(reference: Reference, photo, w, arguments: dict, path: str) -> Iterator:
+    """Every step of pivotal tuning; the tuned copy is written to ``path`` instead of being handed over."""
+    from pipelines import inversion
+
+    for step in inversion.tune(reference.open(), photo, w, **arguments):
+        if step.net is not None:
+            inversion.save_network(path, step.net)
+        yield replace(step, net=None)
 
 
 def save_latent(reference: Reference, w, path: Path) -> Path:

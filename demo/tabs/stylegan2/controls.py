@@ -89,6 +89,50 @@ def numbers(text: str, name: str) -> list[float]:
         raise UserError(f"{name}: write numbers with commas between them, such as -1, 0, 0.7.") from None
 
 
+def photograph(cell: Cell, sources: Sequence[str] = ("upload", "clipboard")) -> gr.Image:
+    """A place for a visitor's photograph; what is handed on is the file, untouched."""
+    return gr.Image(
+        label="Photograph",
+        type="filepath",
+        image_mode=None,
+        sources=list(sources),
+        height=190,
+        buttons=[],
+        elem_id=cell.id("upload"),
+        elem_classes="nb-upload",
+    )
+
+
+def before_after(cell: Cell, name: str, format: str = "png") -> gr.ImageSlider:
+    """Two pictures of one size, one over the other."""
+    return gr.ImageSlider(
+        label="Before and after",
+        show_label=False,
+        type="pil",
+        format=format,
+        interactive=False,
+        buttons=[],
+        elem_id=cell.id(name),
+        elem_classes="nb-compare",
+    )
+
+
+def film(cell: Cell) -> tuple[gr.Image, gr.Video]:
+    """An animation as a picture (GIF, WebP) or as a video (MP4); the one that is not there takes no room."""
+    picture_ = picture(cell, "animation", "Animation (GIF, WebP)", classes=["nb-still"])
+    video = gr.Video(
+        label="Animation (MP4)",
+        show_label=False,
+        autoplay=True,
+        loop=True,
+        interactive=False,
+        buttons=["download"],
+        elem_id=cell.id("video"),
+        elem_classes=["nb-picture", "nb-film"],
+    )
+    return picture_, video
+
+
 def optional(cell: Cell, name: str, label: str, **options) -> gr.Textbox:
     """A number that may be left out. Not ``gr.Number``, whose empty box becomes 0 as soon as it is shown."""
     return gr.Textbox(None, label=label, max_length=20, elem_id=cell.id(name), **options)

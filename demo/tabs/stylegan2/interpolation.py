@@ -52,17 +52,7 @@ def build(book: Notebook) -> Cell:
             psi = controls.psi(cell)
             kind = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
         with cell.result("Animation file"):
-            picture = controls.picture(cell, "animation", "Animation (GIF, WebP)", classes=["nb-still"])
-            video = gr.Video(
-                label="Animation (MP4)",
-                show_label=False,
-                autoplay=True,
-                loop=True,
-                interactive=False,
-                buttons=["download"],
-                elem_id=cell.id("video"),
-                elem_classes=["nb-picture", "nb-film"],
-            )
+            picture, video = controls.film(cell)
     inputs = {
         "seeds": seeds,
         "frames": frames,

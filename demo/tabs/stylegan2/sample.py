@@ -28,6 +28,7 @@ Args:
     noise_mode: const (stored), random or none.
     noise_seed: seed of the random noise.
 """
+SEND = {"draggan": "Drag it in DragGAN", "attgan": "Tick attributes in AttGAN", "igan": "Paint in iGAN"}
 PRESSED = "sample-pressed"  # under which a visitor keeps which picture of the gallery was pressed
 # Sixteen seeds in a row, from anywhere.
 DRAW = "() => { const n = Math.floor(Math.random() * 100000); return `${n}-${n + 15}`; }"
@@ -42,7 +43,7 @@ def build(book: Notebook, handover: Handover) -> Cell:
             noise_seed = gr.Number(
                 0, precision=0, minimum=0, label="Seed of the noise", visible=False, elem_id=cell.id("noise-seed")
             )
-        with cell.result(send="Drag it in DragGAN"):
+        with cell.result(send=SEND):
             gallery = controls.tiles(cell, "gallery", "Pictures")
     noise.change(
         lambda mode: gr.update(visible=mode == "random"),
@@ -61,7 +62,8 @@ def build(book: Notebook, handover: Handover) -> Cell:
     session, quiet = book.chooser.session, {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
     gallery.select(pressed, session, None, **quiet)
     gallery.change(lambda visitor: visitor.kept.pop(PRESSED, None) and None, session, None, **quiet)
-    handover.offers(cell.send_button, "draggan", [book.chooser.network, book.chooser.class_index, psi, gallery], sent)
+    for tab, button in cell.send_buttons.items():
+        handover.offers(button, tab, [book.chooser.network, book.chooser.class_index, psi, gallery], sent)
     return cell
 
 

@@ -1,0 +1,162 @@
+"""Cell 4: the same change in many photographs, as a zip."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import gradio as gr
+from PIL import Image
+
+from weights.errors import UserError
+
+from ... import gpu, networks, results, uploads
+from ...networks import size_text
+from ...notebook import Cell, Notebook, note
+from ..stylegan2 import controls
+from . import work
+from .hands import Hands, desk_of
+from .words import summary_of
+
+PROSE = """
+What is ticked in the first cell, done to the most prominent face of each of many photographs. They come back whole, in
+one zip; where no face is found, the list says so.
+"""
+API = """Changes attributes in many photographs. Gives pictures of the results, what ran, the zip, and the news.
+
+Args:
+    network: a checkpoint such as attgan/faces.
+    photos: up to 50 photographs.
+    changes: intensities by name, such as {"Eyeglasses": 1}; none: those of this session's face.
+"""
+MOST = 50
+TILE = 320
+NO_FACE = "No face was found."  # nobody is there to choose the middle instead
+
+
+def build(book: Notebook, hands: Hands) -> Cell:
+    with book.cell("batch", "Many photographs", PROSE) as cell:
+        with cell.controls("Change them all", stop="always"):
+            photos = gr.File(
+                label="Photographs",
+                file_count="multiple",
+                file_types=["image"],
+                height=170,
+                elem_id=cell.id("upload"),
+                elem_classes="nb-upload",
+            )
+            changes = gr.JSON(None, visible=False, label="Changes")
+        with gr.Column(elem_classes="nb-result", min_width=0):
+            gallery = controls.tiles(cell, "gallery", "The photographs, changed")
+            cell.news = gr.HTML("", label="News", elem_classes="nb-news", elem_id=cell.id("news"))
+            cell.status = gr.HTML("", label="What ran", elem_classes="nb-status", elem_id=cell.id("status"))
+            with gr.Row(elem_classes="nb-tools"):
+                archive = gr.DownloadButton(
+                    "All of them · ZIP", size="sm", min_width=0, elem_id=cell.id("download"), elem_classes="nb-after"
+                )
+
+    def attgan_batch(visitor, network=None, photos=None, changes=None) -> Iterator[dict]:
+        try:
+            yield from made(visitor, network, photos, changes)
+        except UserError as error:
+            yield {cell.news: note(str(error), "nb-error")}
+            raise
+
+    def made(visitor, network, photos, changes) -> Iterator[dict]:
+        wanted = wishes(desk_of(visitor).wanted if changes is None else changes)
+        paths = [Path(path) for path in photos or []]
+        if not paths:
+            raise UserError("There are no photographs yet; choose some first.")
+        if len(paths) > MOST:
+            raise UserError(f"Up to {MOST} photographs at a time; there are {len(paths)}.")
+        if not wanted:
+            raise UserError("Nothing is to be changed; tick something in the first cell.")
+        reference = networks.resolve(visitor, network, book.chooser.technique)
+        for far in networks.fetching(reference):
+            yield {cell.news: far}
+        began, tiles, missed = time.perf_counter(), [], []
+        with results.folder() as folder:
+            path = Path(folder) / "changed.zip"
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
+                for i, (name, image, why) in enumerate(each(reference, paths, wanted)):
+                    if image is None:
+                        missed.append(f"{name}: {why}")
+                    else:
+                        file = Path(folder) / f"{i + 1:02d}-{Path(name).stem[:60]}.png"
+                        image.save(file, compress_level=1)
+                        packed.write(file, file.name)
+                        image.thumbnail((TILE, TILE), Image.Resampling.LANCZOS)
+                        image.save(file)
+                        tiles.append((str(file), name))
+                    yield {gallery: list(tiles), cell.news: note(f"{i + 1} of {len(paths)}"), cell.status: ""}
+            seconds = time.perf_counter() - began
+            ran = f"{len(tiles)} of {len(paths)} changed: {summary_of(wanted)} · {size_text(path.stat().st_size)}"
+            yield {
+                gallery: tiles,
+                cell.status: note(f"{ran} · {seconds:.1f} s", "nb-ran"),
+                archive: str(path) if tiles else None,
+                cell.code: code(reference, wanted),
+                cell.news: note(" ".join(missed), "nb-error") if missed else "",
+            }
+
+    def each(reference, paths, wanted) -> Iterator:
+        """One at a time, so that no more than one photograph is in memory."""
+        from pipelines import faces
+
+        for path in paths:
+            try:
+                photo = uploads.image(path)
+            except UserError as error:
+                yield path.name, None, str(error)
+                continue
+            with closing(work.many(reference, [(path.name, photo)], wanted)) as done:
+                for name, image, why in done:
+                    yield name, image, NO_FACE if why == faces.NO_FACE else why
+
+    click = cell.run_button.click(
+        attgan_batch,
+        [book.chooser.session, book.chooser.network, photos, changes],
+        [gallery, cell.status, cell.code, archive, cell.news],
+        api_name="attgan_batch",
+        api_description=API,
+        show_progress="hidden",
+        **gpu.LANE,
+    )
+    cell._stops([click])
+    return cell
+
+
+def wishes(changes) -> dict[str, float]:
+    """Intensities by name as numbers; whether the network has such names it finds out itself. Raises UserError."""
+    from pipelines import attgan, checks
+
+    if not isinstance(changes, Mapping):
+        raise UserError("Attributes are given by name, such as Eyeglasses: 1.")
+    most = attgan.MAX_INTENSITY
+    return {
+        str(name): checks.number(value, f"The intensity of {attgan.shown(name)}", -most, most)
+        for name, value in changes.items()
+    }
+
+
+def code(reference: networks.Reference, wanted: dict[str, float]) -> str:
+    """Python that does the same with every picture of a folder."""
+    load = 'weights.read("your-file")' if reference.sha256 else f'weights.load("{reference.name}")'
+    return f"""from pathlib import Path
+
+import weights
+from PIL import Image
+from pipelines import attgan, faces
+
+net = {load}
+result = {{}}
+for path in sorted(Path("your-photographs").iterdir()):
+    photo = Image.open(path)
+    aligned = faces.align(photo, crop=net.info.crop or "celeba", size=net.img_size or 128)
+    face = attgan.encode(net, aligned.image)
+    edit = attgan.edit(net, face, {wanted!r})
+    result[path.name] = faces.paste(photo, aligned, attgan.edit(net, face, {{}}), edit)
+"""

@@ -1,0 +1,101 @@
+"""What lies on one visitor's desk in this tab: a photograph, the faces in it, and what one of them is to have.
+
+It lives in a ``gr.State`` and belongs to that visitor alone. Encodings are kept on the CPU, so that a slider decodes
+only, wherever the decoding is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from weights.errors import UserError
+
+from ...networks import Reference
+
+UPLOADED = 'photo = Image.open("your-photograph.png")'
+CENTRE = "centre"  # in place of a face's number: the square in the middle
+
+
+@dataclass(frozen=True)
+class Found:
+    """One face, ready for edits.
+
+    Attributes:
+        reference, checkpoint, sha256, title, device: the network and where it runs.
+        which: the face's number in the photograph, or ``CENTRE``.
+        aligned: ``pipelines.faces.AlignedFace``.
+        face: ``pipelines.attgan.Face``; what it has is what the classifier says unless the visitor said otherwise.
+        odds: the classifier's probabilities by attribute.
+        reconstruction: the network's picture of the face with nothing changed.
+        source: the Python that makes ``photo``.
+    """
+
+    reference: Reference
+    checkpoint: str
+    sha256: str
+    title: str
+    device: str
+    which: int | str
+    aligned: Any
+    face: Any
+    odds: dict[str, float]
+    reconstruction: Image.Image
+    source: str = UPLOADED
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.face.has)
+
+
+@dataclass
+class Desk:
+    """What is ``wanted`` of the face that was ``found``, what became of it, and what the classifier sees in that.
+
+    ``greeted``: the tab was opened before. ``version`` goes up with every edit: files are made of the newest only.
+    """
+
+    photo: Image.Image | None = None
+    faces: list = field(default_factory=list)
+    found: Found | None = None
+    wanted: dict[str, float] = field(default_factory=dict)
+    edited: Image.Image | None = None
+    odds: dict[str, float] | None = None
+    source: str = UPLOADED
+    greeted: bool = False
+    version: int = 0
+    written: int = -1
+
+    def put(self, photo: Image.Image | None, faces: list, source: str = UPLOADED) -> None:
+        """Another photograph, and the Python that makes it; what belonged to the last one goes."""
+        self.photo, self.faces, self.source, self.found = photo, list(faces), source, None
+        self.clear()
+
+    def take(self, found: Found) -> None:
+        """One of its faces."""
+        self.found = found
+        self.clear()
+
+    def clear(self) -> None:
+        self.wanted, self.edited, self.odds = {}, None, None
+        self.version += 1
+
+    def edit(self, wanted: dict[str, float], edited: Image.Image, odds: dict[str, float]) -> None:
+        self.wanted, self.edited, self.odds = dict(wanted), edited, odds
+        self.version += 1
+
+    def face(self) -> Found:
+        """The face that is being edited. Raises UserError as long as there is none."""
+        if self.found is None:
+            raise UserError("There is no face yet; choose a photograph or one of the examples first.")
+        return self.found
+
+    def whole(self, image: Image.Image | None = None) -> Image.Image:
+        """The whole photograph with the edit (or another picture of the same face) in it."""
+        from pipelines import faces
+
+        found = self.face()
+        image = image or self.edited or found.reconstruction
+        return faces.paste(self.photo, found.aligned, found.reconstruction, image)

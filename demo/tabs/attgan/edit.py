@@ -1,0 +1,160 @@
+"""Cell 1: a photograph with a face, and what that face should have."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ... import gpu
+from ...handover import Handover
+from ...notebook import Cell, Notebook
+from ..stylegan2 import controls
+from .hands import EXAMPLES, MOST, Hands, desk_of
+
+PROSE = r"""
+Choose a photograph. The face in it is found, laid straight and read; the bars say what a second network sees in it.
+Then tick what it should have. The encoder keeps who it is, $z = E(x)$; the decoder makes the face again from that and
+from a list of attributes $b$, $\hat x = G(z, b)$; the difference to $G(z, a)$, with the attributes $a$ it had, goes
+back into your photograph.
+"""
+
+API_FACE = """Finds a face in a photograph and reads it; the other AttGAN endpoints of this session then edit that face.
+Gives the aligned face, its reconstruction, the photograph before and after, the bars as HTML, what ran, the Python that
+repeats it, and the news.
+
+Args:
+    network: a checkpoint such as attgan/faces.
+    photo: a photograph.
+    face: its number, 0 being the most prominent; centre: the square in the middle.
+    has: attributes by name that it has or has not, such as {"Male": true}; what is not said, the classifier says.
+"""
+API_EDIT = """Changes attributes of the face of this session. Gives what the face gives, edited.
+
+Args:
+    changes: intensities by name, -2 to 2, such as {"Eyeglasses": 1, "Young": -1}; {} gives the face as it was.
+"""
+API_FILES = """The present edit of this session as files: the face, the whole photograph, the recipe.
+
+Args: none."""
+QUIET = {"show_progress": "hidden"}
+PRIVATE = {**QUIET, "api_visibility": "private"}
+RESULT = ("crop", "made", "whole", "odds", "status", "code", "news")
+
+
+def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]:
+    part, sliders = {}, []
+    with book.cell("edit", "A face, and what it should have", PROSE) as cell:
+        with gr.Column(elem_classes="nb-controls", min_width=0):
+            part["photo"] = controls.photograph(cell, ("upload", "webcam", "clipboard"))
+            part["faces"] = gr.Gallery(
+                label="Faces in it",
+                show_label=False,
+                visible=False,
+                columns=4,
+                height="auto",
+                object_fit="cover",
+                allow_preview=False,
+                interactive=False,
+                buttons=[],
+                elem_id=cell.id("faces"),
+                elem_classes=["nb-tiles", "nb-faces"],
+            )
+            part["middle"] = gr.Button("Take the middle of it", visible=False, elem_id=cell.id("middle"), min_width=0)
+            part["ticks"] = gr.CheckboxGroup(
+                [],
+                label="What it should have",
+                info="ticked: as it is now",
+                elem_id=cell.id("ticks"),
+                elem_classes="nb-chips",
+            )
+            with gr.Accordion("How strongly", open=False, elem_id=cell.id("how")):
+                for i in range(MOST):
+                    sliders.append(
+                        gr.Slider(-2, 2, 0, step=0.05, label=f"Attribute {i + 1}", elem_id=cell.id(f"slider-{i + 1}"))
+                    )
+            with gr.Row(elem_classes="nb-buttons"):
+                undo = gr.Button("As it was", elem_id=cell.id("undo"), min_width=0)
+        with cell.result("The face · PNG"):
+            part["examples"] = gr.Gallery(
+                label="Faces that nobody has, to try",
+                show_label=False,
+                columns=len(EXAMPLES),
+                height="auto",
+                object_fit="cover",
+                format="png",
+                allow_preview=False,
+                interactive=False,
+                buttons=[],
+                elem_id=cell.id("examples"),
+                elem_classes=["nb-tiles", "nb-faces"],
+            )
+            with gr.Row(elem_classes=["nb-looks", "nb-pair"]):
+                part["crop"] = controls.picture(cell, "crop", "The face, laid straight")
+                part["made"] = controls.picture(cell, "made", "The face, edited")
+            with gr.Row(elem_classes=["nb-outcome", "nb-whole"]):
+                with gr.Column(min_width=0):
+                    gr.HTML("<h3>In the photograph</h3>", elem_classes="nb-small-heading")
+                    part["whole"] = controls.before_after(cell, "whole", "jpeg")
+                    with gr.Row(elem_classes="nb-tools"):
+                        small = {"size": "sm", "min_width": 0, "elem_classes": "nb-after"}
+                        part["full"] = gr.DownloadButton("The photograph · PNG", elem_id=cell.id("full"), **small)
+                with gr.Column(min_width=0):
+                    gr.HTML("<h3>What it has now</h3>", elem_classes="nb-small-heading")
+                    part["odds"] = gr.HTML("", label="Probabilities", elem_id=cell.id("odds"))
+        part |= {name: getattr(cell, name) for name in ("news", "status", "sheet", "recipe")}
+        # What scripts send; the page has boxes and sliders for it.
+        which = gr.Textbox(None, visible=False, label="Face", elem_id=cell.id("api-which"))
+        has = gr.JSON(None, visible=False, label="Has")
+        changes = gr.JSON(None, visible=False, label="Changes")
+        api_look, api_edit, api_files = (
+            gr.Button(words, visible=False, elem_id=cell.id(f"api-{words.lower()}"))
+            for words in ("Look", "Edit", "Files")
+        )
+    part |= {"code": cell.code, "network": book.chooser.network}
+    hands = Hands(part, sliders, book.chooser.technique)
+
+    session, network = book.chooser.session, book.chooser.network
+    private = {"outputs": hands.everything, **PRIVATE, **gpu.LANE}
+    result = {"outputs": [part[name] for name in RESULT], **QUIET, **gpu.LANE}
+    events = [
+        part["photo"].input(hands.look, [session, network, part["photo"]], trigger_mode="always_last", **private),
+        part["faces"].select(hands.another, [session, network], **private),
+        part["middle"].click(hands.middle, [session, network], **private),
+        network.change(hands.follow, [session, network], **private),
+        part["ticks"].input(hands.tick, [session, part["ticks"], *sliders], trigger_mode="always_last", **private),
+        gr.on([s.input for s in sliders], hands.slid, [session, *sliders], trigger_mode="always_last", **private),
+        undo.click(hands.undo, session, **private),
+        cell.recipe_load.upload(hands.load_recipe, [session, cell.recipe_load], **private),
+        part["examples"].select(hands.example, [session, network], **private),
+        tab.select(hands.greet, [session, network], **private),
+    ]
+
+    def attgan_face(visitor, network=None, photo=None, face=None, has=None):
+        yield from only(part, hands.look(visitor, network, photo, face, has))
+
+    def attgan_edit(visitor, changes=None):
+        yield from only(part, hands.edit(visitor, changes))
+
+    def attgan_files(visitor):
+        desk = desk_of(visitor)
+        desk.face()
+        desk.written = -1  # scripts are given them as often as they ask
+        yield from hands.files(visitor)
+
+    api_look.click(attgan_face, [session, network, part["photo"], which, has],
+                   api_name="attgan_face", api_description=API_FACE, **result)  # fmt: skip
+    api_edit.click(attgan_edit, [session, changes], api_name="attgan_edit", api_description=API_EDIT, **result)
+    files = [part[name] for name in ("sheet", "full", "recipe")]
+    api_files.click(attgan_files, session, files, api_name="attgan_files", api_description=API_FILES, **QUIET)
+    for event in events:
+        hands.writes(event, session)
+    handover.takes("attgan", hands.take_sent, [network], outputs=hands.everything, **QUIET, **gpu.LANE)
+    return cell, hands
+
+
+def only(part: dict, updates):
+    """Of every update what a script is given."""
+    shown = {id(part[name]) for name in RESULT}
+    for update in updates:
+        kept = {component: value for component, value in update.items() if id(component) in shown}
+        if kept:
+            yield kept

@@ -1,0 +1,158 @@
+"""Cell 3: one attribute from one end to the other, as a strip and as an animation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from weights.errors import UserError
+
+from ... import gpu, results
+from ...networks import size_text
+from ...notebook import PREVIEW_S, Cell, Notebook, note
+from ...results import Made
+from ..stylegan2 import controls
+from ..stylegan2.interpolation import kinds
+from . import work
+from .hands import Hands, desk_of
+from .words import code, enlarged, recipe_for
+
+PROSE = r"""
+In the paper training tells the decoder only *yes* and *no*, $+0.5$ and $-0.5$, and it makes sense of what lies between
+and beyond. Ours was shown everything from faint to full, $-1$ to $1$; what is further out is its own idea. What else is
+changed in the first cell stays changed.
+"""
+API = """One attribute of the face of this session from one intensity to another. Gives the strip, then the animation
+as a picture (GIF, WebP) or as a video (MP4), what ran, the Python that repeats it, the file, the recipe and the news.
+
+Args:
+    attribute: such as Young.
+    low, high: intensities, -2 to 2.
+    frames: of the animation, 2 to 200.
+    format: gif, webp or mp4.
+    fps: frames per second, 1 to 60.
+"""
+STRIP = 7  # pictures of the strip
+TILE = 144
+
+
+def build(book: Notebook, hands: Hands) -> Cell:
+    from weights.attributes import ATTRS
+
+    with book.cell("slide", "One of them, little by little", PROSE) as cell:
+        with cell.controls("Make the animation", stop="always"):
+            gr.Markdown("The face is the one above.", elem_classes="nb-hint")
+            attribute = gr.Dropdown(
+                [(name.replace("_", " ").lower(), name) for name in ATTRS],
+                value="Young",
+                label="Attribute",
+                allow_custom_value=True,
+                elem_id=cell.id("attribute"),
+            )
+            with gr.Row(elem_classes="nb-two"):
+                low = gr.Slider(-2, 2, -1.5, step=0.05, label="From", elem_id=cell.id("low"), min_width=0)
+                high = gr.Slider(-2, 2, 1.5, step=0.05, label="To", elem_id=cell.id("high"), min_width=0)
+            with gr.Row(elem_classes="nb-two"):
+                frames = gr.Slider(2, 200, 40, step=1, label="Frames", elem_id=cell.id("frames"), min_width=0)
+                fps = gr.Slider(1, 60, 20, step=1, label="Frames a second", elem_id=cell.id("fps"), min_width=0)
+            kind = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
+        with cell.result("Animation file"):
+            strip = controls.picture(cell, "strip", "From one end to the other")
+            picture, video = controls.film(cell)
+    shown = [strip, picture, video, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
+
+    def attgan_slide(visitor, attribute, low=-1.5, high=1.5, frames=40, format="gif", fps=20) -> Iterator[dict]:
+        try:
+            desk = desk_of(visitor)
+            yield from made(desk.face(), desk.wanted, attribute, low, high, frames, format, fps)
+        except UserError as error:
+            yield {cell.news: note(str(error), "nb-error")}
+            raise
+
+    def made(found, wanted, attribute, low, high, frames, kind, fps) -> Iterator[dict]:
+        from pipelines import animation, checks
+
+        checks.choice(kind, "The file", animation.formats())
+        checks.number(fps, "Frames a second", 1, 60)
+        began, told = time.perf_counter(), 0.0
+        others = {name: value for name, value in wanted.items() if name != attribute}
+        arguments = {"attribute": attribute, "low": low, "high": high, "frames": frames, "attributes": others}
+        pictures = []
+        with closing(work.slide(found.reference, found.face, arguments)) as steps:
+            for image in steps:
+                pictures.append(image)
+                if time.perf_counter() - told > PREVIEW_S:
+                    told = time.perf_counter()
+                    yield {
+                        picture: enlarged(image),
+                        video: None,
+                        cell.news: note(f"{len(pictures)} of {frames} frames"),
+                    }
+        with results.folder() as folder:
+            recipe = recipe_for("attgan.slide", found, arguments, {"format": kind, "fps": fps})
+            kept = Made(pictures, {}, recipe, recipe.arguments, Path(folder))
+            # There and back, so that it does not jump where it begins again.
+            film = [enlarged(image) for image in (*pictures, *pictures[-2:0:-1])]
+            path = animation.save(film, kept.file("slide", attribute, ending=kind), fps=fps)
+            places = np.linspace(0, len(pictures) - 1, min(STRIP, len(pictures))).round().astype(int)
+            captions = [f"{low + (high - low) * i / (len(pictures) - 1):+.1f}" for i in places]
+            row = animation.strip(
+                [pictures[i].resize((TILE, TILE), Image.Resampling.BICUBIC) for i in places], captions
+            )
+            note_of = kept.file("slide-recipe", ending="json")
+            note_of.write_text(recipe.to_json(), encoding="utf-8")
+            seconds = time.perf_counter() - began
+            size = size_text(path.stat().st_size)
+            call = f"result = list(attgan.slide(net, face, {', '.join(f'{k}={v!r}' for k, v in arguments.items())}))"
+            yield {
+                strip: kept.save(row, "strip"),
+                picture: None if kind == "mp4" else str(path),
+                video: str(path) if kind == "mp4" else None,
+                cell.status: note(
+                    f"{len(pictures)} frames, {size} · {found.title} · {seconds:.2f} s on {found.device}", "nb-ran"
+                ),
+                cell.code: code(found, [call]),
+                cell.sheet: str(path),
+                cell.recipe: str(note_of),
+                cell.news: "",
+            }
+
+    def load_recipe(visitor, path) -> Iterator[dict]:
+        try:
+            recipe, photo, found = yield from hands.held(visitor, path, "attgan.slide", cell.news)
+            output, given = recipe.output or {}, {"low": -2.0, "high": 2.0, "frames": 9, **recipe.arguments}
+            others = given.get("attributes") or {}
+            values = [given["attribute"], given["low"], given["high"], given["frames"]]
+            values += [output.get("format", "gif"), output.get("fps", 20)]
+            laid = None
+            for shown in made(found, others, *values):
+                if laid is None:  # by now it is known that the recipe's values are sound
+                    laid = hands.lay(visitor, photo, found, others)
+                    laid |= {c: gr.update(value=v) for c, v in zip(controls_of, values, strict=True)}
+                yield laid | shown
+        except UserError as error:
+            yield {cell.news: note(str(error), "nb-error")}
+            raise
+
+    controls_of = [attribute, low, high, frames, kind, fps]
+    inputs = [book.chooser.session, *controls_of]
+    click = cell.run_button.click(
+        attgan_slide, inputs, shown, api_name="attgan_slide", api_description=API, show_progress="hidden", **gpu.LANE
+    )
+    loaded = cell.recipe_load.upload(
+        load_recipe,
+        [book.chooser.session, cell.recipe_load],
+        [*hands.everything, *controls_of, *shown],
+        show_progress="hidden",
+        api_visibility="private",
+        **gpu.LANE,
+    )
+    hands.writes(loaded, book.chooser.session)
+    cell._stops([click, loaded])
+    return cell

@@ -1,0 +1,149 @@
+"""What computes for this tab: functions that run where the accelerator is, with plain values in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from PIL import Image
+
+from weights.errors import UserError
+
+from ...networks import Reference
+from ...running import in_worker
+from ...session import Sent
+from .desk import CENTRE, Found
+
+
+@in_worker
+def _found(reference: Reference, photo: Image.Image, known, which, has: dict | None, sha256: str | None) -> Iterator:
+    from pipelines import attgan, faces
+
+    net = reference.open()
+    if sha256 is not None and sha256 != net.info.sha256:
+        raise UserError(
+            f"That recipe was made with another version of {net.info.name}"
+            f" (hash {sha256[:12]}, here {net.info.sha256[:12]})."
+        )
+    if has is not None and not isinstance(has, dict):
+        raise UserError("What a face has is given by name, such as Male: true.")
+    size = net.img_size or attgan.DEFAULT_SIZE
+    if which == CENTRE:
+        aligned = faces.centre_crop(photo, size)
+    else:
+        aligned = faces.align(photo, known[which] if known else which, net.info.crop or "celeba", size)
+    face = attgan.encode(net, aligned.image, has)
+    device = next(net.parameters()).device.type
+    yield Found(
+        reference,
+        net.info.name,
+        net.info.sha256,
+        net.info.title,
+        device,
+        which,
+        aligned,
+        replace(face, encoded=face.encoded.to("cpu")),
+        attgan.attributes(aligned.image),
+        attgan.edit(net, face, {}),
+    )
+
+
+def found(
+    reference: Reference,
+    photo: Image.Image,
+    known: Sequence,
+    which: int | str,
+    has: dict | None = None,
+    sha256: str | None = None,
+) -> Found:
+    """One face of a photograph: cut out, named, encoded. Raises UserError.
+
+    Args:
+        known: what ``faces.detect`` found in it.
+        which: its number there, or ``CENTRE``.
+        has: what the visitor says it has; what is not said, the classifier says.
+        sha256: of the network that a recipe was made with.
+    """
+    [made] = _found(reference, photo, list(known), which, has, sha256)
+    return made
+
+
+def _ready(reference: Reference, face):
+    """The network, and the face on its device."""
+    net = reference.open()
+    return net, replace(face, encoded=face.encoded.to(next(net.parameters()).device))
+
+
+@in_worker
+def _edited(reference: Reference, face, wanted: dict) -> Iterator:
+    from pipelines import attgan
+
+    net, face = _ready(reference, face)
+    image = attgan.edit(net, face, wanted)
+    yield image, attgan.attributes(image)
+
+
+def edited(found: Found, wanted: dict[str, float]) -> tuple[Image.Image, dict[str, float]]:
+    """The face with attributes changed (only the decoder runs), and what the classifier sees then. Raises UserError."""
+    [made] = _edited(found.reference, found.face, wanted)
+    return made
+
+
+@in_worker
+def _flips(reference: Reference, face, intensity: float) -> Iterator:
+    from pipelines import attgan
+
+    net, face = _ready(reference, face)
+    yield attgan.flips(net, face, intensity)
+
+
+def flips(found: Found, intensity: float) -> dict[str, Image.Image]:
+    """``attgan.flips`` of a face that is encoded already. Raises UserError."""
+    [made] = _flips(found.reference, found.face, intensity)
+    return made
+
+
+@in_worker
+def slide(reference: Reference, face, arguments: dict) -> Iterator:
+    """Every frame of ``attgan.slide``."""
+    from pipelines import attgan
+
+    net, face = _ready(reference, face)
+    yield from attgan.slide(net, face, **arguments)
+
+
+@in_worker
+def many(reference: Reference, photos: Sequence[tuple[str, Image.Image]], wanted: dict) -> Iterator:
+    """For each photograph its name, and the most prominent face edited in it, or the sentence why not."""
+    from pipelines import attgan, faces
+
+    net = reference.open()
+    size = net.img_size or attgan.DEFAULT_SIZE
+    attgan.change(net, dict.fromkeys(attgan.names(net), False), wanted)  # what is wrong with it is said once
+    for name, photo in photos:
+        try:
+            aligned = faces.align(photo, crop=net.info.crop or "celeba", size=size)
+            face = attgan.encode(net, aligned.image)
+            yield name, faces.paste(photo, aligned, attgan.edit(net, face, {}), attgan.edit(net, face, wanted)), None
+        except UserError as error:
+            yield name, None, str(error)
+
+
+@in_worker
+def _pictures(reference: Reference, sent: Sequence[Sent], least: int) -> Iterator:
+    from pipelines import draggan, stylegan2
+
+    net = reference.open()
+    for one in sent:
+        if one.latent:
+            w = draggan.decode_latent(one.latent, net)
+        else:
+            w = stylegan2.latent(net, one.seed, one.truncation_psi, one.class_index)
+        image = stylegan2.picture(net, w)
+        scale = max(1, round(least / image.width))
+        yield image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
+
+
+def pictures(reference: Reference, sent: Sequence[Sent], least: int) -> list[Image.Image]:
+    """What a StyleGAN2 network makes of seeds and latents, enlarged to about ``least`` pixels. Raises UserError."""
+    return list(_pictures(reference, list(sent), least))

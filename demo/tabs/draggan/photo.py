@@ -1,0 +1,347 @@
+"""Cell 2: a photograph becomes a picture of the network, and can then be dragged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from weights.errors import UserError
+
+from ... import gpu, networks, results, uploads
+from ...handover import Handover
+from ...networks import Reference
+from ...notebook import Cell, Notebook, note
+from ...session import OwnFile, Sent
+from ..stylegan2 import controls
+from . import work
+from .hands import Hands, enlarged
+
+PROSE = r"""
+A drag moves a latent, so a photograph needs one: the $w^+$ from which the network makes what is most like it. It is
+found step by step, and what the network was never shown, it cannot make: faces have to lie as they did in training,
+with the eyes where its own pictures have them. *Pivotal tuning* then lets a copy of the network learn the rest of your
+photograph; the copy is yours alone.
+"""
+
+API = """Looks for the latent of a photograph. Yields while it runs; the last answer has the photograph as the network
+is shown it, the picture of the latent, the latent as a file, the Python that repeats it, what ran, and the tuned
+network as a file if one was asked for.
+
+Args:
+    network: a checkpoint such as stylegan2/faces.
+    class_index: for conditional networks, which class.
+    photo: the photograph, up to 50 MB and 64 megapixels.
+    straight: for networks of faces, cuts the face out as their training pictures were; if none is found, a square.
+    zoom: of the square, 1 for the largest, up to 8.
+    across, down: where the middle of the square is, 0 to 1.
+    method: w+ (nearer to the photograph) or w (easier to drag).
+    steps: 10 to 1000.
+    tuning: also tunes a copy of the network to the photograph.
+    tuning_steps: 10 to 1000.
+"""
+API_STOP = """Stops the search that runs in this session; what it has found so far stays. Gives a sentence as HTML.
+
+Args: none."""
+KEPT = "draggan-photo"
+SHOW_EVERY = 5
+ALIGNED = 512  # pixels of a face that was laid straight; the search takes what its network needs
+
+
+@dataclass
+class Found:
+    """What was found for a photograph. ``own``: the name of the tuned copy in the visitor's list."""
+
+    reference: Reference
+    photo: Image.Image
+    latent: Any = None  # w+ [1, num_ws, w_dim]
+    image: Image.Image | None = None
+    own: str | None = None
+    stopped: bool = False
+    running: bool = True
+    facts: list[str] = field(default_factory=list)
+
+
+def build(book: Notebook, hands: Hands, handover: Handover) -> Cell:
+    part = {}
+    with book.cell("photo", "Your own photograph", PROSE) as cell:
+        with gr.Column(elem_classes="nb-controls", min_width=0):
+            part["photo"] = controls.photograph(cell)
+            part["straight"] = gr.Checkbox(
+                True,
+                label="Find the face and lay it straight",
+                info="where the network makes faces",
+                elem_id=cell.id("straight"),
+            )
+            part["zoom"] = gr.Slider(1, 8, 1, step=0.05, label="Zoom", visible=False, elem_id=cell.id("zoom"))
+            part["across"] = gr.Slider(
+                0, 1, 0.5, step=0.01, label="Middle, across", visible=False, elem_id=cell.id("across")
+            )
+            part["down"] = gr.Slider(0, 1, 0.5, step=0.01, label="Middle, down", visible=False, elem_id=cell.id("down"))
+            part["method"] = gr.Radio(
+                ["w+", "w"],
+                value="w+",
+                label="Latent space",
+                info="w+ comes nearer · w is easier to drag",
+                elem_id=cell.id("method"),
+            )
+            part["steps"] = gr.Slider(10, 1000, 300, step=10, label="Steps", elem_id=cell.id("steps"))
+            part["tuning"] = gr.Checkbox(False, label="Tune a copy of the network", elem_id=cell.id("tuning"))
+            part["tuning_steps"] = gr.Slider(
+                10, 1000, 200, step=10, label="Steps of tuning", visible=False, elem_id=cell.id("tuning-steps")
+            )
+            with gr.Row(elem_classes="nb-buttons"):
+                run = gr.Button("Find it", variant="primary", elem_id=cell.id("run"), min_width=0)
+                stop = gr.Button("Stop", variant="stop", elem_id=cell.id("stop"), min_width=0)
+        with gr.Column(elem_classes="nb-result", min_width=0):
+            with gr.Row(elem_classes=["nb-looks", "nb-pair"]):
+                part["shown"] = controls.picture(cell, "crop", "Photograph, as the network is shown it")
+                part["made"] = controls.picture(cell, "made", "What the network makes of it")
+            part["news"] = gr.HTML("", label="News", elem_classes="nb-news", elem_id=cell.id("news"))
+            part["status"] = gr.HTML("", label="What ran", elem_classes="nb-status", elem_id=cell.id("status"))
+            with gr.Row(elem_classes="nb-tools"):
+                small = {"size": "sm", "min_width": 0, "elem_classes": "nb-after"}
+                send = gr.Button("Drag it", variant="primary", elem_id=cell.id("send"), **small)
+                part["latent"] = gr.DownloadButton("Latent · safetensors", elem_id=cell.id("latent"), **small)
+                part["network"] = gr.DownloadButton(
+                    "Tuned network · safetensors", visible=False, elem_id=cell.id("network"), **small
+                )
+    part["code"] = cell.code
+    chooser = book.chooser
+    session, quiet = chooser.session, {"show_progress": "hidden", "api_visibility": "private"}
+    crop = [part[name] for name in ("photo", "straight", "zoom", "across", "down")]
+    for event in (part["photo"].change, *(control.input for control in crop[1:])):
+        event(
+            partial(preview, technique=chooser.technique),
+            [session, chooser.network, *crop],
+            [part["shown"], part["news"]],
+            trigger_mode="always_last",
+            **quiet,
+        )
+    placing = [part[name] for name in ("zoom", "across", "down")]
+    part["straight"].change(
+        lambda on: [gr.update(visible=not on)] * len(placing), part["straight"], placing, queue=False, **quiet
+    )
+    part["tuning"].change(lambda on: gr.update(visible=on), part["tuning"], part["tuning_steps"], queue=False, **quiet)
+
+    order = ("shown", "made", "latent", "code", "status", "network", "news")
+    names = ("photo", "straight", "zoom", "across", "down", "method", "steps", "tuning", "tuning_steps")
+
+    def draggan_invert(
+        visitor, network=None, class_index=None, photo=None, straight=True, zoom=1, across=0.5, down=0.5, method="w+",
+        steps=300, tuning=False, tuning_steps=200,
+    ):  # fmt: skip
+        finding = Finding(part, visitor, chooser.technique)
+        try:
+            yield from finding.run(
+                network, class_index, photo, (straight, zoom, across, down), method, steps, tuning, tuning_steps
+            )
+        except UserError as error:
+            yield {part["news"]: note(str(error), "nb-error")}
+            raise
+
+    asked = run.click(lambda: note("Waiting for its turn …"), None, part["news"], queue=False, **quiet)
+    found = asked.then(
+        draggan_invert,
+        [*chooser.inputs, *(part[name] for name in names)],
+        [part[name] for name in order],
+        api_name="draggan_invert",
+        api_description=API,
+        show_progress="hidden",
+        **gpu.LANE,
+    )
+    found.success(chooser.refresh, session, chooser.network, queue=False, **quiet)
+    stop.click(
+        halt, session, part["news"], api_name="draggan_invert_stop", api_description=API_STOP, queue=False,
+        show_progress="hidden",
+    )  # fmt: skip
+    handover.offers(send, "draggan", [], sent)
+    send.click(None, None, None, js="() => document.getElementById('dg-drag').scrollIntoView({behavior: 'smooth'})")
+    return cell
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the network is shown: the picture, the Python that cuts it out of ``photo``, what is to be said of it."""
+
+    image: Image.Image
+    code: str
+    said: str = ""
+
+
+def preview(visitor, network, photo, *where, technique):
+    """The part of the photograph that the network will be shown."""
+    if not photo:
+        return None, ""
+    try:
+        found = part_of(uploads.image(photo), networks.resolve(visitor, network, technique), *where)
+        return enlarged(found.image), note(found.said) if found.said else ""
+    except UserError as error:
+        return None, note(str(error), "nb-error")
+
+
+def part_of(photo: Image.Image, reference: Reference, straight, zoom: float, across: float, down: float) -> Part:
+    """The face as the network's pictures have it, where it makes faces and one is found; otherwise a square."""
+    box, said = square(photo.size, zoom, across, down), ""
+    crop = crop_of(reference) if straight else None
+    if crop:
+        from pipelines import faces
+
+        try:
+            image = faces.align(photo, crop=crop, size=ALIGNED).image
+            return Part(image, f'faces.align(photo, crop="{crop}", size={ALIGNED}).image')
+        except UserError:
+            said = "No face was found, so this is a square of it; untick the box above to choose which."
+    return Part(photo.crop(box), f"photo.crop({box!r})", said)
+
+
+def crop_of(reference: Reference) -> str | None:
+    """How faces lie in the pictures of a network, None if it makes none or nobody knows."""
+    import weights
+
+    own = reference.sha256 is not None
+    return reference.open().info.crop if own else weights.describe(reference.name).crop
+
+
+def square(size: tuple[int, int], zoom: float, across: float, down: float) -> tuple[int, int, int, int]:
+    """The square (left, top, right, bottom) that lies as near to the wished middle as the photograph lets it."""
+    side = max(8, min(min(size), round(min(size) / zoom)))
+    left = min(max(round(across * size[0] - side / 2), 0), size[0] - side)
+    top = min(max(round(down * size[1] - side / 2), 0), size[1] - side)
+    return left, top, left + side, top + side
+
+
+def halt(visitor) -> str:
+    found = visitor.kept.get(KEPT)
+    if found is None or not found.running:
+        return note("Nothing is running.")
+    found.stopped = True
+    return note("Stopping …")
+
+
+def sent(visitor) -> Sent | None:
+    """What was found, on its way to the canvas."""
+    from pipelines import draggan
+
+    found = visitor.kept.get(KEPT)
+    if found is None or found.latent is None:
+        return None
+    reference = Reference(found.own, visitor.sha256(found.own)) if found.own else found.reference
+    return Sent(reference.name, latent=draggan.encode_latent(found.latent, reference.open()))
+
+
+class Finding:
+    """One search, from the photograph to its latent and on to a network of its own."""
+
+    def __init__(self, part: dict[str, gr.components.Component], visitor, technique: str):
+        self.part, self.visitor, self.technique = part, visitor, technique
+
+    def run(self, network, class_index, path, where, method, steps, tuning, tuning_steps) -> Iterator[dict]:
+        photo = uploads.image(path)
+        reference = networks.resolve(self.visitor, network, self.technique)
+        for far in networks.fetching(reference):
+            yield {self.part["news"]: far}
+        halt(self.visitor)  # an earlier search of the same visitor
+        part = part_of(photo, reference, *where)
+        found = self.visitor.kept[KEPT] = Found(reference, part.image)
+        arguments = {"method": method, "steps": int(steps)}
+        if class_index is not None:
+            arguments["class_index"] = class_index
+        try:
+            yield {self.part["shown"]: enlarged(found.photo), self.part["status"]: ""}
+            yield from self.search(found, arguments)
+            with results.folder() as folder:
+                if tuning and not found.stopped and found.latent is not None:
+                    yield from self.tune(found, int(tuning_steps), Path(folder) / "tuned.safetensors")
+                if found.latent is not None:
+                    yield self.result(found, arguments, part.code, tuning, int(tuning_steps), Path(folder))
+                else:
+                    yield {self.part["news"]: note("Stopped before it began.")}
+        finally:
+            found.running = False
+
+    def search(self, found: Found, arguments: dict) -> Iterator[dict]:
+        began = time.perf_counter()
+        with closing(work.inverted(found.reference, found.photo, {**arguments, "show_every": SHOW_EVERY})) as steps:
+            for step in steps:
+                if found.stopped:
+                    return
+                if step.image is None:
+                    continue
+                found.latent, found.image = step.latent, step.image
+                seconds = max(time.perf_counter() - began, 1e-3)
+                found.facts = [f"{step.step} steps", f"distance {step.loss:.4f}", f"{step.step / seconds:.0f} a second"]
+                yield self.far(found, f"Step {step.step} of {arguments['steps']}", step.loss, step.step / seconds)
+
+    def tune(self, found: Found, steps: int, path: Path) -> Iterator[dict]:
+        import weights
+
+        began = time.perf_counter()
+        call = (found.reference, found.photo, found.latent, {"steps": steps, "show_every": SHOW_EVERY}, str(path))
+        with closing(work.tuned(*call)) as made:
+            for step in made:
+                if step.image is not None:
+                    found.image = step.image
+                    seconds = max(time.perf_counter() - began, 1e-3)
+                    yield self.far(found, f"Tuning, step {step.step} of {steps}", step.loss, step.step / seconds)
+                if step.done:
+                    info = weights.read(path).info
+                    own = OwnFile(
+                        info.sha256, info.technique, "Tuned to a photograph", info.img_resolution, "tuned here"
+                    )
+                    self.visitor.add(info.name, own)
+                    found.own = info.name
+                    found.facts += [f"tuned in {step.step}", f"distance {step.loss:.4f}"]
+                if found.stopped:
+                    return
+
+    def far(self, found: Found, what: str, loss: float, rate: float) -> dict:
+        words = f"{what} · distance {loss:.4f} · {rate:.0f} a second"
+        return {self.part["made"]: enlarged(found.image), self.part["news"]: note(words)}
+
+    def result(self, found: Found, arguments: dict, cut: str, tuning: bool, tuning_steps: int, folder: Path) -> dict:
+        path = work.save_latent(found.reference, found.latent, folder / "photograph-latent.safetensors")
+        tuned = folder / "tuned.safetensors"
+        ran = " · ".join([("Stopped after " if found.stopped else "") + found.facts[0], *found.facts[1:]])
+        values = {
+            "shown": enlarged(found.photo),
+            "made": enlarged(found.image),
+            "latent": str(path),
+            "network": gr.update(value=str(tuned), visible=True) if found.own else gr.update(value=None, visible=False),
+            "code": code(found.reference, arguments, cut, tuning_steps if found.own else None),
+            "status": note(ran, "nb-ran"),
+            "news": "",
+        }
+        return {self.part[name]: value for name, value in values.items()}
+
+
+def code(reference: Reference, arguments: dict, cut: str, tuning_steps: int | None) -> str:
+    """The Python that finds the same latent."""
+    options = "".join(f", {name}={value!r}" for name, value in arguments.items())
+    load = f'weights.load("{reference.name}")' if reference.sha256 is None else 'weights.read("your-file")'
+    lines = [
+        "import weights",
+        "from PIL import Image",
+        f"from pipelines import {'faces, ' if cut.startswith('faces.') else ''}inversion",
+        "",
+        f"net = {load}",
+        'photo = Image.open("your-photograph.jpg")',
+        f"photo = {cut}",
+        f"*_, last = inversion.invert(net, photo{options})",
+        "result = last.image",
+    ]
+    if tuning_steps is not None:
+        lines += [
+            "",
+            f"*_, tuned = inversion.tune(net, photo, last.latent, steps={tuning_steps})",
+            'inversion.save_network("tuned.safetensors", tuned.net)',
+            "result = tuned.image",
+        ]
+    return "\n".join(lines) + "\n"

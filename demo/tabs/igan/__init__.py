@@ -1,0 +1,33 @@
+"""iGAN (Zhu et al. 2016): paint, and the nearest pictures that the network can make answer."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ...handover import Handover
+from ...networks import Chooser
+from ...notebook import LATEX, Notebook
+from . import brush, manifold, project, transfer
+
+LEAD = """
+# Paint, and the manifold answers
+
+You draw badly; the network draws well, but does not know what you want. iGAN lets both do what they can: you smear a
+colour, a line, or push a piece of the picture aside, and it looks among all the pictures that it knows how to make for
+those that come nearest.
+"""
+
+
+def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -> Chooser:
+    """The whole tab. Gives its chooser of networks, whose list grows in the Checkpoints tab."""
+    gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
+    chooser = Chooser("ig", ("igan", "stylegan2"), session)
+    book = Notebook("ig", chooser)
+    _cell, hands = brush.build(book, tab, handover)
+    project.build(book, hands, tab)
+    transfer.build(book, hands)
+    transfer.build_morph(book, hands)
+    manifold.build_ring(book)
+    manifold.build_plane(book, hands)
+    page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
+    return chooser

@@ -1,0 +1,403 @@
+"""What happens when a hand paints: the events of the tab's first cell, without a word about its looks."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import gradio as gr
+
+from weights.errors import UserError
+
+from ... import canvas, networks, results, tiles, uploads
+from ...notebook import note, told
+from ...session import Sent
+from . import work
+from .desk import AVERAGE, Desk, Latent, Run, Start
+from .words import (
+    TOOLS,
+    alt_of,
+    code_of,
+    drawing_of,
+    edits_of,
+    meter_of,
+    moved,
+    recipe_of,
+    summary_of,
+    tiles_of,
+)
+
+FRAME_S = 0.12  # seconds between two looks at an answer on its way
+PAINTED_NEWS = "Fixed what was painted before, because a patch is cut from the picture that is shown."
+SEED, SCRATCH, PHOTO = "seed", "scratch", "photo"
+
+
+def desk_of(visitor) -> Desk:
+    return visitor.desk("igan", Desk)
+
+
+class Hands:
+    """Functions for events; ``part`` has the cell's components by name, and every function yields what they become."""
+
+    def __init__(self, part: dict, settings: Sequence[str], technique):
+        self.part, self.settings, self.technique = part, list(settings), technique
+
+    # -- the picture to start from
+
+    @told
+    def open(self, visitor, network, origin, seed, live=False) -> Iterator[dict]:
+        """Puts a picture on the pad; what was painted on the last one goes."""
+        desk = desk_of(visitor)
+        reference = networks.resolve(visitor, network, self.technique)
+        if origin == PHOTO:
+            if desk.photo is None:
+                raise UserError("There is no photograph yet; look for its latent in cell 2, then press Paint on it.")
+            return
+        latent = wanted(origin, seed)
+        if live and not reference.at_hand:  # nobody wants to fetch 400 MB because a list was looked through
+            desk.ask()
+            desk.start = desk.run = None
+            yield self.nothing("Press Show the picture to fetch this network.")
+            return
+        if live and desk.start and (desk.start.reference, desk.start.latent) == (reference, latent) and not desk.run:
+            return
+        yield (yield from self._open(desk, reference, latent))
+
+    @told
+    def greet(self, visitor, *picture) -> Iterator[dict]:
+        """When the tab comes into view: a picture, unless there is one, or one is on its way here."""
+        if desk_of(visitor).start is None and "igan" not in visitor.sent:
+            yield from self.open(visitor, *picture, live=True)
+
+    @told
+    def follow(self, visitor, network, origin, seed) -> Iterator[dict]:
+        """When another network is chosen: its picture. Not when a recipe or another tab has just chosen it."""
+        desk = desk_of(visitor)
+        if desk.start is None or desk.start.reference.name != network:
+            yield from self.open(visitor, network, SEED if origin == PHOTO else origin, seed, live=True)
+
+    def _open(self, desk: Desk, reference, latent: Latent | None, photo=None, **options) -> Iterator[dict]:
+        """Yields how far a download is; returns what the components become, for the caller to yield."""
+        number = desk.ask()
+        for progress in networks.fetching(reference):
+            yield {self.part["news"]: progress}
+        start = work.opened(reference, latent, **options)
+        if desk.number != number:  # something newer was asked for meanwhile
+            return {self.part["news"]: gr.skip()}
+        return self.put(desk, start, photo)
+
+    def put(self, desk: Desk, start: Start, photo=None) -> dict:
+        """A picture comes onto the pad."""
+        before = desk.start
+        desk.put(start, photo)
+        update = self.shown(desk, canvas.drawn(start.size, patches=())) | self.rest(desk)
+        if before is None or before.reference != start.reference:  # one step of a StyleGAN2 takes as long as ten
+            update[self.part["starts"]] = gr.update(value=4 if start.is_style else 16)
+            update[self.part["realism"]] = gr.update(interactive=start.realistic)
+        origin = SCRATCH if start.latent is None else PHOTO if photo else SEED
+        update[self.part["origin"]] = gr.update(value=origin)
+        return update
+
+    @told
+    def take_sent(self, visitor) -> Iterator[dict]:
+        """A picture that another tab has sent here."""
+        desk = desk_of(visitor)
+        sent = visitor.sent.pop("igan", None)
+        if sent is None:
+            return
+        reference = networks.resolve(visitor, sent.network, self.technique)
+        about = "sent here" if sent.latent else f"seed {sent.seed}"
+        opened = yield from self._open(desk, reference, None, sent=sent, about=about)
+        listed = gr.update(choices=networks.choices(self.technique, visitor), value=reference.name)
+        yield opened | {self.part["network"]: listed}
+
+    @staticmethod
+    def sent(visitor) -> Sent | None:
+        """The picture as it is now, on its way to DragGAN."""
+        desk = desk_of(visitor)
+        if desk.start is None or desk.latent is None:
+            return None
+        return Sent(desk.start.reference.name, latent=work.for_draggan(desk.start.reference, desk.latent))
+
+    # -- painting
+
+    def heard(self, visitor) -> int:
+        """A stroke has ended: what runs for the one before it ends. Gives the number under which this one runs."""
+        return desk_of(visitor).ask()
+
+    @told
+    def paint(self, visitor, network, origin, seed, drawing, ticket=None, *values) -> Iterator[dict]:
+        """The manifold answers to what is painted, until there is something newer to be answered."""
+        desk = desk_of(visitor)
+        mine = desk.ask() if ticket is None else int(ticket)
+        if mine != desk.number:
+            return
+        drawn = canvas.read(drawing, TOOLS)
+        reference = networks.resolve(visitor, network, self.technique)
+        update = {}
+        if not self._same(desk, reference, origin, seed):
+            yield (yield from self._open(desk, reference, wanted(origin, seed)))
+            mine = desk.number
+        start = desk.opened()
+        asked = edits_of(drawn, start.resolution)
+        if new := self._new_patches(desk, drawn, asked):
+            # A patch is cut from the picture that is seen, so this round ends with that picture.
+            desk.fix()
+            mine, asked = desk.number, {"warp": [patch.to_json() for patch in new]}
+            drawing = canvas.drawn(start.size, patches=new)
+            update = {self.part["board"]: gr.update(value=drawing), self.part["news"]: note(PAINTED_NEWS)}
+            yield update
+        if not asked:
+            desk.run, desk.chosen, desk.frames = None, None, None
+            yield self.shown(desk) | self.rest(desk)
+            if drawing is None or ticket is None:
+                raise UserError("Nothing is drawn yet; paint a colour, draw a line or move a patch first.")
+            return
+        arguments = {**asked, **self.options(values)}
+        if desk.z0 is not None:
+            arguments["z0"] = desk.z0
+        if desk.rounds:
+            arguments["fixed"] = desk.rounds
+        with results.folder() as folder:
+            yield from self._run(desk, mine, arguments, drawing, folder)
+
+    @staticmethod
+    def _same(desk: Desk, reference, origin, seed) -> bool:
+        """Whether the controls mean the picture that is there: the page has followed them, scripts say it anew."""
+        start = desk.start
+        if start is None or start.reference != reference:
+            return False
+        by_seed = start.latent is None or isinstance(start.latent, int)
+        return not by_seed or origin == PHOTO or start.latent == wanted(origin, seed)
+
+    @staticmethod
+    def _new_patches(desk: Desk, drawn: canvas.Drawing, asked: dict) -> list[canvas.Patch]:
+        return moved(drawn, desk.run) if "warp" in asked and desk.candidate is not None else []
+
+    def options(self, values: Sequence) -> dict:
+        """Arguments of ``igan.brush`` from the settings; what is as the function has it is left out."""
+        from pipelines import igan
+
+        usual = {p.name: p.default for p in inspect.signature(igan.brush).parameters.values()}
+        given = dict(zip(self.settings, values, strict=False))
+        for name, value in given.items():
+            if value is None:
+                raise UserError(f"“{self.part[name].label}” is empty; fill it in first.")
+        return {name: v for name, v in given.items() if name == "steps" or v != usual[name]}
+
+    def _run(self, desk: Desk, mine: int, arguments: dict, drawing, folder: str) -> Iterator[dict]:
+        run = Run(arguments, drawing)
+        began, shown_at = time.perf_counter(), -1.0
+        try:
+            with closing(work.brushed(desk.start.reference, arguments)) as steps:
+                for step in steps:
+                    if desk.number != mine and not run.stopped:
+                        yield {self.part["news"]: gr.skip()}
+                        return
+                    if step.candidates:
+                        run.last, run.seconds = step, time.perf_counter() - began
+                        desk.run = run
+                        desk.frames = None
+                    if run.stopped or step.done:
+                        break
+                    # The first two at once: where it begins, and that something happens.
+                    if step.candidates and (step.step < 2 or run.seconds - shown_at > FRAME_S):
+                        shown_at = run.seconds
+                        yield self.shown(desk, passing=True) | {
+                            self.part["meter"]: meter_of(run),
+                            self.part["news"]: "",
+                        }
+        finally:
+            run.running = False
+        yield self.result(desk, Path(folder))
+
+    @told
+    def attempt(self, visitor, network, origin, seed, *values, example) -> Iterator[dict]:
+        """An example: drawn on the picture as it was first, and answered."""
+        desk = desk_of(visitor)
+        reference = networks.resolve(visitor, network, self.technique)
+        origin = SEED if origin == SCRATCH else origin  # a patch needs a picture to be cut from
+        if not self._same(desk, reference, origin, seed):
+            yield (yield from self._open(desk, reference, wanted(origin, seed)))
+        desk.restart()
+        drawing, mine = example(desk.start.resolution), desk.ask()
+        laid = {self.part["board"]: gr.update(value=drawing)}
+        for update in self.paint(visitor, network, origin, seed, drawing, mine, *values):
+            yield update | {self.part["board"]: {**laid[self.part["board"]], **update.get(self.part["board"], {})}}
+
+    def stop(self, visitor) -> str:
+        desk = desk_of(visitor)
+        running = desk.run is not None and desk.run.running
+        if running:
+            desk.run.stopped = True
+        else:
+            desk.ask()  # of what waits for its turn
+        return note("Stopping …" if running else "Nothing is running.")
+
+    # -- what came of it
+
+    @told
+    def choose(self, visitor, event: gr.EventData) -> Iterator[dict]:
+        """A candidate was pressed, or the average of all."""
+        yield from self._choose(desk_of(visitor), event.key)
+
+    @told
+    def pick(self, visitor, number) -> Iterator[dict]:
+        """A candidate by its place, 1 for the best, 0 for the average of all; for scripts."""
+        desk = desk_of(visitor)
+        count = len(desk.candidates)
+        if not count:
+            raise UserError("There are no candidates yet; paint something first.")
+        if number is None or number != int(number) or not 0 <= number <= count:
+            raise UserError(f"The candidates are numbered 1 to {count}; 0 is their average.")
+        yield from self._choose(desk, AVERAGE if number == 0 else str(desk.candidates[int(number) - 1].number))
+
+    def _choose(self, desk: Desk, key: str) -> Iterator[dict]:
+        numbers = [str(c.number) for c in desk.candidates]
+        if key != AVERAGE and key not in numbers:
+            return
+        desk.chosen, desk.frames = (AVERAGE if key == AVERAGE else int(key)), None
+        if desk.run.running:
+            yield self.shown(desk, passing=True)
+            return
+        with results.folder() as folder:
+            yield self.result(desk, Path(folder))
+
+    @told
+    def fix(self, visitor) -> Iterator[dict]:
+        """What was painted is kept as it was asked for; the chosen candidate is what painting goes on from."""
+        desk = desk_of(visitor)
+        desk.fix()
+        words = f"Fixed. What was painted goes on being asked for; paint on. ({len(desk.rounds)} so far)"
+        yield self.shown(desk, canvas.drawn(desk.start.size, patches=())) | self.rest(desk, words)
+
+    @told
+    def restart(self, visitor) -> Iterator[dict]:
+        """The picture as it was first; what was painted and fixed is forgotten."""
+        desk = desk_of(visitor)
+        start = desk.opened()
+        desk.restart()
+        yield self.shown(desk, canvas.drawn(start.size, patches=())) | self.rest(desk)
+
+    # -- recipes
+
+    @told
+    def load_recipe(self, visitor, path) -> Iterator[dict]:
+        """Paints again what a recipe says, with its settings, and chooses the candidate that was chosen."""
+        from pipelines.recipes import Recipe
+
+        recipe = Recipe.from_json(uploads.recipe(path))
+        if recipe.function != "igan.brush":
+            raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
+        desk = desk_of(visitor)
+        reference = networks.resolve(visitor, recipe.checkpoint, self.technique)
+        for far in networks.fetching(reference):
+            yield {self.part["news"]: far}
+        arguments = {k: v for k, v in recipe.arguments.items() if k not in ("show_every",)}
+        work.checked(reference, arguments)  # before anything on the page changes
+        start = work.opened(reference, arguments.get("z0"), sha256=recipe.sha256)
+        drawing = drawing_of(arguments, start.resolution)
+        update = self.put(desk, start) | self.controls(start, arguments)
+        desk.rounds = list(arguments.get("fixed") or [])
+        mine = desk.ask()
+        which = (recipe.output or {}).get("candidate", 0)
+        update[self.part["board"]] = {**update[self.part["board"]], **gr.update(value=drawing)}
+        with results.folder() as folder:
+            for far in self._run(desk, mine, {"steps": 40, **arguments}, drawing, folder):
+                last = update | far
+                yield {**last, self.part["board"]: {**update[self.part["board"]], **far.get(self.part["board"], {})}}
+                update = {self.part["board"]: {}}
+        if desk.candidates and which != 0:
+            index = min(which, len(desk.candidates) - 1) if isinstance(which, int) and which >= 0 else None
+            yield from self._choose(desk, AVERAGE if index is None else str(desk.candidates[index].number))
+
+    def controls(self, start: Start, arguments: dict) -> dict:
+        """The controls as a recipe has them."""
+        from pipelines import igan
+
+        usual = inspect.signature(igan.brush).parameters
+        updates = {self.part[n]: gr.update(value=arguments.get(n, usual[n].default)) for n in self.settings}
+        updates[self.part["network"]] = gr.update(value=start.reference.name)
+        if isinstance(start.latent, int):
+            updates[self.part["seed"]] = gr.update(value=start.latent)
+        return updates
+
+    # -- what is shown
+
+    def shown(self, desk: Desk, drawn: dict | None = None, passing: bool = False) -> dict:
+        """The pad, the answer beside it and the candidates, as they are now."""
+        found, chosen = tiles_of(desk)
+        frame = canvas.frame(desk.image, alt_of(desk), passing=passing)
+        pad = gr.update(frame=frame) if drawn is None else gr.update(frame=frame, value=drawn)
+        answer = [tiles.Tile("answer", desk.image, "", alt_of(desk))] if desk.image is not None else []
+        return {
+            self.part["board"]: pad,
+            self.part["tiles"]: tiles.shown(found, chosen, passing=passing),
+            self.part["answer"]: tiles.shown(answer, columns=1, passing=passing, side=256),
+        }
+
+    def rest(self, desk: Desk, news: str = "") -> dict:
+        """Nothing has been answered to what is painted now."""
+        empty = {name: None for name in ("sheet", "recipe", "latent", "film", "video", "save_file")}
+        words = {"news": note(news) if news else "", "status": note(summary_of(desk)), "meter": "", "film_news": ""}
+        words |= {"code": code_of(desk), "play": gr.update(value=16), "file": gr.update(value=None, visible=False)}
+        return {self.part[name]: value for name, value in {**empty, **words}.items()}
+
+    def nothing(self, news: str) -> dict:
+        """No picture at all."""
+        return {
+            self.part["board"]: gr.update(frame=canvas.frame(None)),
+            self.part["tiles"]: tiles.shown([]),
+            self.part["answer"]: tiles.shown([]),
+            self.part["news"]: note(news),
+            self.part["status"]: "",
+            self.part["meter"]: "",
+        }
+
+    def result(self, desk: Desk, folder: Path) -> dict:
+        """Everything that there is to see and to take away after an answer."""
+        if desk.candidate is None:
+            return self.shown(desk) | self.rest(desk)
+        files = write(desk, folder)
+        values = {
+            **{name: str(path) for name, path in files.items()},
+            "code": code_of(desk),
+            "status": note(summary_of(desk), "nb-ran"),
+            "news": "",
+            "meter": meter_of(desk.run),
+            "play": gr.update(value=16),
+            "film": None,
+            "video": None,
+            "file": gr.update(value=None, visible=False),
+            "film_news": "",
+            "save_file": None,
+        }
+        return self.shown(desk) | {self.part[name]: value for name, value in values.items()}
+
+
+def wanted(origin, seed) -> Latent | None:
+    """The latent that the controls mean. Raises UserError."""
+    if origin == SCRATCH:
+        return None
+    if origin not in (SEED, PHOTO):
+        raise UserError(f"Painting starts from {SEED} (the picture of a seed), {SCRATCH} or {PHOTO}.")
+    if seed is None:
+        raise UserError("The seed is empty; fill it in first.")
+    return int(seed) if float(seed) == int(seed) else seed
+
+
+def write(desk: Desk, folder: Path) -> dict[str, Path]:
+    """The chosen picture, its latent as text, and the recipe, as files."""
+    name = desk.start.checkpoint.split("/")[-1].replace(":", "-")
+    files = {
+        "sheet": folder / f"{name}-painted.png",
+        "latent": folder / f"{name}-latent.txt",
+        "recipe": folder / f"{name}-painted-recipe.json",
+    }
+    desk.image.save(files["sheet"])
+    files["latent"].write_text(str(desk.latent), encoding="utf-8")
+    files["recipe"].write_text(recipe_of(desk).to_json(), encoding="utf-8")
+    return files

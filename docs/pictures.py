@@ -1,0 +1,178 @@
+"""The README's animations, made by the networks that ship: ``python docs/pictures.py`` after one was trained anew.
+
+walk     docs/walk.gif: from face to face
+draggan  docs/draggan.gif: three of the drags that the page offers with one click
+attgan   docs/attgan.gif: generated faces, one attribute after the other turned over
+igan     docs/igan.gif: strokes on an empty pad, and the pictures that answer
+sheet    examples.png, not kept: before and after of all of them, to be looked at
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(ROOT))
+
+import weights  # noqa: E402
+from demo.tabs.draggan.examples import EXAMPLES  # noqa: E402
+from pipelines import animation, attgan, draggan, faces, igan, stylegan2  # noqa: E402
+
+SIZE = 192  # pixels of one picture
+ATTGAN_SEEDS = (3, 17, 41)
+ATTGAN_SHOWN = ("Eyeglasses", "Young", "Blond_Hair", "Male", "Bangs")
+FRAMES, REST = 36, 8  # of a drag, and as long the end stands still
+
+# What is drawn on the empty pad for igan.gif, places in 64ths: (colour, width, points), None for a sketched line.
+STROKES = {
+    "igan/shoes": [
+        ((196, 40, 36), 5, [(14, 36), (30, 38), (46, 41)]),
+        (None, 1.5, [(12, 43), (34, 46), (56, 46)]),
+        ((36, 70, 150), 4, [(14, 36), (30, 38), (46, 41)]),
+    ],
+    "igan/flowers": [
+        ((235, 200, 40), 10, [(26, 30), (32, 34), (38, 31)]),
+        ((60, 120, 50), 8, [(6, 8), (6, 56)]),
+        ((190, 60, 150), 10, [(26, 30), (32, 34), (38, 31)]),
+    ],
+    "igan/faces": [
+        ((228, 196, 120), 6, [(12, 26), (18, 10), (32, 5), (46, 10), (52, 26)]),
+        (None, 1.5, [(23, 42), (28, 47), (36, 47), (41, 42)]),
+        ((40, 28, 24), 6, [(12, 26), (18, 10), (32, 5), (46, 10), (52, 26)]),
+    ],
+}  # fmt: skip
+
+
+def dragged(key: str) -> list:
+    """Every step of one of the page's examples."""
+    example = EXAMPLES[key]
+    net = weights.load(example.network)
+    return list(draggan.replay(net, [example.drag(net.img_resolution)], **example.made(), show_every=1))
+
+
+def drawn(step) -> Image.Image:
+    return draggan.draw(step.image, step.handles, step.targets, size=SIZE).resize((SIZE, SIZE))
+
+
+def side_by_side(columns: list[list[Image.Image]]) -> list[Image.Image]:
+    gap = 6
+    frames = []
+    for row in zip(*columns, strict=True):
+        frame = Image.new("RGB", (len(row) * (SIZE + gap) - gap, row[0].height), "white")
+        for i, image in enumerate(row):
+            frame.paste(image, (i * (SIZE + gap), 0))
+        frames.append(frame)
+    return frames
+
+
+def make_draggan() -> None:
+    columns = []
+    for key in ("turn", "forehead", "open"):
+        steps = dragged(key)
+        places = np.linspace(0, len(steps) - 1, min(FRAMES, 3 * len(steps))).round().astype(int)
+        frames = [drawn(steps[i]) for i in places]
+        columns.append([frames[0]] * 4 + frames + [frames[-1]] * (FRAMES + REST - len(frames)))
+    animation.save(side_by_side(columns), DOCS / "draggan.gif", fps=12)
+
+
+def make_walk() -> None:
+    rows = []
+    for seeds in ([17, 24, 52, 33], [8, 28, 35, 22], [20, 34, 41, 25]):
+        net = weights.load("stylegan2/faces")
+        walk = stylegan2.interpolate(net, seeds=seeds, frames=36, loop=True, easing="smooth")
+        rows.append([image.resize((SIZE, SIZE), Image.Resampling.BICUBIC) for image in walk])
+    animation.save(side_by_side(rows), DOCS / "walk.gif", fps=12)
+
+
+def make_attgan() -> None:
+    net = weights.load("attgan/faces")
+    columns = []
+    for seed in ATTGAN_SEEDS:
+        photo = stylegan2.sample(weights.load("stylegan2/faces"), seeds=[seed], truncation_psi=0.7)[0]
+        photo = photo.resize((3 * photo.width, 3 * photo.height), Image.Resampling.BICUBIC)
+        aligned = faces.align(photo, crop=net.info.crop, size=net.img_size)
+        face = attgan.encode(net, aligned.image)
+        still = attgan.edit(net, face, {})
+        column = []
+        for name in ATTGAN_SHOWN:
+            had, there = (0.5 if face.has[name] else -0.5), attgan.opposite(face, name)[name]
+            path = [had + (there - had) * t for t in np.linspace(0, 1, 5)]
+            for value in [had] + path + [there] * 5 + path[::-1]:
+                made = attgan.edit(net, face, {name: value})
+                made = faces.paste(photo, aligned, still, made)
+                column.append(caption(made.resize((SIZE, SIZE), Image.Resampling.LANCZOS), name, value > 0))
+        columns.append(column)
+    animation.save(side_by_side(columns), DOCS / "attgan.gif", fps=10)
+
+
+def stroke(colour, width: float, points, part: float = 1.0) -> Image.Image:
+    """The first part of a stroke as RGBA at ``SIZE``; a sketched line is dark."""
+    image = Image.new("RGBA", (SIZE * 2, SIZE * 2))
+    places = np.array([((x + 0.5) / 64, (y + 0.5) / 64) for x, y in points]) * SIZE * 2
+    steps = np.linspace(0, (len(places) - 1) * part, 24)
+    path = [tuple(np.interp(steps, range(len(places)), places[:, i])[k] for i in range(2)) for k in range(24)]
+    pen, radius = ImageDraw.Draw(image), width * SIZE / 64
+    fill = (*(colour or (24, 24, 28)), 255)
+    pen.line(path, fill=fill, width=round(2 * radius), joint="curve")
+    for x, y in (path[0], path[-1]):
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
+    return image.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+
+
+def answered(name: str) -> list[Image.Image]:
+    """The pad above, the best picture below; each stroke is drawn, and then followed."""
+    net = weights.load(name)
+    column, pad = [], Image.new("RGB", (SIZE, SIZE), "white")
+    below, z0, fixed = Image.new("RGB", (SIZE, SIZE), (238, 238, 238)), None, []
+
+    def show(above: Image.Image, count: int = 1) -> None:
+        frame = Image.new("RGB", (SIZE, 2 * SIZE + 6), "white")
+        frame.paste(above, (0, 0))
+        frame.paste(below, (0, SIZE + 6))
+        column.extend([frame] * count)
+
+    for colour, width, points in STROKES[name]:
+        for part in np.linspace(0.1, 1, 6):
+            drawn = pad.copy()
+            drawn.paste(whole := stroke(colour, width, points, part), (0, 0), whole)
+            show(drawn)
+        pad = drawn
+        asked = {"colour": whole} if colour else {"sketch": whole.getchannel("A")}
+        for step in igan.brush(
+            net, **asked, z0=z0, fixed=fixed, starts=64, steps=60, smoothness=1.0, seed=1, show_every=5
+        ):
+            if step.candidates:
+                below = step.candidates[0].image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+                show(pad)
+        show(pad, REST)
+        z0 = step.candidates[0].latent
+        fixed.append(igan.Edits(**asked))
+    return column
+
+
+def make_igan() -> None:
+    animation.save(side_by_side([answered(name) for name in STROKES]), DOCS / "igan.gif", fps=10)
+
+
+def caption(image: Image.Image, name: str, on: bool) -> Image.Image:
+    words = f"{'' if on else 'not '}{attgan.shown(name)}"
+    return animation.strip([image], [words])
+
+
+def make_sheet() -> None:
+    pictures, captions = [], []
+    for key, example in EXAMPLES.items():
+        steps = dragged(key)
+        pictures += [drawn(steps[0]), drawn(steps[-1])]
+        captions += [example.title, f"{steps[-1].done} after {steps[-1].step}, {steps[-1].distance:.1f} px left"]
+    animation.strip(pictures, captions).save("examples.png")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ("walk", "draggan", "attgan", "igan"):
+        globals()[f"make_{name}"]()

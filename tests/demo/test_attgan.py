@@ -1,0 +1,545 @@
+"""The AttGAN tab as scripts meet it."""
+
+# ruff: noqa: F401, F811 (fixtures are imported under the names by which tests ask for them)
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import struct
+import time
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image, ImageSequence
+
+from demo.session import Visitor
+from demo.tabs.attgan.desk import CENTRE
+from pipelines.recipes import Recipe
+from weights.attributes import ATTRS
+from weights.errors import UserError
+
+from .attgan_room import (
+    CODE,
+    CROP,
+    FACE,
+    FULL,
+    MADE,
+    NEWS,
+    ODDS,
+    RECIPE,
+    STATUS,
+    WHOLE,
+    album,
+    counted,
+    hands,
+    last,
+    looked,
+    people,
+    photo,
+    pixels,
+    press,
+    refused,
+    regular,
+    run,
+    sheet,
+    shelf,
+    ticked,
+    value,
+)
+
+# -- one face, as a script --------------------------------------------------------------------------------------------
+
+
+def test_a_face_is_found_named_and_made_again(visitor, photo, album):
+    answer = visitor("attgan_face", photo=photo)
+    assert pixels(answer[CROP]).shape == pixels(answer[MADE]).shape == (384, 384, 3)
+    assert not np.array_equal(pixels(answer[CROP]), pixels(answer[MADE]))
+    names = ticked(answer[ODDS])
+    assert {name.replace("_", " ").lower() for name in ATTRS} <= set(names)
+    levels = [float(v) for v in re.findall(r'value="([\d.]+)"', answer[ODDS])]
+    assert levels == sorted(levels, reverse=True) and all(0 <= v <= 1 for v in levels) and max(levels) > 0.5
+    assert "As it is" in answer[STATUS] and "64 px" in answer[STATUS] and answer[NEWS] == ""
+    before, after = answer[WHOLE]
+    assert np.array_equal(pixels(before), pixels(after)), "nothing is changed yet"
+
+
+def test_an_edit_decodes_only(visitor, photo, counted):
+    face = visitor("attgan_face", photo=photo)
+    assert counted["encode"] == 1
+    counted |= {"encode": 0, "decode": 0}
+    edited = visitor("attgan_edit", changes={"Eyeglasses": 1, "Young": -1})
+    assert counted == {"encode": 0, "decode": 1}
+    assert np.array_equal(pixels(edited[CROP]), pixels(face[CROP]))
+    assert not np.array_equal(pixels(edited[MADE]), pixels(face[MADE]))
+    stronger = visitor("attgan_edit", changes={"Eyeglasses": 2, "Young": -2})
+    assert not np.array_equal(pixels(stronger[MADE]), pixels(edited[MADE]))
+    again = visitor("attgan_edit", changes={})
+    assert np.array_equal(pixels(again[MADE]), pixels(face[MADE])) and again[ODDS] == face[ODDS]
+    assert counted == {"encode": 0, "decode": 3}
+
+
+def test_the_code_makes_the_photograph(visitor, photo, album, tmp_path, monkeypatch):
+    visitor("attgan_face", photo=photo)
+    answer = visitor("attgan_edit", changes={"Bald": 1, "Male": -0.5})
+    full = pixels(visitor("attgan_files")[FULL])
+    assert np.array_equal(full, np.asarray(run(answer[CODE], album("one.png"), tmp_path, monkeypatch)))
+
+
+def test_the_files(visitor, photo, album):
+    face = visitor("attgan_face", photo=photo)
+    made = [value(v) for v in visitor("attgan_files")]
+    original = pixels(album("one.png"))
+    assert np.array_equal(pixels(made[FULL]), original), "what is not changed comes back exactly"
+    assert pixels(made[FACE]).shape == (64, 64, 3)
+    answer = visitor("attgan_edit", changes={"Pale_Skin": 2})
+    files = visitor("attgan_files")
+    assert [Path(value(v)).suffix for v in files] == [".png", ".png", ".json"]
+    changed = pixels(files[FULL])
+    assert changed.shape == original.shape and not np.array_equal(changed, original)
+    recipe = Recipe.from_json(Path(value(files[RECIPE])).read_text())
+    assert recipe.arguments["attributes"] == {"Pale_Skin": 2}
+    assert np.array_equal(np.asarray(recipe.run()), pixels(files[FACE]))
+    small = np.asarray(Image.open(value(files[FACE])).resize((384, 384), Image.Resampling.BICUBIC))
+    assert np.array_equal(small, pixels(answer[MADE])), "the face is the one that is shown"
+    for first, second in zip(files, visitor("attgan_files"), strict=True):
+        assert Path(value(first)).read_bytes() == Path(value(second)).read_bytes(), "as often as one asks"
+    assert np.array_equal(pixels(visitor("attgan_edit", changes={})[MADE]), pixels(face[MADE]))
+    assert np.array_equal(pixels(visitor("attgan_files")[FULL]), original)
+
+
+def test_outside_of_the_crop_nothing_changes(visitor, photo, album):
+    from pipelines import faces
+
+    visitor("attgan_face", photo=photo)
+    visitor("attgan_edit", changes={"Pale_Skin": 2, "Young": -2})
+    original, changed = pixels(album("one.png")), pixels(visitor("attgan_files")[FULL])
+    corners = np.array(faces.align(Image.open(album("one.png")), size=64).corners)
+    low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
+    differ = np.argwhere((original != changed).any(axis=2))[:, ::-1]
+    assert len(differ) and (differ >= low).all() and (differ <= high).all()
+
+
+def test_what_a_face_has_can_be_said(visitor, photo):
+    first = visitor("attgan_face", photo=photo)
+    male = "'Male': True" in first[CODE]
+    other = visitor("attgan_face", photo=photo, has={"Male": not male})
+    assert f"'Male': {not male}" in other[CODE] and np.array_equal(pixels(first[CROP]), pixels(other[CROP]))
+    assert not np.array_equal(pixels(first[MADE]), pixels(other[MADE]))
+
+
+def test_what_contradicts_is_said(visitor, photo):
+    visitor("attgan_face", photo=photo, has=dict.fromkeys(ATTRS, False) | {"Black_Hair": True, "Bangs": True})
+    bald = visitor("attgan_edit", changes={"Bald": 1})
+    assert "ald replaces bangs" in bald[NEWS] and "hair" not in bald[NEWS]
+    blond = visitor("attgan_edit", changes={"Blond_Hair": 0.5})
+    assert "lond hair replaces black hair" in blond[NEWS] and "bangs" not in blond[NEWS]
+    explicit = visitor("attgan_edit", changes={"Blond_Hair": 0.5, "Black_Hair": -0.5})
+    assert explicit[NEWS] == "" and np.array_equal(pixels(explicit[MADE]), pixels(blond[MADE]))
+    assert visitor("attgan_edit", changes={"Blond_Hair": -1})[NEWS] == ""
+
+
+def test_intensities_as_words_count_as_numbers(visitor, photo):
+    visitor("attgan_face", photo=photo)
+    one = visitor("attgan_edit", changes={"Male": 1})
+    assert np.array_equal(pixels(visitor("attgan_edit", changes={"Male": "1"})[MADE]), pixels(one[MADE]))
+    assert json.loads(Path(value(visitor("attgan_files")[RECIPE])).read_text())["arguments"]["attributes"] == {
+        "Male": 1
+    }
+
+
+# -- a face among others, and none ------------------------------------------------------------------------------------
+
+
+def test_ten_faces(page, visitor, album, tmp_path, monkeypatch):
+    """All of them are offered, and any can be taken."""
+    mine, ann = hands(page), Visitor()
+    shown = last(mine.look(ann, "attgan/faces", str(album("ten.png"))))[mine.part["faces"]]
+    assert shown["visible"] and len(shown["value"]) == 10 and shown["selected_index"] == 0
+    first = ann.kept["attgan"].found
+    taken = last(mine.another(ann, "attgan/faces", press(6)))
+    assert taken[mine.part["faces"]]["selected_index"] == 6 and ann.kept["attgan"].found.which == 6
+    assert ann.kept["attgan"].found.aligned.corners != first.aligned.corners
+    answer = visitor("attgan_face", photo=handle_file(album("ten.png")), face="6")
+    assert np.array_equal(pixels(answer[CROP]), np.asarray(taken[mine.part["crop"]]))
+    edited = visitor("attgan_edit", changes={"Bangs": 2})
+    full = pixels(visitor("attgan_files")[FULL])
+    assert np.array_equal(full, np.asarray(run(edited[CODE], album("ten.png"), tmp_path, monkeypatch)))
+    refused(visitor, "attgan_face", "numbered 0 to 9", photo=handle_file(album("ten.png")), face="10")
+
+
+@pytest.mark.parametrize("number", ["99", "-1", "first", "1e3", "9" * 5000])
+def test_faces_that_are_not_there(number, regular, photo, album):
+    """The face that was being edited is still there."""
+    regular("attgan_face", photo=handle_file(album("other.png")))
+    before = regular("attgan_edit", changes={"Bangs": 1})
+    refused(regular, "attgan_face", "numbered 0 to 0", photo=photo, face=number)
+    after = regular("attgan_edit", changes={"Bangs": 1})
+    assert np.array_equal(pixels(before[MADE]), pixels(after[MADE])) and before[CODE] == after[CODE]
+
+
+def test_no_face(page, visitor, album, tmp_path, monkeypatch):
+    nobody = handle_file(album("nobody.png"))
+    answer = visitor("attgan_face", photo=nobody)
+    assert "No face was found" in answer[NEWS] and answer[MADE] is None and not answer[STATUS]
+    refused(visitor, "attgan_edit", "no face yet", changes={"Bangs": 1})
+    made = visitor("attgan_face", photo=nobody, face="centre")
+    assert "centre_crop" in made[CODE] and not made[NEWS]
+    edited = visitor("attgan_edit", changes={"Bangs": 1})
+    full = pixels(visitor("attgan_files")[FULL])
+    assert np.array_equal(full, np.asarray(run(edited[CODE], album("nobody.png"), tmp_path, monkeypatch)))
+    # The same by hand: the button comes, and goes when it was pressed.
+    mine, ann = hands(page), Visitor()
+    missed = last(mine.look(ann, "attgan/faces", str(album("nobody.png"))))
+    assert missed[mine.part["middle"]]["visible"] and missed[mine.part["ticks"]]["choices"] == []
+    taken = last(mine.middle(ann, "attgan/faces"))
+    assert not taken[mine.part["middle"]]["visible"] and not taken[mine.part["faces"]]["visible"]
+    assert np.array_equal(np.asarray(taken[mine.part["crop"]]), pixels(made[CROP]))
+    with pytest.raises(UserError, match="no photograph yet"):
+        last(mine.middle(Visitor(), "attgan/faces"))
+
+
+def test_the_middle_of_a_photograph_with_faces(page, visitor, album):
+    answer = visitor("attgan_face", photo=handle_file(album("two.png")), face=CENTRE)
+    assert "centre_crop" in answer[CODE]
+    mine, ann = hands(page), Visitor()
+    made = last(mine.look(ann, "attgan/faces", str(album("two.png")), CENTRE))
+    assert len(made[mine.part["faces"]]["value"]) == 2 and made[mine.part["faces"]]["selected_index"] is None
+
+
+# -- what is no photograph --------------------------------------------------------------------------------------------
+
+
+def bomb(path: Path) -> None:
+    """A picture of 30,000 x 30,000 pixels by its header; a few hundred bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100_000))) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+NO_PHOTOGRAPHS = {
+    "words": lambda path: path.write_text("These are only words.\n" * 20),
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200)),
+    "bomb": bomb,
+    "speck": lambda path: Image.new("RGB", (6, 6)).save(path),
+}
+
+
+@pytest.mark.parametrize("what", NO_PHOTOGRAPHS)
+def test_files_that_are_no_photographs(what, regular, photo, tmp_path):
+    """One sentence, and the face that was being edited is still there."""
+    regular("attgan_face", photo=photo)
+    before = regular("attgan_edit", changes={"Bangs": 1})
+    path = tmp_path / "wrong.png"
+    NO_PHOTOGRAPHS[what](path)
+    said = refused(regular, "attgan_face", ".", photo=handle_file(path))
+    assert said.rstrip().endswith((".", "!")), said
+    assert "noted" not in said, "the file is to blame, and the sentence says so"
+    after = regular("attgan_edit", changes={"Bangs": 1})
+    assert np.array_equal(pixels(before[MADE]), pixels(after[MADE]))
+
+
+def test_no_file_at_all(visitor):
+    refused(visitor, "attgan_face", "choose a", photo=None)
+
+
+def test_of_an_animation_the_first_frame(visitor, people, tmp_path, photo):
+    still, film = tmp_path / "still.png", tmp_path / "film.gif"
+    frames = [sheet(people, [seed]).convert("P", palette=Image.Palette.ADAPTIVE) for seed in (4, 7, 9)]
+    frames[0].save(film, save_all=True, append_images=frames[1:])
+    with Image.open(film) as opened:
+        assert opened.n_frames == 3
+        opened.convert("RGB").save(still)
+    moving, standing = (visitor("attgan_face", photo=handle_file(path)) for path in (film, still))
+    assert np.array_equal(pixels(moving[CROP]), pixels(standing[CROP]))
+
+
+def test_a_photograph_that_lies_on_its_side(visitor, album, tmp_path, photo):
+    """Its camera has noted how it was held; what comes back stands upright."""
+    upright = Image.open(album("one.png"))
+    path, exif = tmp_path / "turned.png", Image.Exif()
+    exif[0x0112] = 6  # the top of the picture is at the right of the file's
+    upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    visitor("attgan_face", photo=handle_file(path))
+    assert np.array_equal(pixels(visitor("attgan_files")[FULL]), np.asarray(upright))
+
+
+def test_transparent_and_grey_pictures(visitor, album, tmp_path):
+    for mode in ("RGBA", "L", "P", "I;16"):
+        path = tmp_path / f"{mode[0]}.png"
+        image = Image.open(album("one.png"))
+        if mode == "I;16":
+            Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(path)
+        else:
+            image.convert(mode).save(path)
+        answer = visitor("attgan_face", photo=handle_file(path))
+        assert answer[NEWS] == "" and pixels(answer[CROP]).shape == (384, 384, 3), mode
+
+
+# -- values that are wrong --------------------------------------------------------------------------------------------
+
+WRONG = {
+    "too strong": ({"Male": 1e6}, "intensity of male must be from -2 to 2"),
+    "not a number": ({"Male": "nan"}, "must be from -2 to 2"),
+    "without end": ({"Male": "inf"}, "must be from -2 to 2"),
+    "words": ({"Male": "much"}, "must be a number"),
+    "a list": ({"Male": [1]}, "must be a number"),
+    "nothing": ({"Male": None}, "must be a number"),
+    "an unknown name": ({"Zebra": 1}, "no attribute “Zebra”; it knows Bald"),
+    "a long name": ({"Z" * 10_000: 1}, "no attribute"),
+    "a list of names": (["Male"], "by name"),
+    "a number alone": (7, "by name"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_changes(what, regular, photo):
+    changes, words = WRONG[what]
+    regular("attgan_face", photo=photo)
+    before = regular("attgan_edit", changes={"Young": -1})
+    refused(regular, "attgan_edit", words, changes=changes)
+    refused(regular, "attgan_batch", words, photos=[photo], changes=changes)
+    assert regular("attgan_edit", changes={"Young": -1})[STATUS] == before[STATUS]
+    kept = json.loads(Path(value(regular("attgan_files")[RECIPE])).read_text())
+    assert kept["arguments"]["attributes"] == {"Young": -1}
+
+
+@pytest.mark.parametrize(("has", "words"), [({"Zebra": True}, "no attribute"), (["Male"], "by name"), (7, "by name")])
+def test_wrong_words_about_a_face(has, words, regular, photo, album):
+    regular("attgan_face", photo=photo)
+    before = regular("attgan_edit", changes={"Young": -1})
+    refused(regular, "attgan_face", words, photo=handle_file(album("other.png")), has=has)
+    assert np.array_equal(pixels(regular("attgan_edit", changes={"Young": -1})[MADE]), pixels(before[MADE]))
+
+
+@pytest.mark.parametrize("network", ["attgan/dogs", "stylegan2/faces", "own:000000000000", "../../etc/passwd", ""])
+def test_wrong_networks(network, regular, photo):
+    refused(regular, "attgan_face", r"[.!?]\W*$", photo=photo, network=network)
+    refused(regular, "attgan_batch", r"[.!?]\W*$", photos=[photo], network=network, changes={"Male": 1})
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "arguments"),
+    [
+        ("attgan_edit", {"changes": {"Male": 1}}),
+        ("attgan_flips", {}),
+        ("attgan_slide", {"attribute": "Male", "frames": 2}),
+        ("attgan_files", {}),
+    ],
+)
+def test_before_any_face(endpoint, arguments, visitor):
+    refused(visitor, endpoint, "no face yet; choose a photograph", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"frames": 10**9}, "maximum"),
+        ({"frames": 1}, "minimum"),
+        ({"fps": 1e9}, "maximum"),
+        ({"low": -1e6}, "minimum"),
+        ({"high": "much"}, "does not fit|number"),
+        ({"format": "exe"}, "choices"),
+        ({"attribute": "Zebra"}, "no attribute “Zebra”"),
+        ({"attribute": None}, "no attribute|name|Choose|choose"),
+    ],
+)
+def test_wrong_slides(arguments, words, regular, photo):
+    regular("attgan_face", photo=photo)
+    refused(regular, "attgan_slide", words, **{"attribute": "Male", "frames": 3, **arguments})
+    assert value(regular("attgan_slide", attribute="Male", frames=2)[0])
+
+
+def test_wrong_flips(visitor, photo):
+    visitor("attgan_face", photo=photo)
+    refused(visitor, "attgan_flips", "maximum", intensity=1e6)
+    refused(visitor, "attgan_flips", "minimum", intensity=-1)
+    assert len(visitor("attgan_flips", intensity=0)[0]) == 14
+
+
+# -- flips, slides, many ----------------------------------------------------------------------------------------------
+
+
+def test_flips(visitor, photo, album, tmp_path, monkeypatch, counted):
+    face = visitor("attgan_face", photo=photo)
+    before = counted["encode"]
+    gallery, status, code, sheet_of_all, recipe, news = visitor("attgan_flips", intensity=1.5)
+    assert counted["encode"] == before and len(gallery) == 14 and not news and "14 pictures" in status
+    made = run(code, album("one.png"), tmp_path, monkeypatch)
+    again = Recipe.from_json(Path(value(recipe)).read_text()).run()
+    for tile, name in zip(gallery, made, strict=True):
+        path = value(tile["image"]) if isinstance(tile, dict) else tile[0]
+        path = path["path"] if isinstance(path, dict) else path
+        assert np.array_equal(pixels(path), np.asarray(made[name])), name
+        assert np.array_equal(np.asarray(again[name]), np.asarray(made[name])), name
+    captions = [tile["caption"] if isinstance(tile, dict) else tile[1] for tile in gallery]
+    has = {name: f"'{name}': True" in face[CODE] for name in ATTRS}
+    assert captions[0] == "reconstruction" and any(has.values()) and not all(has.values())
+    for name, caption in zip(ATTRS, captions[1:], strict=True):
+        assert (caption == name.replace("_", " ").lower()) is not has[name] and "no no" not in caption, caption
+    assert pixels(sheet_of_all).shape[1] >= 14 * 100
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "mp4"])
+def test_slides(kind, visitor, photo, album, tmp_path, monkeypatch):
+    from pipelines import animation
+
+    if kind not in animation.formats():
+        pytest.skip(f"no {kind} here")
+    visitor("attgan_face", photo=photo)
+    visitor("attgan_edit", changes={"Male": 1, "Young": 2})
+    answer = visitor("attgan_slide", attribute="Young", low=-2, high=2, frames=5, format=kind, fps=10)
+    strip, picture, video, status, code, file, recipe, news = answer
+    path = Path(value(file))
+    assert path.suffix == f".{kind}" and path.stat().st_size > 500 and "5 frames" in status and not news
+    assert bool(value(picture)) == (kind != "mp4") and bool(video) == (kind == "mp4")
+    if kind == "gif":
+        with Image.open(path) as film:
+            assert film.size == (384, 384)
+            frames = list(ImageSequence.Iterator(film))
+            assert sum(frame.info["duration"] for frame in frames) == 8 * 100, "there and back"
+    made = run(code, album("one.png"), tmp_path, monkeypatch)
+    kept = Recipe.from_json(Path(value(recipe)).read_text())
+    assert kept.output == {"format": kind, "fps": 10} and kept.arguments["attributes"] == {"Male": 1}
+    for one, other in zip(made, kept.run(), strict=True):
+        assert np.array_equal(np.asarray(one), np.asarray(other))
+    tile = Image.fromarray(np.asarray(made[0])).resize((144, 144), Image.Resampling.BICUBIC)
+    shown = pixels(strip)
+    assert any(
+        np.array_equal(shown[y : y + 144, x : x + 144], np.asarray(tile)) for y in range(30) for x in range(30)
+    ), "the strip begins with the first frame"
+
+
+def zipped(path) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(value(path)) as packed:
+        assert packed.testzip() is None
+        return {n: np.asarray(Image.open(io.BytesIO(packed.read(n))).convert("RGB")) for n in packed.namelist()}
+
+
+def test_many_photographs(visitor, album, tmp_path, monkeypatch):
+    """The whole photographs come back, by name; what went wrong is said for each."""
+    words = tmp_path / "words.png"
+    words.write_text("These are only words.")
+    files = [album("one.png"), album("nobody.png"), words, album("other.png")]
+    changes = {"Eyeglasses": 1, "Young": -1}
+    answer = visitor("attgan_batch", photos=[handle_file(f) for f in files], changes=changes)
+    gallery, status, code, archive, news = answer
+    assert len(gallery) == 2 and "2 of 4" in status
+    assert "nobody.png: No face" in news and "words.png: That file is not a picture" in news
+    packed = zipped(archive)
+    assert list(packed) == ["01-one.png", "04-other.png"]
+    for name, pictured in packed.items():
+        visitor("attgan_face", photo=handle_file(album(name[3:])))
+        visitor("attgan_edit", changes=changes)
+        assert np.array_equal(pixels(visitor("attgan_files")[FULL]), pictured), "as one by one"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "your-photographs").mkdir()
+    for name in ("one.png", "other.png"):
+        shutil.copyfile(album(name), tmp_path / "your-photographs" / name)
+    names: dict = {}
+    exec(code, names)
+    for name, pictured in zip(("one.png", "other.png"), packed.values(), strict=True):
+        assert np.array_equal(np.asarray(names["result"][name]), pictured)
+
+
+def test_many_take_what_is_ticked(visitor, photo, album):
+    refused(visitor, "attgan_batch", "Nothing is to be changed", photos=[photo])
+    visitor("attgan_face", photo=photo)
+    visitor("attgan_edit", changes={"Bangs": 2})
+    packed = zipped(visitor("attgan_batch", photos=[photo])[3])
+    assert np.array_equal(packed["01-one.png"], pixels(visitor("attgan_files")[FULL]))
+
+
+def test_too_many_and_none(visitor, photo):
+    refused(visitor, "attgan_batch", "no photographs yet", photos=[], changes={"Male": 1})
+    refused(visitor, "attgan_batch", "no photographs yet", photos=None, changes={"Male": 1})
+    refused(visitor, "attgan_batch", "there are 51", photos=[photo] * 51, changes={"Male": 1})
+
+
+def test_where_nobody_has_a_face_there_is_no_zip(visitor, album):
+    nobody = handle_file(album("nobody.png"))
+    gallery, status, _code, archive, news = visitor("attgan_batch", photos=[nobody], changes={"Male": 1})
+    assert not gallery and "0 of 1" in status and not value(archive) and "No face" in news
+
+
+@pytest.mark.parametrize("what", ["attgan_slide", "attgan_batch"])
+def test_stopping(what, visitor, photo, counted):
+    """What runs ends when a script cancels it, as the Stop button does; the session goes on."""
+    visitor("attgan_face", photo=photo)
+    wish = {"attribute": "Male", "frames": 200} if what == "attgan_slide" else {"photos": [photo] * 50}
+    job = visitor.client.submit(api_name=f"/{what}", **wish | ({} if "frames" in wish else {"changes": {"Male": 1}}))
+    deadline = time.monotonic() + 120
+    while not job.outputs():
+        assert time.monotonic() < deadline and not job.done(), "it never began"
+        time.sleep(0.02)
+    job.cancel()
+    time.sleep(1)
+    before = counted["decode"]
+    time.sleep(1)
+    assert counted["decode"] == before, "it went on"
+    assert visitor("attgan_edit", changes={"Bangs": 1})[NEWS] == ""
+
+
+@pytest.mark.parametrize("number", ["slide", "batch"])
+def test_stop_closes_the_work(number, page, album, monkeypatch):
+    """Closing the event's iterator, as Gradio does on Stop, ends the work in it at once."""
+    from pipelines import attgan
+    from pipelines import faces as finder
+
+    ended, mine, ann = [], hands(page), Visitor()
+    last(mine.look(ann, "attgan/faces", str(album("one.png"))))
+
+    def endless(*args, **rest):
+        try:
+            while True:
+                yield Image.new("RGB", (64, 64))
+        finally:
+            ended.append(True)
+
+    function = next(fn.fn for fn in page.fns.values() if fn.api_name == f"attgan_{number}")
+    if number == "slide":
+        monkeypatch.setattr(attgan, "slide", endless)
+        steps = function(ann, "Male", -1, 1, 200, "gif", 20)
+        next(steps)
+        steps.close()
+        assert ended == [True]
+    else:
+        done = []
+        monkeypatch.setattr(finder, "align", lambda *a, **k: done.append(1) or (_ for _ in ()).throw(UserError("No.")))
+        steps = function(ann, "attgan/faces", [str(album("one.png"))] * 9, {"Male": 1})
+        next(steps)
+        steps.close()
+        assert len(done) == 1
+
+
+# -- visitors ---------------------------------------------------------------------------------------------------------
+
+
+def test_two_visitors_do_not_meet(page, album):
+    ann, bob, eve = (Client(page.local_url, verbose=False) for _ in range(3))
+    faces = {
+        who: who.predict(api_name="/attgan_face", photo=handle_file(album(name)))
+        for who, name in ((ann, "one.png"), (bob, "other.png"))
+    }
+    ann.predict(api_name="/attgan_edit", changes={"Male": 2})
+    with pytest.raises(AppError, match="no face yet"):
+        eve.predict(api_name="/attgan_files")
+    again = bob.predict(api_name="/attgan_edit", changes={})
+    assert np.array_equal(pixels(again[MADE]), pixels(faces[bob][MADE]))
+    assert np.array_equal(pixels(bob.predict(api_name="/attgan_files")[FULL]), pixels(album("other.png")))
+    hers = json.loads(Path(value(ann.predict(api_name="/attgan_files")[RECIPE])).read_text())
+    assert hers["arguments"]["attributes"] == {"Male": 2}
+    for client in (ann, bob, eve):
+        client.close()

@@ -1,0 +1,145 @@
+"""The model card of an AttGAN generator: how often its edits show, and what they leave alone, to another classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+import weights
+from models.attgan import Generator
+from models.attributes import Classifier
+from weights import store
+
+from . import sheets
+from .attgan import parser as options
+from .attributes import accuracy
+from .card import words_of
+from .data import load_images
+from .editing import edited, flips, reconstructed, restored
+from .supervised import finished
+
+
+def ship(args, notes: dict) -> int:
+    """Writes ``TECHNIQUE/NAME.safetensors`` (float16) and its card for a run of ``training attgan``.
+
+    ``args.judge`` is the folder of a run of ``training attributes`` with which the generator was not trained.
+    """
+    if not args.judge:
+        raise SystemExit(
+            "what it edits has to be judged by somebody: --judge, a run of `python -m training attributes`"
+        )
+    state = torch.load(Path(args.run) / "state.pt", map_location="cpu", weights_only=True)
+    net = Generator(**state["G_config"])
+    net.load_state_dict(state["G_ema"])
+    judge, judging = finished(Classifier, args.judge)
+    test = load_images(args.data, net.img_size, "test", attributes=net.attrs)
+    card = {
+        "data": notes["data"],
+        "terms": notes["terms"],
+        "recipe": state["args"]["recipe"],
+        "images": state["shown"],
+        "seconds": round(state["seconds"]),
+        "command": _command("attgan", args.data, state["args"]),
+        "test_images": len(test),
+        "judge": {
+            "command": _command("attributes", args.data, judging["args"]),
+            "accuracy": accuracy(judge, load_images(args.data, judge.img_size, "test", attributes=judge.attrs))["mean"],
+        },
+    }
+    target = Path(args.out) / f"{args.name}.safetensors"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # What is measured is what is stored.
+    store.save(target, net.eval(), "attgan", "generator", card=card, dtype=torch.float16)
+    stored = store.load(target)
+    x, a = test.pixels.float() / 127.5 - 1, test.attributes.float()
+    card |= {"restored": restored(stored, x, a), **edited(stored, judge, x, a)}
+    store.save(target, net, "attgan", "generator", card=card, dtype=torch.float16)
+    sheet(stored).save(target.with_suffix(".png"))
+    _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
+    print(
+        f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, flips {card['success']['mean']:.1f} %, others move "
+        f"{card['shift']['mean']:.1f} %, PSNR {card['restored']['psnr']:.2f} dB, SSIM {card['restored']['ssim']:.3f}"
+    )
+    return 0
+
+
+def _command(trainer: str, data: str, given: dict) -> str:
+    if trainer == "attgan":
+        from .attgan import complete
+
+        usual = vars(complete(options().parse_args(["--data", "x", "--out", "x", "--recipe", given["recipe"]])))
+    else:
+        from .attributes import parser
+
+        usual = vars(parser().parse_args(["--data", "x", "--out", "x"]))
+    words = " ".join(
+        [f"python -m training {trainer} --data {Path(data).name} --out runs/NAME", *words_of(given, usual)]
+    )
+    if trainer == "attgan" and given["recipe"] != "paper":
+        words += " --recipe ours --classifier runs/attributes"
+    return words
+
+
+@torch.no_grad()
+def sheet(net: Generator, count: int = 8) -> Image.Image:
+    """A row for each of so many generated faces: itself, its reconstruction, then each attribute flipped.
+
+    Generated, because the photographs themselves are not for passing on; what they have is what the shipped classifier
+    sees.
+    """
+    x = sheets.sample(weights.load("stylegan2/faces", "cpu"), count, seed=11, psi=0.8)
+    x = F.interpolate(x, size=(net.img_size, net.img_size), mode="area")
+    classifier = weights.load("attributes/faces", "cpu")
+    a = (classifier(x)[:, [classifier.attrs.index(name) for name in net.attrs]] > 0).float()
+    columns = [x, reconstructed(net, x, a), *flips(net, x, a)]
+    return sheets.grid(torch.stack(columns, dim=1).flatten(0, 1).clamp(-1, 1), len(columns))
+
+
+def _write(path: Path, name: str, net: Generator, state: dict, card: dict, notes: dict) -> None:
+    told, moved, back, config = card["success"], card["shift"], card["restored"], net.config
+    lines = [
+        f"# {name}",
+        "",
+        f"![Sample sheet]({path.with_suffix('.png').name})",
+        "",
+        f"{notes['what']} Each row is a generated face (`stylegan2/faces`), its reconstruction, and the face with one"
+        f" attribute turned over: {', '.join(a.replace('_', ' ').lower() for a in net.attrs)}.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| network | AttGAN, {net.img_size} px, {sum(p.numel() for p in net.parameters()):,} parameters |",
+        f"| layers | encoder {config['enc_layers']}, decoder {config['dec_layers']}, from {config['enc_dim']} maps; "
+        f"shortcuts {config['shortcut_layers']}, injections {config['inject_layers']} |",
+        f"| data | {notes['data']}; {state['train_images']:,} pictures of the train split |",
+        f"| terms | {notes['terms']} |",
+        f"| recipe | {card['recipe']} (see `training/attgan.py`) |",
+        f"| images shown | {state['shown']:,} |",
+        f"| training time | {card['seconds']:,} s ({notes['machine']}) |",
+        "| stored as | float16; the numbers below are of the stored file |",
+        "",
+        "## How well it edits",
+        "",
+        f"On the {card['test_images']} photographs of the test split, at test intensity 1, judged by a classifier of"
+        " another seed",
+        f"and architecture that had no part in the training ({card['judge']['accuracy']:.1f} % right on photographs).",
+        "*Flips*: share whose attribute, turned over, is then seen turned over. *Others move*: how much the",
+        "probabilities of the other attributes change from those of the reconstruction, on average.",
+        "",
+        "| attribute | flips, % | others move, % |",
+        "|---|---|---|",
+        *[f"| {a.replace('_', ' ').lower()} | {told[a]:.1f} | {moved[a]:.1f} |" for a in net.attrs],
+        f"| **mean** | **{told['mean']:.1f}** | {moved['mean']:.1f} |",
+        "",
+        f"Reconstruction: PSNR **{back['psnr']:.2f} dB**, SSIM **{back['ssim']:.3f}**, L1 {back['l1']:.4f} in [-1, 1].",
+        "",
+        "## How it was made",
+        "",
+        f"`make train-{name.split('/')[0]}`, which runs `{card['command']}`; the judge is"
+        f" `{card['judge']['command']}`.",
+        "",
+        notes.get("limits", ""),
+    ]
+    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")

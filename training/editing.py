@@ -1,0 +1,104 @@
+"""How well an AttGAN generator edits: does the attribute change, does the rest stay, does the face come back?
+
+Pictures ``[N, 3, S, S]`` in [-1, 1], attributes ``[N, n]`` of 0 and 1.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.attgan import Generator, resolve_conflicts
+from models.attributes import Classifier
+
+INTENSITY = 0.5  # what training shows for yes; no is the negative
+BATCH = 64
+
+
+@torch.no_grad()
+def reconstructed(net: Generator, x: Tensor, a: Tensor) -> Tensor:
+    return net(x, (2 * a - 1) * INTENSITY)
+
+
+@torch.no_grad()
+def flips(net: Generator, x: Tensor, a: Tensor) -> list[Tensor]:
+    """For each attribute the pictures with that one flipped (conflicts resolved) at test intensity 1."""
+    zs, made = net.encode(x), []
+    for k in range(a.shape[1]):
+        values = (2 * flipped(a, k, net.attrs) - 1) * INTENSITY
+        values[:, k] /= INTENSITY
+        made.append(net.decode(zs, values))
+    return made
+
+
+def flipped(a: Tensor, k: int, attrs) -> Tensor:
+    """The attributes with one turned over, and those that contradict it then switched off."""
+    b = a.clone()
+    b[:, k] = 1 - b[:, k]
+    return resolve_conflicts(b, k, attrs)
+
+
+def psnr(x: Tensor, y: Tensor) -> float:
+    """Mean over pictures, in dB, of pictures in [-1, 1]."""
+    error = (x - y).square().flatten(1).mean(dim=1)
+    return float((10 * torch.log10(4 / error)).mean())
+
+
+def ssim(x: Tensor, y: Tensor) -> float:
+    """Structural similarity (Wang et al. 2004): Gaussian window of 11 with sigma 1.5, mean over colours and pictures.
+
+    As usual of values from 0 to 1; it is not the same of values around 0.
+    """
+    x, y = (x + 1) / 2, (y + 1) / 2
+    offsets = torch.arange(11, dtype=x.dtype, device=x.device) - 5
+    bell = (-(offsets**2) / (2 * 1.5**2)).exp()
+    bell = torch.outer(bell, bell) / bell.sum() ** 2
+
+    def around(v: Tensor) -> Tensor:
+        return F.conv2d(v.flatten(0, 1)[:, None], bell[None, None])
+
+    mean_x, mean_y = around(x), around(y)
+    var_x, var_y = around(x * x) - mean_x**2, around(y * y) - mean_y**2
+    together = around(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    alike = (2 * mean_x * mean_y + c1) * (2 * together + c2)
+    return float((alike / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean())
+
+
+@torch.no_grad()
+def success(net: Generator, judge: Classifier, x: Tensor, a: Tensor) -> dict[str, float]:
+    """Share in percent of pictures whose flipped attribute the judge then sees flipped; ``mean`` over all."""
+    return edited(net, judge, x, a)["success"]
+
+
+@torch.no_grad()
+def edited(net: Generator, judge: Classifier, x: Tensor, a: Tensor) -> dict[str, dict[str, float]]:
+    """What the judge says of every attribute flipped, at test intensity 1.
+
+    Returns:
+        ``success``: share of pictures, in percent, whose flipped attribute the judge then sees flipped; ``shift``: how
+        much, in percent, the probabilities of the others move from those of the reconstruction, mean of absolute values
+        (without those that are switched off because they contradict the flipped one). By attribute, and ``mean``.
+    """
+    columns = [judge.attrs.index(name) for name in net.attrs]
+    seen, moved = [[] for _ in columns], [[] for _ in columns]
+    for xs, as_ in zip(x.split(BATCH), a.split(BATCH), strict=True):
+        before = torch.sigmoid(judge(reconstructed(net, xs, as_)))[:, columns]
+        for k, made in enumerate(flips(net, xs, as_)):
+            told = judge(made)[:, columns]
+            seen[k].append((told[:, k] > 0) == (as_[:, k] < 0.5))
+            others = flipped(as_, k, net.attrs) == as_
+            moved[k].append((torch.sigmoid(told) - before).abs()[others])
+    found = {
+        "success": {n: float(torch.cat(s).float().mean() * 100) for n, s in zip(net.attrs, seen, strict=True)},
+        "shift": {n: float(torch.cat(m).mean() * 100) for n, m in zip(net.attrs, moved, strict=True)},
+    }
+    return {kind: {**v, "mean": sum(v.values()) / len(v)} for kind, v in found.items()}
+
+
+@torch.no_grad()
+def restored(net: Generator, x: Tensor, a: Tensor) -> dict[str, float]:
+    """Reconstructions beside the pictures: ``psnr`` in dB, ``ssim``, ``l1`` (mean absolute difference in [-1, 1])."""
+    y = torch.cat([reconstructed(net, xs, s) for xs, s in zip(x.split(BATCH), a.split(BATCH), strict=True)])
+    return {"psnr": psnr(y, x), "ssim": ssim(y, x), "l1": float((y - x).abs().mean())}

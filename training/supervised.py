@@ -1,0 +1,81 @@
+"""What trainers of networks with known answers share: AdamW, its rate, a running average, the state of a run."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from . import loop
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
+
+
+class Supervised:
+    """A run whose ``step`` only has to say the loss; ``average`` is the network that counts.
+
+    Args:
+        net: its ``config`` makes it again.
+        half_life: of the average, in images; shorter at the beginning.
+    """
+
+    def __init__(self, args: argparse.Namespace, images, net: nn.Module, half_life: float):
+        self.args, self.batch, self.images, self.half_life = args, args.batch, images, half_life
+        self.device = loop.resolve(args.device)
+        self.dtype = PRECISIONS[args.precision]
+        self.net = net.to(self.device)
+        self.average = copy.deepcopy(self.net).requires_grad_(False).eval()
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), args.lr, weight_decay=args.decay)
+        self.shown = self.step_number = 0
+        self.seconds = self.loss = 0.0
+
+    def rng(self) -> torch.Generator:
+        """The random numbers of this step, the same in a run that was resumed."""
+        return torch.Generator().manual_seed((self.args.seed << 40) + self.step_number)
+
+    def rate(self) -> float:
+        """Warm-up over the first hundredth, then half a cosine down to nothing."""
+        done = min(self.shown / self.args.images, 1.0)
+        return self.args.lr * min(done / 0.01, 1.0) * 0.5 * (1 + math.cos(math.pi * done))
+
+    def autocast(self):
+        return torch.autocast(self.device, self.dtype, enabled=self.dtype is not None)
+
+    def update(self, loss: Tensor) -> None:
+        """One step of the optimiser and of the average."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.step_number += 1
+        self.shown += self.batch
+        self.loss += 0.02 * (loss.item() - self.loss) if self.loss else loss.item()
+        loop.follow(self.average, self.net, self.batch / min(self.half_life, max(self.shown * 0.1, 1)))
+
+    def state(self) -> dict:
+        return {
+            **{k: getattr(self, k).state_dict() for k in ("net", "average", "optimizer")},
+            **{k: getattr(self, k) for k in ("shown", "step_number", "seconds", "loss")},
+            "config": self.net.config,
+            "train_images": len(self.images),
+            "args": {k: v for k, v in vars(self.args).items() if k not in ("data", "out")},
+        }
+
+    def restore(self, state: dict) -> None:
+        for k in ("net", "average", "optimizer"):
+            getattr(self, k).load_state_dict(state[k])
+        for k in ("shown", "step_number", "seconds", "loss"):
+            setattr(self, k, state[k])
+
+
+def finished(kind: type[nn.Module], folder: str | Path) -> tuple[nn.Module, dict]:
+    """The network of a run, eval and frozen, and the run's state."""
+    state = torch.load(Path(folder) / "state.pt", map_location="cpu", weights_only=True)
+    net = kind(**state["config"])
+    net.load_state_dict(state["average"])
+    return net.eval().requires_grad_(False), state
