@@ -37,7 +37,7 @@ def ship(args, notes: dict) -> int:
         "images": state["shown"],
         "seconds": round(state["seconds"]),
         "command": _command("dcgan", state, dcgan_options()),
-        "changes": [change_words(c) for c in state.get("changes", [])],
+        "changes": [*state.get("earlier", []), *(change_words(c) for c in state.get("changes", []))],
         "predictor": {
             "images": state_P["shown"],
             "seconds": round(state_P["seconds"]),

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.dcgan import PRIORS, Discriminator, Generator
+from weights import store
 
 from . import loop, losses, metrics, sheets
 from .augment import AdaptiveProbability, augment
@@ -30,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     add = p.add_argument
     add("--data", required=True, help="zip or folder of images, with labels.csv where some are kept for tests")
     add("--out", required=True, help="folder of the run; an unfinished run in it goes on")
+    add("--start-from", default=None, help="a .safetensors such as those that ship, whose networks are the start")
     add("--images", type=int, default=600_000)
     add("--minutes", type=float, default=None)
     add("--resolution", type=int, default=64)
@@ -114,6 +116,21 @@ class Run:
         self.seconds = 0.0
         self.stats: dict[str, float] = {}
         self.changes: list[dict] = []  # options that were others up to some image: {"until", "option": former value}
+        self.earlier: list[str] = []  # what the card of the networks that it started from says of their way
+        if args.start_from:
+            self._start(args.start_from)
+
+    def _start(self, path: str) -> None:
+        """Goes on from networks as they ship: averaged weights, without the optimisers' memories."""
+        net, card = store.load(path), store.header(path)["card"]
+        for mine, theirs in ((self.G, net.generator), (self.G_ema, net.generator), (self.D, net.discriminator)):
+            mine.load_state_dict(theirs.state_dict())
+        self.shown, self.seconds = card.get("images", 0), card.get("seconds", 0)
+        self.step_number = self.shown // self.batch
+        self.earlier = [
+            *card.get("changes", []),
+            f"another optimiser, and weights before their average, until image {self.shown:,}",
+        ]
 
     def _autocast(self):
         return torch.autocast(self.device, self.dtype, enabled=self.dtype is not None)
@@ -184,10 +201,11 @@ class Run:
             "train_images": len(self.images),
             "args": self._options(),
             "changes": self.changes,
+            "earlier": self.earlier,
         }
 
     def _options(self) -> dict:
-        return {k: v for k, v in vars(self.args).items() if k not in ("data", "out")}
+        return {k: v for k, v in vars(self.args).items() if k not in ("data", "out", "start_from")}
 
     def restore(self, state: dict) -> None:
         for k in ("G", "D", "G_ema", "opt_G", "opt_D"):
@@ -197,7 +215,7 @@ class Run:
         self.ada.p, self.ada._sum, self.ada._count = state["ada"]
         if self.ada.target <= 0:  # switched off
             self.ada.p = 0.0
-        self.changes = list(state.get("changes", []))
+        self.changes, self.earlier = list(state.get("changes", [])), list(state.get("earlier", []))
         former = {k: v for k, v in state["args"].items() if self._options().get(k) != v and k not in loop.HARMLESS}
         if former:
             self.changes.append({"until": self.shown, **former})

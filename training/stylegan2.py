@@ -16,6 +16,7 @@ from torch import Tensor
 
 from models.layers import channel_widths
 from models.stylegan2 import Discriminator, Generator
+from weights import store
 
 from . import loop, losses, metrics, sheets
 from .augment import AdaptiveProbability, augment
@@ -69,7 +70,12 @@ def parser() -> argparse.ArgumentParser:
         "--metric-images", type=int, default=256, help="test images compared with at each tick; 0 leaves the metric out"
     )
     add("--grow-from", default=None, help="state.pt of a run at half the resolution whose blocks are kept")
-    add("--start-from", default=None, help="state.pt of a run on other images whose weights are the start")
+    add(
+        "--start-from",
+        default=None,
+        help="state.pt of a run whose weights are the start, or a generator's .safetensors such as those that ship",
+    )
+    add("--warm-up", type=int, default=0, help="images that a new discriminator sees before the generator learns too")
     add("--fade", type=int, default=30_000, help="images over which a new discriminator block fades in")
     add("--growing-stage", type=int, default=20_000, help="images a stage of --architecture growing (fade, then stay)")
     add("--impl", default="composed", choices=("fast", "composed", "reference"))
@@ -140,7 +146,16 @@ class Run:
             net.parameters(), self.args.lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, foreach=True
         )
 
+    def _start(self, path: str) -> None:
+        """From a generator alone, as it ships: its discriminator is a new one."""
+        self.G.load_state_dict(store.load(path).state_dict())
+        card = store.header(path)["card"]
+        self.parents = list(card.get("stages", []))
+        self.shown_before, self.seconds_before = card.get("images", 0), card.get("seconds", 0)
+
     def _inherit(self, path: str, growing: bool) -> None:
+        if path.endswith(".safetensors"):
+            return self._start(path)
         state = torch.load(path, map_location=self.device, weights_only=True)
         if growing:
             grow(self.G, self.D, state, self.args.fade)
@@ -223,6 +238,9 @@ class Run:
             penalty = losses.r1_penalty(self.D(real, c_real, self.dtype, args.impl), real)
             self._update(self.opt_D, penalty * (args.r1_gamma / 2 * args.r1_every))
             self.stats["r1"] = penalty.item()
+        if self.shown < args.warm_up:
+            self._count(n)
+            return
 
         self.D.requires_grad_(False)
         self.G.requires_grad_(True)
@@ -239,12 +257,15 @@ class Run:
             self.stats["path_length"] = self.pl_mean.item()
 
         self._average(n)
+        self._count(n)
+        if self.step_number % 16 == 0:
+            self.stats.update(loss_D=loss_D.item(), loss_G=loss_G.item(), ada_p=self.ada.p)
+
+    def _count(self, n: int) -> None:
         self.step_number += 1
         self.shown += n
         if self.step_number % 4 == 0 and (r_t := self.ada.adjust()) is not None:
             self.stats["r_t"] = r_t
-        if self.step_number % 16 == 0:
-            self.stats.update(loss_D=loss_D.item(), loss_G=loss_G.item(), ada_p=self.ada.p)
 
     @torch.no_grad()
     def _average(self, n: int) -> None:

@@ -206,3 +206,26 @@ def test_the_card_ships_all_three_networks(runs, pictures, tmp_path, monkeypatch
         assert sheet.size == (160, 96)
     with pytest.raises(SystemExit, match="--predictor"):
         card.main(["--run", str(folder / "gan"), *where])
+
+
+def test_a_run_goes_on_from_networks_that_ship(runs, tmp_path):
+    """Whoever has a clone, and not the folder of the run, can train on."""
+    folder, _run = runs
+    G, D, _state = dcgan.load_run(folder / "gan")
+    P = predictor.load_predictor(folder / "p")[0]
+    net = DCGAN(G.config, D.config, P.config)
+    net.generator.load_state_dict(G.state_dict())
+    net.discriminator.load_state_dict(D.state_dict())
+    path = tmp_path / "blobs.safetensors"
+    store.save(path, net, "igan", "generator", card={"images": 320, "seconds": 7, "changes": ["--lr 1 until image 8"]})
+    args = options("--start-from", str(path))
+    run = dcgan.Run(args, blobs())
+    assert (run.shown, run.seconds, run.step_number) == (320, 7, 40)
+    assert equal(run.G_ema, G) and equal(run.G, G) and equal(run.D, D)
+    run.step()
+    assert run.shown == 328 and not equal(run.G, G)
+    # What it started from stays known to the card, after a stop too.
+    again = dcgan.Run(args, blobs())
+    again.restore(run.state())
+    words = ["--lr 1 until image 8", "another optimiser, and weights before their average, until image 320"]
+    assert again.shown == 328 and again.earlier == run.earlier == words

@@ -1,5 +1,6 @@
 """The trainer on the CPU: it resumes exactly, its losses are the papers', and it learns."""
 
+import copy
 import json
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 
 from models.stylegan2 import Discriminator, Generator
 from training import augment, card, data, growing, loop, losses, metrics, stylegan2
+from weights import store
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -252,6 +254,24 @@ def test_a_grown_network_starts_as_the_small_one_enlarged(tmp_path):
     again.step()
     large.step()
     assert all(torch.equal(a, b) for a, b in zip(again.G.parameters(), large.G.parameters(), strict=True))
+
+
+def test_a_run_goes_on_from_a_generator_that_ships(tmp_path):
+    """Its discriminator is new and learns alone for a while."""
+    trained = stylegan2.Run(options(tmp_path), blobs())
+    path = tmp_path / "blobs.safetensors"
+    stages = [{"resolution": 16, "images": 500, "seconds": 9, "data": "x", "command": "c"}]
+    store.save(path, trained.G_ema, "stylegan2", "generator", card={"images": 500, "seconds": 9, "stages": stages})
+    args = options(tmp_path, "--seed", "5", "--start-from", str(path), "--warm-up", "16")
+    run = stylegan2.Run(args, blobs())
+    before = copy.deepcopy(run.D.state_dict())
+    for warm in (True, True, False):
+        run.step()
+        for net in (run.G, run.G_ema):
+            same = [torch.equal(a, b) for a, b in zip(net.parameters(), trained.G_ema.parameters(), strict=True)]
+            assert all(same) if warm else not all(same)
+    assert any(not torch.equal(before[k], v) for k, v in run.D.state_dict().items())
+    assert run.shown == 24 and run.shown_before == 500 and run.parents == stages
 
 
 def test_the_new_block_can_be_wider_than_the_base_says(tmp_path):
