@@ -24,9 +24,53 @@ expect.set_options(timeout=TIMEOUT_S * 1000)
 SCREENSHOTS = ARTEFACTS / "screenshots"
 WIDE, NARROW = (1280, 900), (390, 844)
 # What belongs to a running event: the page is at rest when none of these is under way.
-WORK = re.compile(r"/gradio_api/(queue/(join|data)|run/|upload\b|upload_progress|cancel|component_server)")
-# Two frames after the last answer, the page has painted what came.
-PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+WORK = re.compile(r"/gradio_api/(run/|upload\b|cancel|component_server)")
+# Events are followed in the page itself: from their join until their completion comes. That a stream of events is open
+# says nothing: where an event is completed before its join is answered, Gradio's client opens one that stays idle.
+EVENTS = r"""(() => {
+  const plain = window.fetch.bind(window);
+  const running = window.runningEvents = new Set();
+  const early = new Set();
+  const follow = (message) => {
+    if (!message.includes("process_completed")) return;
+    const { msg, event_id } = JSON.parse(message.slice(message.indexOf("{")));
+    if (msg === "process_completed" && !running.delete(event_id)) early.add(event_id);
+  };
+  const joined = async (asked) => {
+    const ticket = {};
+    running.add(ticket);
+    try {
+      const answer = await asked;
+      const { event_id } = await answer.clone().json().catch(() => ({}));
+      if (event_id && !early.delete(event_id)) running.add(event_id);
+      return answer;
+    } finally {
+      running.delete(ticket);
+    }
+  };
+  const watched = async (asked) => {
+    const answer = await asked, decoder = new TextDecoder();
+    let text = "";
+    const body = answer.body?.pipeThrough(new TransformStream({
+      transform(chunk, controller) {
+        const messages = (text + decoder.decode(chunk, { stream: true })).split("\n\n");
+        text = messages.pop();
+        messages.forEach(follow);
+        controller.enqueue(chunk);
+      },
+    }));
+    return new Response(body, { status: answer.status, headers: answer.headers });
+  };
+  window.fetch = (input, options) => {
+    const url = input instanceof Request ? input.url : String(input);
+    const asked = plain(input, options);
+    if (/\/gradio_api\/queue\/join\b/.test(url)) return joined(asked);
+    return /\/gradio_api\/queue\/data\b/.test(url) ? watched(asked) : asked;
+  };
+})()"""
+# Two frames after the last answer, the page has painted what came. Gives the number of events that are under way.
+PAINTED = """() => new Promise(done =>
+  requestAnimationFrame(() => requestAnimationFrame(() => done(window.runningEvents.size))))"""
 # Whatever of a cell takes a visitor's hand: results, the code and what is hidden are no controls.
 CONTROLS = """(cell) => [...cell.querySelectorAll('[id]')]
   .filter(e => e.id.startsWith(cell.id + '-') && e.offsetParent !== null)
@@ -50,6 +94,7 @@ class Visit:
             viewport={"width": size[0], "height": size[1]}, accept_downloads=True, reduced_motion="reduce"
         )
         self.context.set_default_timeout(TIMEOUT_S * 1000)
+        self.context.add_init_script(EVENTS)
         self.page = self.context.new_page()
         self.page.set_default_navigation_timeout(TIMEOUT_S * 1000)
         self.page.on("console", self._console)
@@ -101,12 +146,14 @@ class Visit:
         """Waits until no event is running and everything that came is painted."""
         deadline, rested = time.monotonic() + TIMEOUT_S, 0
         while rested < 3:
-            self.page.evaluate(PAINTED)
-            rested = 0 if self._busy else rested + 1
-            if self._busy:
+            events = self.page.evaluate(PAINTED)
+            busy = events or self._busy
+            rested = 0 if busy else rested + 1
+            if busy:
                 self.page.wait_for_timeout(80)
             if time.monotonic() > deadline:
-                raise AssertionError(f"still busy after {TIMEOUT_S} s: {[r.url for r in self._busy]}")
+                under_way = [r.url for r in self._busy]
+                raise AssertionError(f"still busy after {TIMEOUT_S} s: {events} events, {under_way}")
 
     @contextmanager
     def event(self, name: str) -> Iterator[None]:
