@@ -25,7 +25,8 @@ class Server:
 
     def __init__(self, folder: Path, name: str = "server", script: str = "app.py"):
         ARTEFACTS.mkdir(exist_ok=True)
-        self.log = ARTEFACTS / f"browser-{name}.log"
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "")  # each has servers of its own
+        self.log = ARTEFACTS / f"browser-{'-'.join(filter(None, (name, worker)))}.log"
         self.folder = folder
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
