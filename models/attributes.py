@@ -10,7 +10,7 @@ from torch import Tensor, nn
 KINDS = ("residual", "plain")
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """Two 3x3 convolutions beside a 1x1 shortcut (He et al. 2016), the first of stride ``stride``."""
 
     def __init__(self, n_in: int, n_out: int, stride: int):
@@ -72,7 +72,7 @@ class Classifier(nn.Module):
             "dropout": dropout,
         }
         self.attrs, self.img_size = list(attrs), img_size
-        block = _Residual if kind == "residual" else _plain
+        block = Residual if kind == "residual" else _plain
         self.stem = nn.Sequential(nn.Conv2d(3, widths[0], 3, 1, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU())
         stages, n_in = [], widths[0]
         for width, count in zip(widths, blocks, strict=True):
