@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY ?= passive
 # 33 MB three times faster and two trainings side by side possible at all. Other allocators ignore these.
 TUNED := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
 
-.PHONY: run test test-browser lint bench gpu-check browser clean train-faces train-cats train-flowers train-cartoons train-history train-attributes train-attgan train-landmarks train-igan-shoes train-igan-faces train-igan-flowers
+.PHONY: run test test-browser lint bench gpu-check browser clean train-faces train-cats train-flowers train-cartoons train-history train-attributes train-attgan train-landmarks train-encoder train-igan-shoes train-igan-faces train-igan-flowers
 
 run: $(VENV)/.run
 	$(PYTHON) app.py $(ARGS)
@@ -114,6 +114,11 @@ train-igan-shoes train-igan-faces train-igan-flowers: train-igan-%: $(VENV)/.run
 train-landmarks: $(VENV)/.run
 	$(TUNED) nice -n 10 $(PYTHON) -m training landmarks --threads 1 --data $(DATA)/faces_128.zip --out runs/landmarks --images 240000
 	$(CARD) --run runs/landmarks --name landmarks/faces --data $(DATA)/faces_128.zip
+
+# It belongs to stylegan2/faces as it is in weights/embedded, and has to be made again when that changes.
+train-encoder: $(VENV)/.run
+	$(TUNED) nice -n 10 $(PYTHON) -m training encoder --threads 1 --data $(DATA)/faces_128.zip --generator stylegan2/faces --out runs/encoder
+	$(CARD) --run runs/encoder --name encoder/faces --data $(DATA)/faces_128.zip
 
 HISTORY = $(TRAIN) --data $(DATA)/faces_128.zip --resolution 32 --channel-base 512 --channel-max 64 --z-dim 64 --w-dim 64 --images 60000 --seed 1
 train-history: $(VENV)/.run

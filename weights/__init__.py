@@ -122,7 +122,9 @@ def size(name: str) -> int | None:
     return 0 if found.shipped or status(name) == "cached" else hub.size(found)
 
 
-def load(name: str, device: str | torch.device = "auto", progress: Progress | None = None) -> nn.Module:
+def load(
+    name: str, device: str | torch.device = "auto", progress: Progress | None = None, part: str = "generator"
+) -> nn.Module:
     """A checkpoint of the catalogue as a ready network.
 
     It is in evaluation mode, frozen, and the same object for everyone who asks for it on that device. The first call
@@ -132,13 +134,14 @@ def load(name: str, device: str | torch.device = "auto", progress: Progress | No
         name: ``"stylegan2/faces"``; see ``names()``.
         device: ``auto`` (``$GANBOOK_DEVICE``, else CUDA, else CPU), or as torch names it.
         progress: called with ``(bytes so far, bytes in all or None)`` during a download.
+        part: ``encoder`` gives the encoder that lies in the same file as a generator (layouts pSp and e4e).
 
     Raises:
         UserError: unknown name, missing file, failed download, unreadable file, no memory on the device.
     """
     from . import loading
 
-    return loading.load(name, device, progress)
+    return loading.load(name, device, progress, part)
 
 
 def read(
@@ -150,7 +153,7 @@ def read(
     read from the cache the next time.
 
     Args:
-        part: ``generator`` (of several the averaged one) or ``discriminator``.
+        part: ``generator`` (of several the averaged one), ``discriminator``, or ``encoder`` (of pSp and e4e files).
         limit: largest file in bytes; 2 GiB if not given.
 
     Raises:

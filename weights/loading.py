@@ -27,6 +27,7 @@ from .catalogue import CatalogueEntry, CheckpointInfo, entry
 from .errors import NoRoom, RefusedFile, UserError, shown
 from .formats import Checkpoint
 
+ENCODED = ("psp", "e4e")  # layouts of files that hold a generator and its encoder
 W_AVG_SAMPLES = 10_000  # the estimate is then off by a hundredth of the deviation of w
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,12 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     return found
 
 
-def load(name: str, device: str | torch.device = "auto", progress: hub.Progress | None = None) -> nn.Module:
+PARTS = ("generator", "discriminator", "encoder")
+
+
+def load(
+    name: str, device: str | torch.device = "auto", progress: hub.Progress | None = None, part: str = "generator"
+) -> nn.Module:
     """The network of a catalogue entry; see ``weights.load``."""
     if isinstance(name, str) and name.startswith("own:"):
         raise UserError("This checkpoint came from a visitor's own file; load that file again in the Checkpoints tab.")
@@ -65,6 +71,8 @@ def load(name: str, device: str | torch.device = "auto", progress: hub.Progress 
     if not found.loadable:
         raise UserError(f"{found.title} cannot be loaded as a network: {found.note}")
     where = resolve_device(device)
+    if part == "encoder":
+        return _shared((found.name, part, str(where)), where, lambda: _encoder_of(found, progress))
 
     def make() -> tuple[nn.Module, CheckpointInfo]:
         if found.shipped:
@@ -85,6 +93,24 @@ def load(name: str, device: str | torch.device = "auto", progress: hub.Progress 
     return _shared((found.name, str(where)), where, make, stays=found.shipped)
 
 
+def _encoder_of(found: CatalogueEntry, progress) -> tuple[nn.Module, CheckpointInfo]:
+    """The encoder that lies in the file of a generator of the catalogue."""
+    if found.layout not in ENCODED:
+        raise UserError(f"{found.title}: the file of this network holds no encoder.")
+    for last in (False, True):
+        path, sha256, checkpoint = _obtain(found, progress)
+        if checkpoint is not None:
+            raise NoRoom(store.no_room(paths.cache()))
+        try:
+            path = shelf.converted(sha256, "encoder")
+            return store.load(path), _info(found, sha256, store.header(path))
+        except RefusedFile:  # someone spoilt our cache: once more from the start
+            if last:
+                raise
+            shelf.drop(found)
+    raise AssertionError("unreachable")
+
+
 def fetch(name: str, progress: hub.Progress | None = None, offline: bool | None = None) -> Path:
     """Brings a checkpoint onto this machine; see ``weights.fetch``."""
     found = entry(name)
@@ -100,8 +126,8 @@ def read(
     path: str | os.PathLike, device: str | torch.device = "auto", part: str = "generator", limit: int = formats.LIMIT
 ) -> nn.Module:
     """The network in a file; see ``weights.read``."""
-    if part not in ("generator", "discriminator"):
-        raise ValueError(f"part must be generator or discriminator, not {part!r}")
+    if part not in PARTS:
+        raise ValueError(f"part must be one of {', '.join(PARTS)}, not {part!r}")
     path = formats.check_file(path, limit)
     where = resolve_device(device)
     try:
@@ -113,12 +139,15 @@ def read(
         target = shelf.own(sha256, part)
         if target.is_file():
             try:
-                return _reopened(target, sha256)
+                net, info = _reopened(target, sha256)
+                _keep_encoder(path, limit, info.card, shelf.own(sha256, "encoder"), sha256)
+                return net, info
             except RefusedFile:  # spoilt, and removed; the original is at hand
                 pass
         checkpoint = _complete(formats.read(path, part, limit))
         net = _built(checkpoint)
         if _keep_on_disk(target, checkpoint, sha256):
+            _keep_encoder(path, limit, checkpoint.card, shelf.own(sha256, "encoder"), sha256)
             shelf.prune_own(keep=target)
         return net, _own_info(sha256, _as_header(checkpoint))
 
@@ -238,7 +267,21 @@ def _convert(original: Path, target: Path, sha256: str) -> Checkpoint | None:
     """Reads a file and keeps it as our own. Gives the checkpoint only if it could not be kept."""
     checkpoint = _complete(formats.read(original, limit=hub.LIMIT))
     _built(checkpoint)  # nothing is kept that does not fit together
-    return None if _keep_on_disk(target, checkpoint, sha256) else checkpoint
+    beside = shelf.converted(sha256, "encoder")
+    kept = _keep_encoder(original, hub.LIMIT, checkpoint.card, beside, sha256)
+    return None if kept and _keep_on_disk(target, checkpoint, sha256) else checkpoint
+
+
+def _keep_encoder(original: Path, limit: int, card: dict, target: Path, sha256: str) -> bool:
+    """Keeps the encoder that lies in the same file as a generator; False only where the disk has no room for it.
+
+    The original goes after this (a visitor's upload, a download), and an encoder may be asked for at any later time.
+    """
+    if "encoder" not in card or target.is_file():
+        return True
+    checkpoint = formats.read(original, "encoder", limit)
+    _built(checkpoint)
+    return _keep_on_disk(target, checkpoint, sha256)
 
 
 def _keep_on_disk(target: Path, checkpoint: Checkpoint, sha256: str) -> bool:

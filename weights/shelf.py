@@ -36,8 +36,8 @@ def status(name: str) -> str:
     return "cached" if at_hand(found) or hub.cached(found) else "remote"
 
 
-def converted(sha256: str) -> Path:
-    return paths.cache() / "converted" / f"{sha256}-generator-r{READER}.safetensors"
+def converted(sha256: str, part: str = "generator") -> Path:
+    return paths.cache() / "converted" / f"{sha256}-{part}-r{READER}.safetensors"
 
 
 def own(sha256: str, part: str) -> Path:
@@ -87,6 +87,7 @@ def drop(found: CatalogueEntry) -> None:
     note = read_note(found)
     if "file" in note:
         (paths.cache() / note["file"]).unlink(missing_ok=True)
+        converted(note.get("sha256", ""), "encoder").unlink(missing_ok=True)
     _note(found).unlink(missing_ok=True)
 
 

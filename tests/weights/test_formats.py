@@ -320,13 +320,6 @@ def test_tensorflow_is_named(tmp_path):
     assert "TensorFlow" in refused(path)
 
 
-def test_encoders_are_named(tmp_path):
-    state = {"encoder.input_layer.0.weight": torch.ones(2), "decoder.style.1.weight": torch.ones(2)}
-    opts = argparse.Namespace(encoder_type="Encoder4Editing")
-    torch.save({"state_dict": state, "latent_avg": torch.ones(18, 512), "opts": opts}, tmp_path / "a")
-    assert "e4e or pSp" in refused(tmp_path / "a")
-
-
 def test_dcgan_is_named(tmp_path):
     layers = [torch.nn.ConvTranspose2d(a, b, 4, bias=False) for a, b in ((10, 8), (8, 6), (6, 4), (4, 3))]
     torch.save(torch.nn.Sequential(*layers).state_dict(), tmp_path / "pytorch_model.bin")

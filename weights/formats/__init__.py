@@ -18,7 +18,7 @@ import torch
 
 from .. import container
 from ..errors import RefusedFile, UserError, shown
-from . import attgan, dcgan, dcgan_theano, nvidia, official, rosinality, torchfile
+from . import attgan, dcgan, dcgan_theano, nvidia, official, psp, rosinality, torchfile
 from .checkpoint import Checkpoint, is_tensor, take_tensors, without_prefix
 from .records import LEGACY_START
 
@@ -33,7 +33,7 @@ def read(path: str | os.PathLike, part: str = "generator", limit: int = LIMIT) -
 
     Args:
         path: the file; its name says nothing.
-        part: ``generator`` or ``discriminator``, where the file holds both.
+        part: ``generator``, ``discriminator`` or ``encoder``, where the file holds several.
         limit: largest file size in bytes.
 
     Raises:
@@ -150,10 +150,10 @@ def _interpret(tree: object, part: str, path: Path, size: int) -> Checkpoint:
     if dcgan_theano.is_theano(tree):
         return dcgan_theano.interpret(tree, part, size)
     whole = _state(tree.get("state_dict"))
-    if any(str(name).startswith("encoder.") for name in whole) and any(n.startswith("decoder.") for n in whole):
-        raise RefusedFile(
-            "This is an encoder checkpoint of the e4e or pSp layout; inversion is not part of this version yet."
-        )
+    if psp.holds(whole):
+        return psp.interpret(tree, whole, part, size)
+    if part == "encoder":
+        raise RefusedFile("This file holds no encoder; choose a checkpoint of pSp or e4e.")
     ours, theirs = ("g_ema", "G_ema", *dcgan.GENERATORS), dcgan.DISCRIMINATORS
     keys = ours if part == "generator" else theirs
     for key in (*keys, "state_dict", "params_ema", "model"):

@@ -50,6 +50,8 @@ def holds_modules(tree: object) -> bool:
 
 def interpret(tree: object, part: str, file_size: int) -> Checkpoint:
     """Picks the network and brings it into our form. ``part`` is ``generator`` or ``discriminator``."""
+    if part not in KEYS:
+        raise RefusedFile(f"This is a pickle of NVIDIA's program, which holds no {part}.")
     module = tree if isinstance(tree, ModuleRecord) else _pick(tree, part)
     state = _state(module)
     if official.is_stylegan3(state):
