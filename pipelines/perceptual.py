@@ -10,15 +10,14 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 import weights
-from weights import container
-from weights.errors import RefusedFile, UserError
+from weights import vgg16
+from weights.errors import UserError
 
-VGG16 = "features/vgg16"
+VGG16 = vgg16.NAME
 CLASSIFIER = "attributes/faces"
 VGG_LAYERS = 16  # of torchvision's ``features``: up to relu3_3, as usual in perceptual losses
 SIDE = 64  # pixels at which the stand-ins compare; larger pictures are reduced
@@ -49,7 +48,7 @@ def chosen(net: nn.Module) -> Features:
     if weights.status(VGG16) == "cached":
         try:
             vgg = _vgg16(str(device))
-            return Features("VGG16, from the Hub", lambda x: [vgg(_imagenet(x))])
+            return Features("VGG16, from the Hub", lambda x: [vgg(vgg16.normalised(x))])
         except UserError:  # a damaged file: the stand-ins are always there
             pass
     classifier = weights.load(CLASSIFIER, device=device)
@@ -67,26 +66,6 @@ def _small(x: Tensor) -> Tensor:
     return F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
 
 
-def _imagenet(x: Tensor) -> Tensor:
-    mean = torch.tensor([0.485, 0.456, 0.406], device=x.device)[:, None, None]
-    std = torch.tensor([0.229, 0.224, 0.225], device=x.device)[:, None, None]
-    return ((x + 1) / 2 - mean) / std
-
-
 @functools.lru_cache(maxsize=2)
 def _vgg16(device: str) -> nn.Module:
-    from torchvision.models import vgg16  # takes a second, and only who has the file needs it
-
-    # Its own random start values would take another second, for nothing.
-    with torch.device("meta"):
-        net = vgg16(weights=None).features[:VGG_LAYERS]
-    state = container.read(weights.fetch(VGG16))
-    state = {name.removeprefix("features."): value for name, value in state.items() if name.startswith("features.")}
-    wanted = net.state_dict()
-    if any(name not in state or state[name].shape != value.shape for name, value in wanted.items()):
-        raise RefusedFile("The file of VGG16 is not the one that was expected; remove it in the Checkpoints tab.")
-    net.load_state_dict({name: state[name].float() for name in wanted}, assign=True)
-    for module in net:  # the maps of iterations before are still needed for gradients
-        if isinstance(module, nn.ReLU):
-            module.inplace = False
-    return net.to(device).eval().requires_grad_(False)
+    return vgg16.load(VGG_LAYERS, device)

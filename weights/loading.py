@@ -220,6 +220,7 @@ def _shared(key: tuple, device: torch.device, make: Callable, stays: bool = Fals
         except torch.OutOfMemoryError:
             raise UserError(f"{device} has no memory left for this checkpoint; choose a smaller one.") from None
         net.info = info
+        _attach(net, device)
         weight = sum(t.numel() * t.element_size() for t in (*net.parameters(), *net.buffers()))
         with _lock:
             _kept[key] = (net, weight, stays)
@@ -229,6 +230,23 @@ def _shared(key: tuple, device: torch.device, make: Callable, stays: bool = Fals
                     break
                 total -= _kept.pop(old)[1]
         return net
+
+
+def _attach(net: nn.Module, device: torch.device) -> None:
+    """A network that works with a generator which ships is given the one that is shared, instead of one of its own."""
+    name = getattr(net, "config", {}).get("generator")
+    if not isinstance(name, str) or not hasattr(net, "attach"):
+        return
+    if not entry(name).shipped:
+        raise RefusedFile(f"This checkpoint belongs to {shown(name)}, which does not ship with ganbook.")
+    generator = load(name, device)
+    try:
+        net.attach(generator)
+    except ValueError:
+        raise RefusedFile(f"This checkpoint was made for another {name} than the one that is here.") from None
+    made_for = net.info.card.get("generator_sha256")
+    if made_for not in (None, generator.info.sha256):
+        log.warning("%s was trained with another state of %s; train it again", net.info.name, name)
 
 
 # -- fetching and converting

@@ -31,6 +31,8 @@ MODULES = {  # (technique, kind) -> class
     ("attributes", "classifier"): "models.attributes:Classifier",
     ("landmarks", "network"): "models.landmarks:LandmarkNet",
     ("igan", "generator"): "models.dcgan:DCGAN",
+    ("diffcam", "network"): "models.diffcam:DiffCAM",
+    ("deghosting", "network"): "models.deghosting:Deghosting",
     ("encoder", "encoder"): "models.encoders:Encoder",
     ("psp", "encoder"): "models.encoders:GradualStyleEncoder",
 }

@@ -18,7 +18,7 @@ import torch
 
 from .. import container
 from ..errors import RefusedFile, UserError, shown
-from . import attgan, dcgan, dcgan_theano, nvidia, official, psp, rosinality, torchfile
+from . import attgan, dcgan, dcgan_theano, deghosting, diffcam, nvidia, official, psp, rosinality, torchfile
 from .checkpoint import Checkpoint, is_tensor, take_tensors, without_prefix
 from .records import LEGACY_START
 
@@ -137,10 +137,12 @@ def _unknown(start: bytes) -> str:
 
 
 def _native(found: Mapping, state: Mapping, part: str, size: int) -> Checkpoint:
-    if found["kind"] != part:
+    # A network is all that its file holds; what it is for, its technique says.
+    kind = "network" if found["kind"] == "network" and part == "generator" else part
+    if found["kind"] != kind:
         raise RefusedFile(f"This file holds a {shown(found['kind'], 20)} only, and a {part} is wanted here.")
     card = found.get("card", {})
-    return Checkpoint(found["technique"], part, found["config"], take_tensors(state, size), "ganbook", card)
+    return Checkpoint(found["technique"], kind, found["config"], take_tensors(state, size), "ganbook", card)
 
 
 def _interpret(tree: object, part: str, path: Path, size: int) -> Checkpoint:
@@ -193,6 +195,10 @@ def _network(state: dict, tree: Mapping, part: str, path: Path, size: int) -> Ch
         return Checkpoint("stylegan2", part, config, nvidia.square_filters(take_tensors(state, size)), "official names")
     if rosinality.is_generator(state) and part == "generator":
         return rosinality.interpret(state, tree.get("latent_avg"), size)
+    if diffcam.is_diffcam(state) and part == "generator":
+        return diffcam.interpret(state, size)
+    if deghosting.is_deghosting(state) and part == "generator":
+        return deghosting.interpret(state, size)
     if attgan.is_generator(state) or attgan.is_discriminator(state):
         return attgan.interpret(tree, state, part, path, size)
     if dcgan.is_dcgan(tree, state):
