@@ -46,6 +46,7 @@ __all__ = [
     "read",
     "reopen",
     "set_offline",
+    "sha256",
     "size",
     "status",
 ]
@@ -111,6 +112,17 @@ def card(name: str) -> dict:
     if not found.shipped or status(name) != "shipped":
         raise UserError(f"The checkpoint {name} is not on this machine; make it with the make train commands.")
     return store.header(found.path)["card"]
+
+
+def sha256(name: str) -> str:
+    """The hash of the file of a shipped checkpoint, as its network's ``info`` has it; torch is not loaded.
+
+    Raises UserError when there is no such checkpoint, or its file is not on this machine.
+    """
+    found = entry(name)
+    if not found.shipped or status(name) != "shipped":
+        raise UserError(f"The checkpoint {name} is not on this machine; make it with the make train commands.")
+    return hub.file_sha256(found.path)
 
 
 def size(name: str) -> int | None:

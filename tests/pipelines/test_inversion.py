@@ -94,7 +94,7 @@ def test_what_is_no_picture(net, bad):
 # -- inverting -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", inversion.METHODS)
+@pytest.mark.parametrize("method", ["w+", "w"])
 def test_the_loss_falls(net, picture, method):
     before = state(net)
     steps = list(inversion.invert(net, picture, method, steps=40, show_every=20))
@@ -167,7 +167,7 @@ def test_what_was_found_can_be_dragged(net, picture):
 @pytest.mark.parametrize(
     "bad",
     [
-        {"method": "encoder"},
+        {"method": "encoders"},
         {"method": None},
         {"steps": 0},
         {"steps": 10**6},

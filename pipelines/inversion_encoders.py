@@ -1,0 +1,63 @@
+"""Which encoder belongs to a network: one that ships for it, or one that lies in the same file (pSp, e4e)."""
+
+from __future__ import annotations
+
+from torch import nn
+
+import weights
+from models.encoders import Encoder, GradualStyleEncoder
+from models.stylegan2 import Generator
+from weights.errors import UserError
+
+ENCODED = ("psp", "e4e")  # layouts of files that hold both
+NONE = (
+    "No encoder belongs to this network; choose w or w+, or a network with an encoder: stylegan2/faces once `make"
+    " train-encoder` has run for it, or a checkpoint of pSp or e4e."
+)
+
+
+def encoder_for(net: Generator) -> Encoder | GradualStyleEncoder | None:
+    """The encoder of a loaded generator, on its device, eval and frozen; None where there is none.
+
+    A shipped encoder belongs to the very file that it was trained for: another state of the same network has other
+    latents. Raises UserError where the encoder of an own file is no longer kept.
+    """
+    info = getattr(net, "info", None)
+    if info is None:
+        return None
+    device = next(net.parameters()).device
+    if (info.card or {}).get("encoder") in ENCODED:
+        if info.name.startswith("own:"):
+            found = weights.reopen(info.sha256, device, part="encoder")
+        else:
+            found = weights.load(info.name, device, part="encoder")
+    else:
+        name = _shipped(info.sha256)
+        found = weights.load(name, device) if name else None
+    return found if found is not None and fits(found, net) else None
+
+
+def has_encoder(name: str) -> bool:
+    """Whether a network of the catalogue has an encoder; nothing is downloaded or loaded. Raises UserError."""
+    entry = weights.entry(name)
+    if entry.layout in ENCODED:
+        return True
+    return weights.status(name) == "shipped" and _shipped(weights.sha256(name)) is not None
+
+
+def needed(net: Generator) -> Encoder | GradualStyleEncoder:
+    """``encoder_for``, for who cannot do without. Raises UserError with what can be done."""
+    found = encoder_for(net)
+    if found is None:
+        raise UserError(NONE)
+    return found
+
+
+def fits(encoder: nn.Module, net: Generator) -> bool:
+    return (encoder.num_ws, encoder.w_dim) == (net.num_ws, net.w_dim)
+
+
+def _shipped(sha256: str) -> str | None:
+    """The name of the encoder that was trained for the file with this hash."""
+    names = [f"encoder/{short}" for short in weights.names("encoder")]
+    return next((name for name in names if weights.card(name).get("generator_sha256") == sha256), None)
