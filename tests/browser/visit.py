@@ -127,8 +127,15 @@ class Visit:
         if message.type != "error":
             return
         url = message.location.get("url", "")
-        # Gradio itself stumbles, without consequence, over a Stop that comes while the event is ending by itself.
-        if not (url.endswith("/gradio_api/cancel") and "500" in message.text):
+        # Gradio itself stumbles, without consequence, over a Stop that comes while the event is ending by itself, and
+        # over asking how far an upload is that was refused before it began. A bare "Response" comes after the browser's
+        # own line on the same answer, with less in it.
+        stumbles = (
+            url.endswith("/gradio_api/cancel") and "500" in message.text,
+            "/gradio_api/upload_progress" in url and "404" in message.text,
+            message.text == "Response",
+        )
+        if not any(stumbles):
             self.problems.append(f"console: {message.text} ({url})")
 
     def _request(self, request) -> None:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -165,6 +166,11 @@ def last(updates) -> dict:
     for update in updates:
         made |= update
     return made
+
+
+def unchanged(updates) -> bool:
+    """Whether the page stays as it is; an event that ends without a word would empty all that it may change."""
+    return all(value == gr.skip() for update in updates for value in update.values())
 
 
 def press(index: int) -> SimpleNamespace:
