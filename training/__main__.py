@@ -12,6 +12,7 @@ TRAINERS = {
     "attgan": "AttGAN: encoder, decoder and discriminator",
     "attributes": "classifier of a face's attributes",
     "landmarks": "network that finds the landmarks of a face",
+    "encoder": "network that says the latent w+ of a photograph, for a StyleGAN2 that ships",
     "card": "export a training state: weights, card, sheet",
 }
 

@@ -30,6 +30,7 @@ NOTES = Path(__file__).with_name("notes.toml")
 OTHERS = (
     "attgan",
     "attributes",
+    "encoder",
     "igan",
     "landmarks",
 )  # techniques whose cards say other things; each has a module of its own
