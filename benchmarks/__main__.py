@@ -16,11 +16,12 @@ NAMES = {
     "drag-accuracy": "how far dragged points end from their targets, by optical flow too (an hour; --count 10)",
     "alignment": "faces found in larger pictures, and how near to their place they are brought",
     "projection": "how near the three ways of iGAN come to photographs (--count 100)",
+    "inversion": "how near an encoder, optimisation and both come to photographs (--count 20)",
     "strokes": "whether painted and drawn strokes are followed (--count 50)",
     "edit-transfer": "how near an edit carried over to a photograph comes to its truth (--count 20)",
     "gpu-check": "fixture tests, pictures and speed on a CUDA device",
 }
-COUNTED = ("drag-accuracy", "alignment", "projection", "strokes", "edit-transfer")
+COUNTED = ("drag-accuracy", "alignment", "projection", "inversion", "strokes", "edit-transfer")
 
 
 def main(argv: list[str]) -> int:
