@@ -1,13 +1,20 @@
-"""Which encoder belongs to a network: one that ships for it, or one that lies in the same file (pSp, e4e)."""
+"""Which encoder belongs to a network: one that ships for it, or one that lies in the same file (pSp, e4e).
+
+Importing this loads no torch, so that a page can say which networks have one.
+"""
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
 
 import weights
-from models.encoders import Encoder, GradualStyleEncoder
-from models.stylegan2 import Generator
 from weights.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models.encoders import Encoder, GradualStyleEncoder
+    from models.stylegan2 import Generator
 
 ENCODED = ("psp", "e4e")  # layouts of files that hold both
 NONE = (

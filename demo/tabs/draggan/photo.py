@@ -21,7 +21,7 @@ from ...networks import Reference
 from ...notebook import Cell, Notebook, note
 from ...session import OwnFile, Sent
 from ..stylegan2 import controls
-from . import work
+from . import ways, work
 from .hands import Hands, enlarged
 
 PROSE = r"""
@@ -42,8 +42,9 @@ Args:
     straight: for networks of faces, cuts the face out as their training pictures were; if none is found, a square.
     zoom: of the square, 1 for the largest, up to 8.
     across, down: where the middle of the square is, 0 to 1.
-    method: w+ (nearer to the photograph) or w (easier to drag).
-    steps: 10 to 1000.
+    method: w+ (nearer to the photograph), w (easier to drag), and for networks with an encoder: encoder (at once)
+        or hybrid (w+ from what the encoder says).
+    steps: 10 to 1000; the encoder takes none.
     tuning: also tunes a copy of the network to the photograph.
     tuning_steps: 10 to 1000.
 """
@@ -86,10 +87,10 @@ def build(book: Notebook, hands: Hands, handover: Handover) -> Cell:
             )
             part["down"] = gr.Slider(0, 1, 0.5, step=0.01, label="Middle, down", visible=False, elem_id=cell.id("down"))
             part["method"] = gr.Radio(
-                ["w+", "w"],
+                ways.methods(None, book.chooser.network.value, book.chooser.technique),
                 value="w+",
-                label="Latent space",
-                info="w+ comes nearer · w is easier to drag",
+                label="Way to the latent",
+                info=ways.TOLD,
                 elem_id=cell.id("method"),
             )
             part["steps"] = gr.Slider(10, 1000, 300, step=10, label="Steps", elem_id=cell.id("steps"))
@@ -128,6 +129,15 @@ def build(book: Notebook, hands: Hands, handover: Handover) -> Cell:
     placing = [part[name] for name in ("zoom", "across", "down")]
     part["straight"].change(
         lambda on: [gr.update(visible=not on)] * len(placing), part["straight"], placing, queue=False, **quiet
+    )
+    chooser.network.change(
+        partial(ways.offered, technique=chooser.technique),
+        [session, chooser.network, part["method"]],
+        [part["method"], part["steps"]],
+        **quiet,
+    )
+    part["method"].change(
+        lambda method: gr.update(visible=method != "encoder"), part["method"], part["steps"], queue=False, **quiet
     )
     part["tuning"].change(lambda on: gr.update(visible=on), part["tuning"], part["tuning_steps"], queue=False, **quiet)
 
@@ -251,7 +261,7 @@ class Finding:
         halt(self.visitor)  # an earlier search of the same visitor
         part = part_of(photo, reference, *where)
         found = self.visitor.kept[KEPT] = Found(reference, part.image)
-        arguments = {"method": method, "steps": int(steps)}
+        arguments = {"method": method} if method == "encoder" else {"method": method, "steps": int(steps)}
         if class_index is not None:
             arguments["class_index"] = class_index
         try:
@@ -277,6 +287,9 @@ class Finding:
                     continue
                 found.latent, found.image = step.latent, step.image
                 seconds = max(time.perf_counter() - began, 1e-3)
+                if "steps" not in arguments:
+                    found.facts = ["one pass of the encoder", f"distance {step.loss:.4f}", f"{seconds:.2f} s"]
+                    continue
                 found.facts = [f"{step.step} steps", f"distance {step.loss:.4f}", f"{step.step / seconds:.0f} a second"]
                 yield self.far(found, f"Step {step.step} of {arguments['steps']}", step.loss, step.step / seconds)
 
