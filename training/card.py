@@ -30,6 +30,8 @@ NOTES = Path(__file__).with_name("notes.toml")
 OTHERS = (
     "attgan",
     "attributes",
+    "deghosting",
+    "diffcam",
     "encoder",
     "igan",
     "landmarks",
