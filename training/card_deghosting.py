@@ -66,8 +66,8 @@ def _write(path: Path, name: str, net: Deghosting, state: dict, card: dict, note
         "",
         "| | |",
         "|---|---|",
-        f"| network | {config['num_rrdbs']} dense blocks of {config['rrdb_channels']} channels at {config['in_size']} px,"
-        f" fused with the generator, {sum(p.numel() for p in net.parameters()):,} parameters without it |",
+        f"| network | {config['num_rrdbs']} dense blocks of {config['rrdb_channels']} channels at {config['in_size']}"
+        f" px, fused with the generator, {sum(p.numel() for p in net.parameters()):,} parameters without it |",
         f"| belongs to | {card['generator']}, sha256 {card['generator_sha256'][:16]}…, which it does not contain |",
         f"| data | {notes['data']}; {state['train_images']:,} photographs of the train split |",
         f"| terms | {notes['terms']} |",
@@ -80,7 +80,8 @@ def _write(path: Path, name: str, net: Deghosting, state: dict, card: dict, note
         "",
         "## How near to the truth",
         "",
-        f"PSNR over {card['test_images']} made ghosts of {of}, about half of them with something drawn before the face.",
+        f"PSNR over {card['test_images']} made ghosts of {of}, about half of them with something drawn before the",
+        "face.",
         "",
         "| | blended | deghosted | gain |",
         "|---|---|---|---|",

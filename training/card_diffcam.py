@@ -48,9 +48,8 @@ def ship(args, notes: dict) -> int:
     store.save(target, net, "diffcam", "network", card=card, dtype=torch.float16)
     sheet(stored, pairs).save(target.with_suffix(".png"))
     _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
-    print(
-        f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, {found['latents']:.1f} % (chance {found['chance']:.1f} %)"
-    )
+    size = target.stat().st_size / 1e6
+    print(f"{target.name}: {size:.2f} MB, {found['latents']:.1f} % (chance {found['chance']:.1f} %)")
     return 0
 
 

@@ -146,4 +146,5 @@ def test_the_card_says_what_the_stored_file_does(generator, tmp_path):
     assert header["technique"] == "deghosting" and len(header["card"]["generator_sha256"]) == 64
     numbers, text = header["card"]["psnr"], (tmp_path / "deghosting" / "faces.md").read_text()
     assert f"{numbers['blended']:.2f}" in text and f"{numbers['deghosted']:.2f}" in text
-    assert Image.open(tmp_path / "deghosting" / "faces.png").size == (128, 48)
+    with Image.open(tmp_path / "deghosting" / "faces.png") as sheet:
+        assert sheet.size == (128, 48)

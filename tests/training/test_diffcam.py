@@ -129,7 +129,8 @@ def test_the_card_says_what_the_stored_file_does(generator, tmp_path):
     assert header["technique"] == "diffcam" and header["card"]["images"] == 64
     text = (tmp_path / "diffcam" / "faces.md").read_text()
     assert f"{header['card']['accuracy']['latents']:.1f} %" in text and "33.3 %" in text
-    assert Image.open(tmp_path / "diffcam" / "faces.png").size == (48, 48)
+    with Image.open(tmp_path / "diffcam" / "faces.png") as sheet:
+        assert sheet.size == (48, 48)
     assert len(header["card"]["generator_sha256"]) == 64
 
 
