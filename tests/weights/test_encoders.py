@@ -115,6 +115,12 @@ def test_one_average_for_all_rows_and_options_as_they_were_parsed(tmp_path):
     same(encoder, networks()[1])
 
 
+@pytest.mark.parametrize(("data", "crop"), [("ffhq_encode", "ffhq"), ("cars_encode", None), (3, None)])
+def test_how_faces_lie_is_known_from_the_data_it_was_trained_on(tmp_path, data, crop):
+    net = weights.read(written(tmp_path / "a", tree(change=lambda made: made["opts"].update(dataset_type=data))))
+    assert net.info.crop == crop
+
+
 def rows(made):
     """Seven rows for a generator of eight."""
     made["state_dict"] = {k: v for k, v in made["state_dict"].items() if not k.startswith("encoder.styles.7.")}

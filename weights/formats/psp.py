@@ -43,10 +43,12 @@ def interpret(tree: Mapping, state: Mapping, part: str, file_size: int) -> Check
     mean = None if average is None else _rows(average, *w_dim or (0,)).mean(dim=0)
     found = rosinality.interpret(inside["decoder"], mean, file_size)
     try:
-        configuration(inside["encoder"], opts)
-        found.card, found.layout = {"encoder": VARIANTS[opts["encoder_type"]]}, VARIANTS[opts["encoder_type"]]
+        found.layout = configuration(inside["encoder"], opts)["variant"]
+        found.card = {"encoder": found.layout}
     except RefusedFile:  # an encoder of another kind: the generator is what can be used
         found.layout = "psp"
+    if str(opts.get("dataset_type", "")).startswith("ffhq"):
+        found.card["crop"] = "ffhq"
     return found
 
 

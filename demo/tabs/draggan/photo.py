@@ -27,7 +27,8 @@ from .hands import Hands, enlarged
 PROSE = r"""
 A drag moves a latent, so a photograph needs one: the $w^+$ from which the network makes what is most like it. It is
 found step by step, and what the network was never shown, it cannot make: faces have to lie as they did in training,
-with the eyes where its own pictures have them. *Pivotal tuning* then lets a copy of the network learn the rest of your
+with the eyes where its own pictures have them. An *encoder* is a network that says the latent at once, for the networks
+that have one; the search may begin there. *Pivotal tuning* then lets a copy of the network learn the rest of your
 photograph; the copy is yours alone.
 """
 
