@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from .latent_directions import LatentDirection
+
 __all__ = [
     "CatalogueEntry",
     "CheckpointInfo",
@@ -36,6 +38,7 @@ __all__ = [
     "UserError",
     "card",
     "describe",
+    "directions",
     "entries",
     "entry",
     "fetch",
@@ -123,6 +126,22 @@ def sha256(name: str) -> str:
     if not found.shipped or status(name) != "shipped":
         raise UserError(f"The checkpoint {name} is not on this machine; make it with the make train commands.")
     return hub.file_sha256(found.path)
+
+
+def directions(name: str = "stylegan2/faces") -> dict[str, LatentDirection]:
+    """The named directions in w that ship for a generator: name -> ``vector [w_dim]``, ``spread``, ``rows``.
+
+    Raises UserError when there are none for it, or only those of an earlier state of it.
+    """
+    from . import latent_directions
+
+    sha, path = sha256(name), latent_directions.path_of(name)
+    if not path.is_file():
+        raise UserError(f"There are no directions for {name}; make them with `make train-directions`.")
+    found = latent_directions.read(path)
+    if (found.generator, found.sha256) != (name, sha):
+        raise UserError(f"The directions belong to another state of {name}; make them with `make train-directions`.")
+    return dict(found.found)
 
 
 def size(name: str) -> int | None:
