@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import weights
 from models.stylegan2 import Generator
-from weights import container, paths, store
+from weights import container, latent_directions, paths, store
 from weights.errors import UserError
 
 from .supervised import PRECISIONS
@@ -23,11 +23,15 @@ STATISTICS = 4096  # latents from which the spread along a direction is taken
 
 @dataclass(frozen=True)
 class Directions:
-    """``vectors [K, w_dim]`` of length 1, their names, and the standard deviation of w along each, ``spread [K]``."""
+    """``vectors [K, w_dim]`` of length 1, their names, and the standard deviation of w along each, ``spread [K]``.
+
+    ``rows [K, num_ws]`` is 1 where a row of w+ is moved.
+    """
 
     names: tuple[str, ...]
     vectors: Tensor
     spread: Tensor
+    rows: Tensor
 
     def __len__(self) -> int:
         return len(self.names)
@@ -55,7 +59,11 @@ def directions(net: Generator, path: str | Path | None = None, names: Sequence[s
     vectors = [found[name].float().flatten() for name in chosen]
     if not vectors or any(v.shape != (net.w_dim,) for v in vectors):
         raise UserError(f"The directions in {path.name} belong to another latent space than that of this generator.")
-    return with_spread(net, chosen, torch.stack(vectors))
+    rows = torch.ones(len(chosen), net.num_ws)
+    if container.native(container.header(path)[1]) is not None:  # ours says which rows of w+ each of them moves
+        for row, name in zip(rows, chosen, strict=True):
+            row.zero_()[list(latent_directions.read(path).found[name].rows)] = 1
+    return with_spread(net, chosen, torch.stack(vectors), rows)
 
 
 def random_directions(net: Generator, count: int, seed: int = 0) -> Directions:
@@ -65,13 +73,14 @@ def random_directions(net: Generator, count: int, seed: int = 0) -> Directions:
 
 
 @torch.no_grad()
-def with_spread(net: Generator, names: tuple[str, ...], vectors: Tensor) -> Directions:
+def with_spread(net: Generator, names: tuple[str, ...], vectors: Tensor, rows: Tensor | None = None) -> Directions:
     vectors = vectors / vectors.norm(dim=1, keepdim=True)
     device = next(net.parameters()).device
     z = torch.randn(STATISTICS, net.z_dim, generator=torch.Generator().manual_seed(0)).to(device)
     w = net.mapping(z)[:, 0]
     vectors = vectors.to(device)
-    return Directions(names, vectors, (w @ vectors.T).std(dim=0))
+    rows = torch.ones(len(names), net.num_ws) if rows is None else rows
+    return Directions(names, vectors, (w @ vectors.T).std(dim=0), rows.to(device))
 
 
 def network(where: str, device: str) -> nn.Module:
@@ -106,7 +115,7 @@ def edited(w: Tensor, found: Directions, label: Tensor, alpha: Tensor) -> Tensor
     """``w + alpha n`` for each of w+ ``[N, num_ws, w_dim]``, alpha ``[N]`` in standard deviations along n."""
     label = label.to(w.device)
     step = found.vectors[label] * (found.spread[label] * alpha.to(w.device))[:, None]
-    return w + step[:, None]
+    return w + step[:, None] * found.rows[label][:, :, None]
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from models.stylegan2 import Generator
 from training import card, diffcam, edit_pairs, loop, occluders
 from training.edit_pairs import Pairs
 from training.supervised import finished
-from weights import store
+from weights import latent_directions, store
 
 SIZES = {"z_dim": 8, "w_dim": 8, "img_resolution": 16, "mapping_layers": 1, "channels": {4: 16, 8: 16, 16: 8}}
 SMALL = ["--size", "16", "--widths", "8", "16", "--head", "16", "--batch", "8", "--device", "cpu", "--encoder", "none"]
@@ -51,6 +51,16 @@ def test_an_edit_is_so_many_deviations_along_its_direction(generator):
     z = torch.randn(20_000, 8, generator=rng(9))
     spread = (pairs.net.mapping(z)[:, 0] @ found.vectors.T).std(dim=0)
     assert torch.allclose(spread, found.spread, rtol=0.05)
+
+
+def test_directions_that_ship_move_the_rows_that_they_name(generator, tmp_path):
+    net, path = store.load(generator), tmp_path / "faces.safetensors"
+    one = latent_directions.LatentDirection("Young", torch.eye(8)[2].clone(), 1.0, (1, 3))
+    latent_directions.write(path, "stylegan2/faces", "0" * 64, net.num_ws, {"Young": one})
+    found = edit_pairs.directions(net, path)
+    w = edit_pairs.latents(net, 2, rng())
+    moved = (edit_pairs.edited(w, found, torch.zeros(2).long(), torch.ones(2)) - w).abs().sum(dim=2) > 0
+    assert moved.tolist() == [[i in (1, 3) for i in range(net.num_ws)]] * 2
 
 
 def test_strengths_and_labels_are_spread_evenly(generator):
