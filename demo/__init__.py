@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from . import look
+from . import cache, look
 from .handover import Handover
 from .page import Page
 from .session import Visitor
@@ -21,6 +21,7 @@ def build() -> gr.Blocks:
     """The whole page, its events wired, its queue set."""
     from . import gpu
 
+    cache.install()
     with Page(title="ganbook", analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as page:
         session = gr.State(Visitor())
         gr.HTML((look.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
