@@ -4,9 +4,9 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 BASE   ?= python3
 ARGS   ?=
-# A browser mostly waits for answers: two files of tests side by side take little more than half of the time. In their
-# order, so that those of the page share one server and one browser.
-WORKERS ?= --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# A browser mostly waits for answers: the two halves of its tests side by side take little more than one. In their order,
+# so that each half has one server and one browser.
+WORKERS ?= --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
 
 # Threads that spin while they wait take the cores away from the process that works.
 export OMP_WAIT_POLICY ?= passive

@@ -19,6 +19,18 @@ def fixture_path(name: str) -> Path | None:
     return next((folder / name for folder in FIXTURES if (folder / name).is_file()), None)
 
 
+def pytest_collection_modifyitems(items):
+    """What ``--dist=loadgroup`` keeps together: the tests of a file; those of the page as two halves, always the same.
+
+    Windows of the page are used again, so which tests came before must not depend on which worker was free.
+    """
+    for item in items:
+        group = str(item.path.relative_to(ROOT))
+        if item.path.parent.name == "browser":
+            group = "page, first half" if item.path.name < "test_d" else "page, second half"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="where the parity tests compute: cpu (default), cuda")
 

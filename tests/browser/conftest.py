@@ -48,10 +48,24 @@ def _without(reason: str) -> None:
     pytest.skip(reason)
 
 
+class Windows(dict):
+    """Open windows by size. Windows of failed tests are closed, and the next test begins with a new one."""
+
+    def __init__(self, browser, address: str):
+        self.browser, self.address = browser, address
+
+    def at_first_tab(self, size: tuple[int, int]) -> Visit:
+        """Where every visit begins; whichever test came before may have left the window at another tab."""
+        if size in self:
+            self[size].page.get_by_role("tab").first.click()
+        else:
+            self[size] = Visit(self.browser, self.address, size)
+        return self[size]
+
+
 @pytest.fixture(scope="package")
 def windows(browser, server):
-    """Open windows by size. Windows of failed tests are closed, and the next test begins with a new one."""
-    kept = {}
+    kept = Windows(browser, server.address)
     yield kept
     for visit in kept.values():
         visit.close()
@@ -63,13 +77,7 @@ def window(browser, server, windows, request):
     opened = []
 
     def of(size: tuple[int, int] = WIDE, new: bool = False, options: str = "") -> Visit:
-        if new:
-            visit = Visit(browser, server.address, size, options)
-        elif size in windows:
-            visit = windows[size]
-            visit.page.get_by_role("tab").first.click()  # where every visit begins; the last test may have left it
-        else:
-            visit = windows[size] = Visit(browser, server.address, size)
+        visit = Visit(browser, server.address, size, options) if new else windows.at_first_tab(size)
         opened.append((visit, new))
         return visit
 

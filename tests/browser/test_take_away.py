@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from .server import ROOT
-from .visit import pixels
+from .visit import WIDE, pixels
 
 # What each cell is set to: control and value, in the order of setting; and where its pictures are then.
 SET = {
@@ -72,11 +72,9 @@ def pictures(visit, cell: str) -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def taken(windows, browser, server, tmp_path_factory):
+def taken(windows, tmp_path_factory):
     """Every cell set and run once: recipe file, controls, pictures and code by cell."""
-    from .visit import WIDE, Visit
-
-    visit = windows.get(WIDE) or windows.setdefault(WIDE, Visit(browser, server.address, WIDE))
+    visit = windows.at_first_tab(WIDE)
     folder, found = tmp_path_factory.mktemp("taken"), {}
     visit.unfold("truncation-levels")
     for cell, (values, _parts, button) in SET.items():
