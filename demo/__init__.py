@@ -11,7 +11,7 @@ from . import cache, look
 from .handover import Handover
 from .page import Page
 from .session import Visitor
-from .tabs import attgan, checkpoints, draggan, igan, stylegan2
+from .tabs import attgan, checkpoints, draggan, igan, out_of_domain, stylegan2
 from .uploads import MAX_UPLOAD
 
 __all__ = ["build", "launch_options"]
@@ -35,8 +35,10 @@ def build() -> gr.Blocks:
                 editing = attgan.build(session, page, tab, handover)
             with gr.Tab("iGAN", id="igan", elem_id="tab-igan") as tab:
                 painting = igan.build(session, page, tab, handover)
+            with gr.Tab("Out of domain", id="out_of_domain", elem_id="tab-out-of-domain") as tab:
+                keeping = out_of_domain.build(session, page, tab, handover)
             with gr.Tab("Checkpoints", id="checkpoints", elem_id="tab-checkpoints"):
-                checkpoints.build(session, page, [chooser, dragging, editing, painting])
+                checkpoints.build(session, page, [chooser, dragging, editing, painting, keeping])
         handover.wire(tabs)
     page.queue(max_size=gpu.QUEUE)
     return page

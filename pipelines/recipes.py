@@ -40,6 +40,9 @@ FUNCTIONS = {
     "igan.morph": "frames",
     "igan.slice": "plane",
     "igan.ring": "steps",
+    "out_of_domain.edit": "edit",
+    "out_of_domain.slide": "frames",
+    "out_of_domain.compare": "steps",
 }
 SEVERAL = ("frames", "steps")  # what comes one after another
 # These do not take a network; what stands for the checkpoint in their recipes, and how its hash is known.

@@ -13,6 +13,7 @@ TRAINERS = {
     "attributes": "classifier of a face's attributes",
     "landmarks": "network that finds the landmarks of a face",
     "encoder": "network that says the latent w+ of a photograph, for a StyleGAN2 that ships",
+    "directions": "named directions in w of a StyleGAN2 that ships, from a classifier's scores",
     "diffcam": "network that names an edit and shows where it is, from pairs of a StyleGAN2",
     "deghosting": "network that removes what shines through after blending, with a frozen StyleGAN2",
     "card": "export a training state: weights, card, sheet",

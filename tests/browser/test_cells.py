@@ -58,7 +58,7 @@ def test_seeds(visit, tmp_path):
         assert not same(visit.pictures("sample-gallery"), random)
         assert visit.at("sample-send-draggan").is_enabled()
         # Where they lead is in the tests of those tabs.
-        visit.used |= {"sample-send-draggan", "sample-send-attgan", "sample-send-igan"}
+        visit.used |= {f"sample-send-{tab}" for tab in ("draggan", "attgan", "igan", "out_of_domain")}
 
         visit.press("sample-extra")
         visit.shows("sample-gallery", 16)

@@ -28,7 +28,12 @@ Args:
     noise_mode: const (stored), random or none.
     noise_seed: seed of the random noise.
 """
-SEND = {"draggan": "Drag it in DragGAN", "attgan": "Tick attributes in AttGAN", "igan": "Paint in iGAN"}
+SEND = {
+    "draggan": "Drag it in DragGAN",
+    "attgan": "Tick attributes in AttGAN",
+    "igan": "Paint in iGAN",
+    "out_of_domain": "Edit it out of domain",
+}
 PRESSED = "sample-pressed"  # under which a visitor keeps which picture of the gallery was pressed
 # Sixteen seeds in a row, from anywhere.
 DRAW = "() => { const n = Math.floor(Math.random() * 100000); return `${n}-${n + 15}`; }"

@@ -1,0 +1,140 @@
+"""Cell 2: the same edit without a mask, from two inversions, and ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import gradio as gr
+
+from weights.errors import UserError
+
+from ... import figures, gpu, results
+from ...notebook import Cell, Notebook, note
+from ...results import Made
+from ..stylegan2 import controls
+from . import work
+from .hands import Hands
+from .shows import desk_of
+from .words import call, code, recipe_for, shown, summary_of, tile
+
+PROSE = r"""
+What everybody did before: invert, move the latent, and take the whole picture that comes out. The plain inversion is
+quick and far from the photograph, the hybrid one nearer; neither has your hat. *Lost* is how far the picture is from
+the photograph where nothing should have changed, in levels of 255. *Has it* is what an independent classifier says of
+the last attribute that was edited.
+"""
+API = """The present edit of this session beside the same edit without a mask, from a plain and from a hybrid inversion.
+Gives pictures with captions, a table as HTML, what ran, the Python that repeats it, all of them as one PNG, the recipe,
+and the news.
+
+Args:
+    steps: of the inversions that optimise, as text, 1 to 1000; empty: as suits the network.
+"""
+COLUMNS = ("inverted by", "lost", "has it", "seconds")
+METHODS = {"w": "optimisation in w", "w+": "optimisation in w+"}
+
+
+def build(book: Notebook, hands: Hands) -> Cell:
+    with book.cell("compare", "What a mask is good for", PROSE) as cell:
+        with cell.controls("Compare", stop="always"):
+            gr.Markdown("Face and edit are those above.", elem_classes="nb-hint")
+            steps = controls.optional(cell, "steps", "Steps", info="of each inversion", placeholder="as suits it")
+        with cell.result("All of them · PNG"):
+            gallery = controls.tiles(cell, "gallery", "The photograph, two edits without a mask, and ours", strip=True)
+            table = gr.HTML("", label="In numbers", elem_id=cell.id("table"))
+    out = [gallery, table, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
+
+    def od_compare(visitor, steps=None) -> Iterator[dict]:
+        try:
+            many = controls.number_or_none(steps, "Steps")
+            yield from made(desk_of(visitor), {} if many is None else {"steps": many})
+        except UserError as error:
+            yield {cell.news: note(str(error), "nb-error")}
+            raise
+
+    def made(desk, given) -> Iterator[dict]:
+        from pipelines import animation
+
+        found, began = desk.ready(), time.perf_counter()
+        arguments = {**desk.options(), **given}
+        own, last = {"own": desk.own} if desk.own else {}, None
+        yield {cell.news: note("Inverting …", "nb-going")}
+        told = time.perf_counter()
+        with closing(work.compared(found.reference, desk.known, {**arguments, **own})) as steps_:
+            for step in steps_:
+                new = last is None or len(step.found) != len(last.found)
+                last = step
+                if new or time.perf_counter() - told > 0.3:
+                    told = time.perf_counter()
+                    far = note(f"Step {step.done} of {step.total}", "nb-going")
+                    yield {cell.news: far} | ({gallery: pictures(desk, step)} if new else {})
+        with results.folder() as folder:
+            recipe = recipe_for("out_of_domain.compare", desk, arguments)
+            kept = Made(None, {}, recipe, recipe.arguments, Path(folder))
+            shown_ = pictures(desk, last)
+            sheet = animation.strip([image for image, _caption in shown_], [caption for _image, caption in shown_])
+            path = kept.file("compare-recipe", ending="json")
+            path.write_text(recipe.to_json(), encoding="utf-8")
+            seconds = time.perf_counter() - began
+            yield {
+                gallery: shown_,
+                table: numbers(last, desk),
+                cell.status: note(
+                    f"{summary_of(desk.wanted)} · {found.title} · {seconds:.1f} s on {found.device}", "nb-ran"
+                ),
+                cell.code: code(desk, [f"result = list({call('compare', desk, arguments)})"]),
+                cell.sheet: kept.save(sheet, "compare"),
+                cell.recipe: str(path),
+                cell.news: "",
+            }
+
+    def load_recipe(visitor, path) -> Iterator[dict]:
+        try:
+            recipe, given = hands.held(path, "out_of_domain.compare")
+            for update in hands.lay(visitor, recipe, given):
+                laid = update
+            many = given.get("steps")
+            laid[steps] = gr.update(value="" if many is None else f"{many:g}")
+            for update in made(desk_of(visitor), {} if many is None else {"steps": many}):
+                yield laid | update
+        except UserError as error:
+            yield {cell.news: note(str(error), "nb-error")}
+            raise
+
+    session, quiet = book.chooser.session, {"show_progress": "hidden"}
+    click = cell.run_button.click(
+        od_compare, [session, steps], out, api_name="od_compare", api_description=API, **quiet, **gpu.LANE
+    )
+    loaded = cell.recipe_load.upload(
+        load_recipe,
+        [session, cell.recipe_load],
+        [*hands.everything, steps, *out],
+        api_visibility="private",
+        **quiet,
+        **gpu.LANE,
+    )
+    hands.writes(loaded, session)
+    cell._stops([click, loaded])
+    return cell
+
+
+def pictures(desk, step) -> list:
+    rows = [(tile(row.image), row.way.lower()) for row in step.found]
+    return [(tile(desk.known.photo), "the photograph"), *rows]
+
+
+def numbers(step, desk) -> str:
+    """The comparison as a table."""
+    name = next((shown(n) for n, v in reversed(desk.wanted.items()) if v), "")
+
+    def has(value: float | None) -> str:
+        return "–" if value is None else f"{value:.0%}"
+
+    rows = [("The photograph", ("–", "0", has(step.had), "–"))]
+    for row in step.found:
+        lost = "–" if row.lost is None else figures.number(row.lost)
+        rows.append((row.way, (METHODS.get(row.method, row.method), lost, has(row.has), f"{row.seconds:.2f}")))
+    return figures.numbers(COLUMNS, rows, f"The three edits in numbers, {name}")

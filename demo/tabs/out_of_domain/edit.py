@@ -1,0 +1,248 @@
+"""Cell 1: a photograph, what should change in it, and where."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from pipelines.out_of_domain_defaults import SOFTNESS, THRESHOLD
+
+from ... import canvas, gpu
+from ...handover import Handover
+from ...notebook import Cell, Notebook
+from ..stylegan2 import controls
+from .desk import MOST
+from .examples import EXAMPLES
+from .hands import Hands
+from .shows import FILES, TOOLS, desk_of
+
+PROSE = r"""
+The photograph $I$ is *inverted*: a latent $w$ is found from which the network makes something like it, $I' = G(w)$, hat
+and hand left out. Then $w$ moves along a direction $n$, and $T = G(w + \alpha n)$ smiles. *Diff-CAM* compares the two
+and says where the smile is, $M$. Only that is taken over,
+
+$$F = M \cdot T + (1 - M) \cdot I,$$
+
+and a last network removes what shines through at the seam. Where the mask is nothing, the result is the photograph
+itself. Tick several things, pull the sliders, paint: the photograph is inverted once.
+"""
+
+API_PHOTO = """Finds a face in a photograph and inverts it; the other out-of-domain endpoints of this session then edit
+that face. Gives the stages that there are, the photograph before and after, what ran, the Python that repeats it, and
+the news.
+
+Args:
+    network: a StyleGAN2 of faces such as stylegan2/faces.
+    photo: a photograph.
+    method: auto, encoder, hybrid or optimisation.
+    steps: of the optimisation as text, 1 to 1000; empty: as suits the method.
+    face: its number, 0 being the most prominent; centre: the square in the middle.
+"""
+API_EDIT = """Edits the face of this session along directions. Gives the six stages with captions, the photograph before
+and after, what ran, the Python that repeats it, and the news.
+
+Args:
+    edits: strengths by direction, -10 to 10 standard deviations of w, such as {"Smiling": 3}; {} changes nothing.
+    threshold: of the mask, 0 to 1.
+    softness: of the mask, 0 to 1.
+    drawing: painted areas, change and keep, as {"size": [w, h], "layers": {"keep": {"size": [w, h], "runs": [...]}}}.
+    deghost: lets a network go over the border of the mask.
+"""
+API_FILES = """The present edit of this session as files: the face, the whole photograph, the mask, the recipe.
+
+Args: none."""
+API_STOP = """Stops the inversion that runs in this session; what it has found so far is used. Gives a sentence as HTML.
+
+Args: none."""
+QUIET = {"show_progress": "hidden"}
+PRIVATE = {**QUIET, "api_visibility": "private"}
+RESULT = ("stages", "whole", "status", "code", "news")
+WAYS = [("as suits it", "auto"), ("encoder", "encoder"), ("hybrid", "hybrid"), ("optimisation", "optimisation")]
+
+
+def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]:
+    part, sliders = {}, []
+    with book.cell("edit", "One thing changes, the rest stays", PROSE) as cell:
+        with gr.Column(elem_classes="nb-controls", min_width=0):
+            _photograph(cell, part)
+            part["ticks"] = gr.CheckboxGroup(
+                [],
+                label="What should change",
+                info="as many as you like",
+                elem_id=cell.id("ticks"),
+                elem_classes="nb-chips",
+            )
+            for i in range(MOST):
+                sliders.append(
+                    gr.Slider(
+                        -8,
+                        8,
+                        0,
+                        step=0.1,
+                        label=f"Direction {i + 1}",
+                        visible=False,
+                        elem_id=cell.id(f"slider-{i + 1}"),
+                    )
+                )
+            part["threshold"] = gr.Slider(
+                0,
+                1,
+                THRESHOLD,
+                step=0.01,
+                label="Threshold of the mask",
+                info="higher: less may change",
+                elem_id=cell.id("threshold"),
+            )
+            part["softness"] = gr.Slider(
+                0, 1, SOFTNESS, step=0.01, label="Softness", info="0: a hard edge", elem_id=cell.id("softness")
+            )
+            part["deghost"] = gr.Checkbox(True, label="Take ghosts out of the seam", elem_id=cell.id("deghost"))
+            with gr.Row(elem_classes="nb-buttons"):
+                undo = gr.Button("As it was", elem_id=cell.id("undo"), min_width=0)
+            with gr.Row(elem_classes="nb-tools"):
+                direction = gr.UploadButton(
+                    "A direction of your own",
+                    file_types=[".npy", ".pt", ".safetensors"],
+                    size="sm",
+                    min_width=0,
+                    elem_id=cell.id("direction"),
+                )
+        with cell.result("The face · PNG", send={"draggan": "Drag T in DragGAN"}):
+            _stages(cell, part)
+        part |= {name: getattr(cell, name) for name in ("news", "status", "sheet", "recipe")}
+        # What scripts send; the page has boxes and sliders for it.
+        which = gr.Textbox(None, visible=False, label="Face", elem_id=cell.id("api-which"))
+        edits = gr.JSON(None, visible=False, label="Edits")
+        drawing = gr.JSON(None, visible=False, label="Drawing")
+        api = {
+            name: gr.Button(name, visible=False, elem_id=cell.id(f"api-{name}")) for name in ("photo", "edit", "files")
+        }
+    part |= {"code": cell.code, "network": book.chooser.network}
+    hands = Hands(part, sliders, book.chooser.technique)
+    _wire(cell, hands, tab, undo, direction)
+    _script(cell, hands, api, which, edits, drawing)
+    session, network = book.chooser.session, book.chooser.network
+    given = [network, part["method"], part["steps"]]
+    handover.takes("out_of_domain", hands.take_sent, given, outputs=hands.everything, **QUIET, **gpu.LANE)
+    handover.offers(cell.send_buttons["draggan"], "draggan", [], hands.sent)
+    part["stop"].click(
+        hands.stop, session, part["news"], queue=False, api_name="od_stop", api_description=API_STOP, **QUIET
+    )
+    return cell, hands
+
+
+def _photograph(cell: Cell, part: dict) -> None:
+    part["photo"] = controls.photograph(cell, ("upload", "webcam", "clipboard"))
+    part["faces"] = gr.Gallery(
+        label="Faces in it",
+        show_label=False,
+        visible=False,
+        columns=4,
+        height="auto",
+        object_fit="cover",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_id=cell.id("faces"),
+        elem_classes=["nb-tiles", "nb-faces"],
+    )
+    part["middle"] = gr.Button("Take the middle of it", visible=False, elem_id=cell.id("middle"), min_width=0)
+    with gr.Accordion("How it is inverted", open=False, elem_id=cell.id("how")):
+        part["method"] = gr.Dropdown(WAYS, value="auto", label="Way to the latent", elem_id=cell.id("method"))
+        part["steps"] = controls.optional(cell, "steps", "Steps", placeholder="as suits it")
+    with gr.Row(elem_classes="nb-buttons"):
+        part["again"] = gr.Button("Invert it", variant="primary", elem_id=cell.id("run"), min_width=0)
+        part["stop"] = gr.Button("Stop", variant="stop", elem_id=cell.id("stop"), min_width=0)
+
+
+def _stages(cell: Cell, part: dict) -> None:
+    part["examples"] = gr.Gallery(
+        label="Faces that nobody has, to try",
+        show_label=False,
+        columns=len(EXAMPLES),
+        height="auto",
+        object_fit="cover",
+        format="png",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_id=cell.id("examples"),
+        elem_classes=["nb-tiles", "nb-faces"],
+    )
+    part["stages"] = controls.tiles(cell, "stages", "Every stage of the edit", strip=True)
+    with gr.Row(elem_classes=["nb-outcome", "nb-whole"]):
+        with gr.Column(min_width=0):
+            gr.HTML("<h3>In the photograph</h3>", elem_classes="nb-small-heading")
+            part["whole"] = controls.before_after(cell, "whole", "jpeg")
+            with gr.Row(elem_classes="nb-tools"):
+                small = {"size": "sm", "min_width": 0, "elem_classes": "nb-after"}
+                part["full"] = gr.DownloadButton("The photograph · PNG", elem_id=cell.id("full"), **small)
+                part["mask_file"] = gr.DownloadButton("The mask · PNG", elem_id=cell.id("mask"), **small)
+        with gr.Column(min_width=0):
+            gr.HTML("<h3>Where it may change</h3>", elem_classes="nb-small-heading")
+            part["board"] = canvas.board(
+                TOOLS,
+                label="The mask, to paint on",
+                empty="There is no face yet.",
+                elem_id=cell.id("canvas"),
+            )
+    part["missing"] = gr.HTML("", label="What is missing", elem_id=cell.id("missing"))
+
+
+def _wire(cell: Cell, hands: Hands, tab: gr.Tab, undo: gr.Button, direction: gr.UploadButton) -> None:
+    part, chooser = hands.part, cell.book.chooser
+    session, network = chooser.session, chooser.network
+    given = [session, network, part["method"], part["steps"]]
+    private = {"outputs": hands.everything, **PRIVATE, **gpu.LANE}
+    live = {"trigger_mode": "always_last", **private}
+    mask = [part[name] for name in ("threshold", "softness", "deghost")]
+    events = [
+        part["photo"].input(hands.look, [session, network, part["photo"], part["method"], part["steps"]], **live),
+        part["faces"].select(hands.another, given, **private),
+        part["middle"].click(hands.middle, given, **private),
+        part["again"].click(hands.again, given, **private),
+        part["examples"].select(hands.example, given, **private),
+        part["ticks"].input(hands.tick, [session, part["ticks"]], **live),
+        gr.on([slider.input for slider in hands.sliders], hands.slid, [session, *hands.sliders], **live),
+        gr.on([control.input for control in mask], hands.soften, [session, *mask], **live),
+        part["board"].input(hands.paint, [session, part["board"]], **live),
+        undo.click(hands.undo, session, **private),
+        direction.upload(hands.take_direction, [session, direction], **private),
+        cell.recipe_load.upload(hands.load_recipe, [session, cell.recipe_load], **private),
+    ]
+    for event in events:
+        hands.writes(event, session)
+    tab.select(hands.greet, [session, network], **private)
+
+
+def _script(cell: Cell, hands: Hands, api: dict, which, edits, drawing) -> None:
+    part, chooser = hands.part, cell.book.chooser
+    session = chooser.session
+    result = {"outputs": [part[name] for name in RESULT], **QUIET, **gpu.LANE}
+
+    def od_photo(visitor, network=None, photo=None, method="auto", steps=None, face=None):
+        yield from only(part, hands.look(visitor, network, photo, method, steps, face))
+
+    def od_edit(visitor, edits=None, threshold=THRESHOLD, softness=SOFTNESS, drawing=None, deghost=True):
+        yield from only(part, hands.edit(visitor, edits, threshold, softness, drawing, deghost))
+
+    def od_files(visitor):
+        desk = desk_of(visitor)
+        desk.ready()
+        desk.written = -1  # scripts are given them as often as they ask
+        yield from hands.files(visitor)
+
+    inputs = [session, chooser.network, part["photo"], part["method"], part["steps"], which]
+    api["photo"].click(od_photo, inputs, api_name="od_photo", api_description=API_PHOTO, **result)
+    inputs = [session, edits, part["threshold"], part["softness"], drawing, part["deghost"]]
+    api["edit"].click(od_edit, inputs, api_name="od_edit", api_description=API_EDIT, **result)
+    files = [part[name] for name in FILES]
+    api["files"].click(od_files, session, files, api_name="od_files", api_description=API_FILES, **QUIET)
+
+
+def only(part: dict, updates):
+    """Of every update what a script is given."""
+    shown = {id(part[name]) for name in RESULT}
+    for update in updates:
+        kept = {component: value for component, value in update.items() if id(component) in shown}
+        if kept:
+            yield kept

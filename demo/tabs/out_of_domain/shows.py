@@ -1,0 +1,190 @@
+"""What the first cell shows of a desk, the files of an edit, and a recipe brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import gradio as gr
+
+from weights.errors import UserError
+
+from ... import canvas, networks, results, uploads
+from ...notebook import note, told
+from ..attgan.words import fitted
+from . import work
+from .desk import CENTRE, UPLOADED, Desk, Way
+from .words import board, code_of, facts, missing, recipe_for, shown, stages, warning
+
+CHANGE = canvas.Tool(
+    "change", "paint", "May change", canvas.MASK.icon, "Paint what the edit may change, too.", ((222, 38, 32, 90),)
+)
+KEEP = canvas.Tool(
+    "keep", "paint", "Must stay", "M3 8l3.5 3.5L13 5", "Paint what has to stay as it is.", ((36, 98, 222, 130),)
+)
+TOOLS = (CHANGE, KEEP)
+FILES = {"sheet": "face.png", "full": "photo.png", "mask_file": "mask.png", "recipe": "edit.json"}
+
+
+def desk_of(visitor) -> Desk:
+    return visitor.desk("out_of_domain", Desk)
+
+
+class Shows:
+    """``part`` has the cell's components by name; every function gives or yields what they become."""
+
+    def __init__(self, part: dict, sliders: Sequence[gr.Slider], technique: str):
+        self.part, self.sliders, self.technique = part, list(sliders), technique
+
+    # -- what is shown
+
+    def _result(self, desk: Desk) -> dict:
+        words = warning(desk.made)
+        about = "the photograph with the mask over it"
+        return {
+            "stages": stages(desk),
+            "whole": tuple(fitted(picture) for picture in (desk.photo, desk.whole())) if desk.made else None,
+            "board": gr.update(frame=canvas.frame(board(desk), about)),
+            "news": note(words, "nb-error") if words else "",
+            "status": note(facts(desk), "nb-ran" if desk.made else ""),
+            "code": code_of(desk) if desk.made else self.part["code"].value,
+            "sheet": None,
+            "full": None,
+            "mask_file": None,
+            "recipe": None,
+        }
+
+    def face(self, desk: Desk) -> dict:
+        """Everything about the face as it is now."""
+        names = desk.names
+        choices = [(shown(name), name) for name in names] if desk.known is not None else []
+        made = {self.part[name]: value for name, value in self._result(desk).items()}
+        made[self.part["ticks"]] = gr.update(choices=choices, value=[n for n in names if n in desk.wanted])
+        made[self.part["missing"]] = missing(desk.found)
+        for i, slider in enumerate(self.sliders):
+            name = names[i] if i < len(names) else None
+            if name in desk.wanted:
+                made[slider] = gr.update(value=desk.wanted[name], label=shown(name), visible=True)
+            else:
+                made[slider] = gr.update(visible=False)
+        if desk.made is None:
+            made[self.part["board"]] = gr.update(
+                frame=canvas.frame(board(desk), "the photograph"),
+                value=canvas.drawn(board(desk).size),
+            )
+        return made
+
+    def nothing(self) -> dict:
+        """No face."""
+        empty = ("stages", "whole", "sheet", "full", "mask_file", "recipe")
+        return {self.part[name]: None for name in empty} | {
+            self.part["ticks"]: gr.update(choices=[], value=[]),
+            self.part["board"]: gr.update(frame=canvas.frame(None)),
+            self.part["status"]: "",
+            self.part["missing"]: "",
+            self.part["code"]: self.part["code"].value,
+            self.part["faces"]: gr.update(value=[], visible=False),
+            self.part["middle"]: gr.update(visible=False),
+            **{slider: gr.update(visible=False) for slider in self.sliders},
+        }
+
+    @property
+    def everything(self) -> list:
+        """All components that ``face`` and ``nothing`` speak of."""
+        return [*self.part.values(), *self.sliders]
+
+    # -- what can be taken away, and brought back
+
+    def writes(self, event, session) -> None:
+        """After an event that changes the face come its files, which it need not wait for."""
+        outputs = [self.part[name] for name in FILES]
+        event.success(
+            self.files, session, outputs, concurrency_id="files", concurrency_limit=2,
+            show_progress="hidden", api_visibility="private",
+        )  # fmt: skip
+
+    def files(self, visitor) -> Iterator[dict]:
+        """The downloads of the newest edit; what has become old meanwhile is left out."""
+        desk = desk_of(visitor)
+        if desk.made is None or desk.written == desk.version:
+            yield {self.part["sheet"]: gr.skip()}
+            return
+        version, found, made = desk.version, desk.found, desk.made
+        with results.folder() as folder:
+            name = found.checkpoint.split("/")[-1].replace(":", "-")
+            paths = {key: Path(folder) / f"{name}-{what}" for key, what in FILES.items()}
+            made.result.save(paths["sheet"])
+            made.mask.save(paths["mask_file"])
+            desk.whole().save(paths["full"], compress_level=1)
+            recipe = recipe_for("out_of_domain.edit", desk, desk.options())
+            paths["recipe"].write_text(recipe.to_json(), encoding="utf-8")
+            if desk.version == version:
+                desk.written = version
+                yield {self.part[key]: str(path) for key, path in paths.items()}
+            else:
+                yield {self.part["sheet"]: gr.skip()}
+
+    @told
+    def load_recipe(self, visitor, path) -> Iterator[dict]:
+        """The face that a recipe holds, edited as it says."""
+        recipe, given = self.held(path, "out_of_domain.edit")
+        direction = given.get("direction")
+        edits = [*given.get("edits", ()), *([[direction, given.get("strength", 3.0)]] if direction else [])]
+        yield from self.lay(visitor, recipe, {**given, "edits": edits})
+
+    @staticmethod
+    def held(path, function: str):
+        """A recipe of ``function`` and its arguments. Raises UserError."""
+        from pipelines.recipes import Recipe
+
+        recipe = Recipe.from_json(uploads.recipe(path))
+        if recipe.function != function:
+            raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
+        if not isinstance(recipe.arguments["image"], str) or not isinstance(recipe.arguments.get("latent"), str):
+            raise UserError("That recipe holds no face with its latent.")
+        return recipe, recipe.arguments
+
+    def lay(self, visitor, recipe, given: dict) -> Iterator[dict]:
+        """Puts a recipe's face on the desk, with what is wanted of it. Raises UserError before anything changes."""
+        from pipelines import out_of_domain
+
+        reference = networks.resolve(visitor, recipe.checkpoint, self.technique)
+        for far in networks.fetching(reference):
+            yield {self.part["news"]: far}
+        photo = out_of_domain.decode_image(given["image"])
+        found = work.found(reference, photo, [], CENTRE, UPLOADED, recipe.sha256)
+        for part, sha256 in dict(given.get("parts") or {}).items():
+            if part != "encoder" and found.parts.get(part) != sha256:
+                raise UserError(f"That recipe was made with another version of {part} than is here.")
+        known = work.known(reference, found.aligned.image, given["latent"])
+        names = ("threshold", "softness", "add", "keep")
+        mask = {name: given[name] for name in names if given.get(name) is not None}
+        own, deghost = dict(given.get("own") or {}), bool(given.get("deghost", True))
+        change, made = work.made(reference, known, None, list(given["edits"]), own, mask, deghost)
+        desk = desk_of(visitor)
+        desk.put(photo, [], found)
+        desk.known, desk.way, desk.own, desk.deghost = known, Way("from a recipe", None), own, deghost
+        desk.wanted, desk.change, desk.made = dict(change.edits), change, made
+        desk.mask = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS, **mask}
+        drawn = {tool.name: self._layer(mask.get(name), found.size) for tool, name in ((CHANGE, "add"), (KEEP, "keep"))}
+        layers = {name: layer for name, layer in drawn.items() if layer is not None}
+        update = self.face(desk)
+        frame = gr.update(value=canvas.drawn(board(desk).size, layers=layers))
+        yield update | {
+            self.part["board"]: {**update[self.part["board"]], **frame},
+            self.part["threshold"]: gr.update(value=desk.mask["threshold"]),
+            self.part["softness"]: gr.update(value=desk.mask["softness"]),
+            self.part["deghost"]: gr.update(value=deghost),
+            self.part["network"]: gr.update(value=reference.name),
+            self.part["photo"]: None,
+            self.part["faces"]: gr.update(value=[], visible=False),
+            self.part["middle"]: gr.update(visible=False),
+        }
+
+    @staticmethod
+    def _layer(text, size: int) -> canvas.Layer | None:
+        if text is None:
+            return None
+        from pipelines.images import read_mask
+
+        return canvas.Layer((read_mask(text, size).numpy() >= 0.5).astype("uint8"))

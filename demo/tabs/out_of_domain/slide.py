@@ -1,0 +1,160 @@
+"""Cell 3: one direction from one strength to another, as a strip and as an animation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+
+from weights.errors import UserError
+
+from ... import gpu, results
+from ...networks import size_text
+from ...notebook import PREVIEW_S, Cell, Notebook, note
+from ...results import Made
+from ..attgan.words import enlarged
+from ..stylegan2 import controls
+from ..stylegan2.interpolation import kinds
+from . import work
+from .hands import Hands
+from .shows import desk_of
+from .words import call, code, recipe_for, shown, tile
+
+PROSE = r"""
+The strength $\alpha$ from one end to the other, with everything else that is edited above held as it is. The mask grows
+with the strength and stays where the far end has it, so that nothing flickers; at $\alpha = 0$ the frame is the
+photograph.
+"""
+API = """One direction of the face of this session from one strength to another. Gives the strip, then the animation as
+a picture (GIF, WebP) or as a video (MP4), what ran, the Python that repeats it, the file, the recipe and the news.
+
+Args:
+    direction: such as Smiling; empty: the first one that is edited.
+    low, high: strengths, -10 to 10.
+    frames: of the animation, 2 to 200.
+    format: gif, webp or mp4.
+    fps: frames per second, 1 to 60.
+"""
+STRIP = 7  # pictures of the strip
+TILE = 144
+
+
+def build(book: Notebook, hands: Hands) -> Cell:
+    with book.cell("slide", "Little by little", PROSE) as cell:
+        with cell.controls("Make the animation", stop="always"):
+            gr.Markdown("Face, mask and other edits are those above.", elem_classes="nb-hint")
+            direction = gr.Textbox(
+                "",
+                label="Direction",
+                info="empty: the first one ticked",
+                placeholder="such as Smiling",
+                max_length=60,
+                elem_id=cell.id("direction"),
+            )
+            with gr.Row(elem_classes="nb-two"):
+                low = gr.Slider(-8, 8, 0, step=0.1, label="From", elem_id=cell.id("low"), min_width=0)
+                high = gr.Slider(-8, 8, 4, step=0.1, label="To", elem_id=cell.id("high"), min_width=0)
+            with gr.Row(elem_classes="nb-two"):
+                frames = gr.Slider(2, 200, 24, step=1, label="Frames", elem_id=cell.id("frames"), min_width=0)
+                fps = gr.Slider(1, 60, 16, step=1, label="Frames a second", elem_id=cell.id("fps"), min_width=0)
+            kind = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
+        with cell.result("Animation file"):
+            strip = controls.picture(cell, "strip", "From one end to the other")
+            picture, video = controls.film(cell)
+    out = [strip, picture, video, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
+
+    def od_slide(visitor, direction="", low=0.0, high=4.0, frames=24, format="gif", fps=16) -> Iterator[dict]:
+        try:
+            yield from made(desk_of(visitor), direction, low, high, frames, format, fps)
+        except UserError as error:
+            yield {cell.news: note(str(error), "nb-error")}
+            raise
+
+    def made(desk, name, low, high, frames, kind, fps) -> Iterator[dict]:
+        from pipelines import animation, checks
+
+        found = desk.ready()
+        name = named(desk, name)
+        checks.choice(kind, "The file", animation.formats())
+        checks.number(fps, "Frames a second", 1, 60)
+        began, told = time.perf_counter(), 0.0
+        arguments = {"direction": name, "low": low, "high": high, "frames": frames, **desk.options()}
+        arguments["edits"] = [pair for pair in arguments["edits"] if pair[0] != name]
+        own, pictures = {"own": desk.own} if desk.own else {}, []
+        with closing(work.slid(found.reference, desk.known, {**arguments, **own})) as steps:
+            for image in steps:
+                pictures.append(image)
+                if time.perf_counter() - told > PREVIEW_S:
+                    told = time.perf_counter()
+                    far = note(f"{len(pictures)} of {frames} frames")
+                    yield {picture: enlarged(image), video: None, cell.news: far}
+        with results.folder() as folder:
+            recipe = recipe_for("out_of_domain.slide", desk, arguments, {"format": kind, "fps": fps})
+            kept = Made(pictures, {}, recipe, recipe.arguments, Path(folder))
+            # There and back, so that it does not jump where it begins again.
+            film = [enlarged(image) for image in (*pictures, *pictures[-2:0:-1])]
+            path = animation.save(film, kept.file("slide", name, ending=kind), fps=fps)
+            places = np.linspace(0, len(pictures) - 1, min(STRIP, len(pictures))).round().astype(int)
+            captions = [f"{low + (high - low) * i / (len(pictures) - 1):+.1f}" for i in places]
+            row = animation.strip([tile(pictures[i]).resize((TILE, TILE)) for i in places], captions)
+            text = kept.file("slide-recipe", ending="json")
+            text.write_text(recipe.to_json(), encoding="utf-8")
+            ran = f"{shown(name)}, {len(pictures)} frames, {size_text(path.stat().st_size)} · {found.title}"
+            seconds = time.perf_counter() - began
+            yield {
+                strip: kept.save(row, "strip"),
+                picture: None if kind == "mp4" else str(path),
+                video: str(path) if kind == "mp4" else None,
+                cell.status: note(f"{ran} · {seconds:.2f} s on {found.device}", "nb-ran"),
+                cell.code: code(desk, [f"result = list({call('slide', desk, arguments)})"]),
+                cell.sheet: str(path),
+                cell.recipe: str(text),
+                cell.news: "",
+            }
+
+    def load_recipe(visitor, path) -> Iterator[dict]:
+        try:
+            recipe, given = hands.held(path, "out_of_domain.slide")
+            output, given = recipe.output or {}, {"low": 0.0, "high": 3.0, "frames": 24, "edits": [], **given}
+            for update in hands.lay(visitor, recipe, given):
+                laid = update
+            values = [given["direction"], given["low"], given["high"], given["frames"]]
+            values += [output.get("format", "gif"), output.get("fps", 20)]
+            laid |= {c: gr.update(value=v) for c, v in zip(controls_of, values, strict=True)}
+            for update in made(desk_of(visitor), *values):
+                yield laid | update
+        except UserError as error:
+            yield {cell.news: note(str(error), "nb-error")}
+            raise
+
+    controls_of = [direction, low, high, frames, kind, fps]
+    session, quiet = book.chooser.session, {"show_progress": "hidden"}
+    click = cell.run_button.click(
+        od_slide, [session, *controls_of], out, api_name="od_slide", api_description=API, **quiet, **gpu.LANE
+    )
+    loaded = cell.recipe_load.upload(
+        load_recipe,
+        [session, cell.recipe_load],
+        [*hands.everything, *controls_of, *out],
+        api_visibility="private",
+        **quiet,
+        **gpu.LANE,
+    )
+    hands.writes(loaded, session)
+    cell._stops([click, loaded])
+    return cell
+
+
+def named(desk, name) -> str:
+    """The direction that is meant, in whichever case it was written; the first one edited where none is."""
+    if name:
+        alike = {n.lower().replace("_", " "): n for n in desk.names}
+        return alike.get(str(name).strip().lower().replace("_", " "), name)
+    chosen = next((n for n, v in desk.wanted.items() if v), None)
+    if chosen is None:
+        raise UserError("Nothing is to be changed; tick something in the first cell, or name a direction.")
+    return chosen

@@ -1,0 +1,140 @@
+"""Words, pictures and Python of the out-of-domain tab: what is shown of an edit, and what can be taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from PIL import Image
+
+from ..attgan.words import enlarged
+from .desk import CENTRE, Desk, Found
+
+CAPTIONS = ("I · photograph", "I′ · inverted", "T · edited", "M · mask", "F · blended", "result")
+TILE = 256
+
+
+def shown(name: str) -> str:
+    return str(name)[:40].replace("_", " ").lower()
+
+
+def summary_of(wanted: dict[str, float]) -> str:
+    words = [f"{shown(name)} {value:+.2f}".replace(".00", "") for name, value in wanted.items() if value]
+    return ", ".join(words[:4]) + (f" and {len(words) - 4} more" if len(words) > 4 else "") if words else "As it is"
+
+
+def stages(desk: Desk) -> list[tuple[Image.Image, str]]:
+    """Every stage with its caption; before an edit is made, what is there of them."""
+    made = desk.made
+    if made is None:
+        pictures = [desk.found.aligned.image] if desk.found else []
+    else:
+        pictures = [made.photo, made.inverted, made.edited, made.overlay, made.fused, made.result]
+    return [(tile(image), caption) for image, caption in zip(pictures, CAPTIONS, strict=False)]
+
+
+def tile(image: Image.Image) -> Image.Image:
+    return image if image.width >= TILE else image.resize((TILE, TILE), Image.Resampling.BICUBIC)
+
+
+def board(desk: Desk) -> Image.Image | None:
+    """What is painted on: the photograph with the mask over it."""
+    if desk.made is not None:
+        return enlarged(desk.made.overlay)
+    return enlarged(desk.found.aligned.image) if desk.found is not None else None
+
+
+def missing(found: Found | None) -> str:
+    """A list of what this network lacks, as HTML."""
+    if found is None or not found.missing:
+        return ""
+    rows = "".join(f"<li>{escape(sentence)}</li>" for sentence in found.missing.values())
+    return f'<ul class="nb-missing">{rows}</ul>'
+
+
+def warning(made) -> str:
+    """What has to be said of an edit whose inversion is poor where it is shown; nothing of a good one."""
+    if made is None or not made.poor:
+        return ""
+    return (
+        f"Inside the mask the network's own picture is {made.residual:.0%} of the whole range away from the photograph,"
+        " so what is shown there may be another face's; paint that part out, or invert longer."
+    )
+
+
+def facts(desk: Desk) -> str:
+    """What ran, in one line."""
+    found, made = desk.found, desk.made
+    parts = [summary_of(desk.wanted)]
+    if made is not None and made.residual is not None:
+        parts.append(f"|I − I′| in M {made.residual:.1%}")
+    if made is not None and made.named and desk.wanted:
+        parts.append(f"Diff-CAM says {shown(made.named)}")
+    parts += [desk.way.told if desk.way else "not inverted yet", f"{found.title}, {found.size} px, on {found.device}"]
+    return " · ".join(parts)
+
+
+def recipe_for(function: str, desk: Desk, arguments: dict, output: dict | None = None):
+    """The recipe of a call for this face, which holds the face and its latent."""
+    from pipelines import out_of_domain
+    from pipelines.recipes import Recipe
+
+    found, known = desk.ready(), desk.known
+    text = out_of_domain.encode_latent(known.latent)
+    given = {"image": out_of_domain.encode_image(known.photo), "latent": text, **arguments}
+    used = {name for name, _value in arguments["edits"]} | {arguments.get("direction")}
+    own = {name: text for name, text in desk.own.items() if name in used}
+    given |= {"own": own} if own else {}
+    recipe = Recipe(function, found.checkpoint, found.sha256, {**given, "parts": found.parts}, output)
+    recipe.check()
+    return recipe
+
+
+def code(desk: Desk, calls: Sequence[str]) -> str:
+    """Python that inverts the face of the photograph, then ``calls``, the last of which makes ``result``."""
+    from pipelines import out_of_domain
+
+    found = desk.found
+    own = found.checkpoint.startswith("own:")
+    load = 'out_of_domain.gather(weights.read("your-file"))' if own else f'out_of_domain.load("{found.checkpoint}")'
+    if found.which == CENTRE:
+        cut = f"faces.centre_crop(photo, {found.size})"
+    else:
+        cut = f'faces.align(photo, {found.which}, crop="{found.aligned.crop}", size={found.size})'
+    uses = own or "weights." in found.source
+    lines = [
+        *(["import weights"] if uses else []),
+        "from PIL import Image",
+        f"from pipelines import faces, out_of_domain{', stylegan2' if 'stylegan2.' in found.source else ''}",
+        "",
+        f"nets = {load}",
+        found.source,
+        f"aligned = {cut}",
+    ]
+    if desk.way is not None and desk.way.arguments is not None:
+        options = "".join(f", {name}={value!r}" for name, value in desk.way.arguments.items())
+        lines += [
+            f"*_, last = out_of_domain.invert(nets, aligned.image{options})",
+            "known = out_of_domain.inverted(nets, aligned.image, last.latent)",
+        ]
+    else:
+        text = out_of_domain.encode_latent(desk.known.latent)
+        lines.append(f'known = out_of_domain.inverted(nets, aligned.image, "{text}")')
+    if desk.own and any("own=" in call for call in calls):
+        lines += ["own = {}", 'for path in ["your-direction.npy"]:']
+        lines += ["    name, step = out_of_domain.published(nets, path)"]
+        lines += ["    own[name] = out_of_domain.encode_step(nets, step)"]
+    return "\n".join([*lines, *calls]) + "\n"
+
+
+def call(function: str, desk: Desk, arguments: dict) -> str:
+    """``function(nets, known, ...)`` as Python."""
+    values = "".join(f", {name}={value!r}" for name, value in arguments.items())
+    used = {name for name, _value in arguments.get("edits", ())} | {arguments.get("direction")}
+    return f"out_of_domain.{function}(nets, known{values}{', own=own' if used & set(desk.own) else ''})"
+
+
+def code_of(desk: Desk) -> str:
+    """The Python that makes the whole photograph again."""
+    made = call("edit", desk, desk.options())
+    return code(desk, [f"made = {made}", "result = out_of_domain.paste(photo, aligned, made)"])

@@ -1,0 +1,322 @@
+"""Out-of-domain editing by differential activations (Song et al., ECCV 2022): one thing of a face changes, all else
+stays.
+
+    nets = out_of_domain.load("faces")
+    face = faces.align(photo, size=nets.size)
+    for step in out_of_domain.invert(nets, face.image):
+        pass                                                           # once for a photograph
+    known = out_of_domain.inverted(nets, face.image, step.latent)
+    made = out_of_domain.edit(nets, known, "Smiling", 3.0)             # as often as one likes
+    whole = out_of_domain.paste(photo, face, made)
+
+A generator makes I' of the photograph I, and T of the same latent moved along a direction. Diff-CAM says where T
+differs from I' because of the edit: M. What is outside of M stays the photograph, ``F = M T + (1 - M) I`` (section
+3.3), and a network takes the ghosts out of the seam. Where the mask is 0, the result is the photograph bit for bit.
+
+Pictures are squares of the generator's size. Networks that are not there are replaced by something plainer, and
+``Networks.missing`` says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+import weights
+from models.stylegan2 import Generator
+from weights.errors import UserError
+
+from . import checks
+from .images import decode_image, encode_image, encode_mask
+from .out_of_domain_defaults import MAX_EDITS, MAX_STRENGTH, METHODS, POOR, SOFTNESS, STEPS, THRESHOLD
+from .out_of_domain_mask import overlay
+from .out_of_domain_networks import (
+    Networks,
+    check_hashes,
+    decode_step,
+    edits_of,
+    encode_step,
+    gather,
+    load,
+    method_of,
+    published,
+)
+from .out_of_domain_stages import (
+    Changed,
+    Inverted,
+    OutOfDomainEdit,
+    changed,
+    composed,
+    invert,
+    inverted,
+    paste,
+    soft_mask,
+)
+
+__all__ = [
+    "MAX_EDITS",
+    "MAX_STRENGTH",
+    "METHODS",
+    "POOR",
+    "SOFTNESS",
+    "STEPS",
+    "THRESHOLD",
+    "Changed",
+    "Compared",
+    "ComparisonStep",
+    "Inverted",
+    "Networks",
+    "OutOfDomainEdit",
+    "changed",
+    "compare",
+    "composed",
+    "decode_image",
+    "decode_step",
+    "edit",
+    "encode_image",
+    "encode_latent",
+    "encode_mask",
+    "encode_step",
+    "gather",
+    "invert",
+    "inverted",
+    "load",
+    "method_of",
+    "overlay",
+    "paste",
+    "published",
+    "slide",
+    "soft_mask",
+]
+
+MAX_FRAMES = 200
+GROWN = 0.3  # of the farthest strength: where the mask of an animation is whole
+JUDGE = "attributes/faces"
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """One way to an edit, and what became of it.
+
+    Attributes:
+        way: "Plain inversion", "Hybrid inversion" or "Ours".
+        method: how the photograph was inverted, as ``inversion.METHODS`` names it.
+        image: the edit.
+        lost: mean of |I - edit| where the mask of ours is 0, in levels of 255; None where there is no such place.
+        has: the independent classifier's probability of the attribute that was edited last; None where it knows none.
+        seconds: of the inversion and the edit; of ours of the edit alone.
+    """
+
+    way: str
+    method: str
+    image: Image.Image
+    lost: float | None
+    has: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class ComparisonStep:
+    """``done`` of ``total`` steps; ``found`` grows by a row as each way comes to its end; ``had``: before the edit."""
+
+    done: int
+    total: int
+    image: Image.Image | None
+    found: tuple[Compared, ...]
+    had: float | None
+
+
+# -- all of it ---------------------------------------------------------------------------------------------------------
+
+
+def edit(
+    nets: Networks | Generator,
+    image: Image.Image | str | Inverted,
+    direction: str | None = None,
+    strength: float = 3.0,
+    *,
+    edits: Sequence[tuple[str, float]] = (),
+    own: Mapping[str, str] | None = None,
+    latent: Tensor | str | None = None,
+    method: str | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    threshold: float = THRESHOLD,
+    softness: float = SOFTNESS,
+    add=None,
+    keep=None,
+    deghost: bool = True,
+    parts: Mapping[str, str | None] | None = None,
+) -> OutOfDomainEdit:
+    """A face with some of its attributes changed and everything else kept: ``edit(nets, face, "Smiling", 3.0)``.
+
+    Args:
+        nets: of ``load``, or a loaded generator.
+        image: an aligned face, the text of ``encode_image``, or what ``inverted`` gave.
+        direction, strength: one edit, after those of ``edits``; strength in standard deviations of w, -10 to 10.
+        edits, own: as ``changed`` takes them.
+        latent: of the image, w+ or text; it is looked for (``method``, ``steps``, ``seed``) when not given.
+        threshold, softness, add, keep: of the mask, see ``soft_mask``.
+        deghost: False leaves the blend as it is.
+        parts: hashes of the networks with which the edit was made first; others are refused.
+
+    Raises UserError.
+    """
+    nets = gather(nets)
+    check_hashes(nets, parts)
+    wanted = [*edits, *([(direction, strength)] if direction is not None else [])]
+    edits_of(nets, wanted, own)  # what is wrong is said before a long search
+    known = _known(nets, image, latent, method, steps, seed)
+    change = changed(nets, known, wanted, own)
+    return composed(nets, known, change, soft_mask(change, threshold, softness, add, keep), deghost)
+
+
+def slide(
+    nets: Networks | Generator,
+    image: Image.Image | str | Inverted,
+    direction: str,
+    low: float = 0.0,
+    high: float = 3.0,
+    frames: int = 24,
+    *,
+    edits: Sequence[tuple[str, float]] = (),
+    own: Mapping[str, str] | None = None,
+    latent: Tensor | str | None = None,
+    method: str | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    threshold: float = THRESHOLD,
+    softness: float = SOFTNESS,
+    add=None,
+    keep=None,
+    deghost: bool = True,
+    parts: Mapping[str, str | None] | None = None,
+) -> Iterator[Image.Image]:
+    """Results of one direction from one strength to another in even steps; other ``edits`` are held.
+
+    So that nothing flickers, the mask is that of the nearer end and grows with the strength; with strength 0 and no
+    other edits a frame is the photograph. Arguments as ``edit`` takes them; 2 to 200 frames. Raises UserError at once.
+    """
+    nets = gather(nets)
+    check_hashes(nets, parts)
+    frames = checks.integer(frames, "The number of frames", 2, MAX_FRAMES)
+    low, high = (checks.number(v, "A strength", -MAX_STRENGTH, MAX_STRENGTH) for v in (low, high))
+    others = [tuple(pair) for pair in edits if pair[0] != direction]
+    edits_of(nets, [*others, (direction, 1.0)], own)
+
+    def made() -> Iterator[Image.Image]:
+        known = _known(nets, image, latent, method, steps, seed)
+        drawn = {"threshold": threshold, "softness": softness, "add": add, "keep": keep}
+        base = changed(nets, known, others, own)
+        held = soft_mask(base, **drawn)
+        ends = {v: soft_mask(changed(nets, known, [*others, (direction, v)], own), **drawn) for v in (low, high) if v}
+        for value in np.linspace(low, high, frames).tolist():
+            far = {v: mask for v, mask in ends.items() if v * value > 0}
+            mask = held
+            if far:
+                end = max(far, key=abs)
+                grown = far[end] * min(1.0, abs(value) / (GROWN * abs(end)))
+                mask = np.maximum(held, np.rint(grown * 255).astype(np.float32) / 255)
+            change = changed(nets, known, [*others, (direction, value)], own)
+            yield composed(nets, known, change, mask, deghost).result
+
+    return made()
+
+
+def compare(
+    nets: Networks | Generator,
+    image: Image.Image | str | Inverted,
+    *,
+    edits: Sequence[tuple[str, float]],
+    own: Mapping[str, str] | None = None,
+    latent: Tensor | str | None = None,
+    method: str | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    threshold: float = THRESHOLD,
+    softness: float = SOFTNESS,
+    add=None,
+    keep=None,
+    deghost: bool = True,
+    parts: Mapping[str, str | None] | None = None,
+) -> Iterator[ComparisonStep]:
+    """The same edits without a mask from a plain and from a hybrid inversion, and ours.
+
+    Plain is the encoder's pass, hybrid goes on from there by optimisation; without an encoder they are the
+    optimisations in w and in w+. Arguments as ``edit`` takes them. Raises UserError at once.
+    """
+    nets = gather(nets)
+    check_hashes(nets, parts)
+    if steps is not None:
+        steps = checks.integer(steps, "The number of steps", 1, 5000)
+    wanted, _steps = edits_of(nets, edits, own)
+    if not wanted:
+        raise UserError("Nothing is to be changed; choose a direction and a strength first.")
+    method = method_of(nets, method)
+
+    def made() -> Iterator[ComparisonStep]:
+        from . import inversion
+
+        known = _known(nets, image, latent, method, steps, seed)
+        began = time.perf_counter()
+        change = changed(nets, known, edits, own)
+        mask = soft_mask(change, threshold, softness, add, keep)
+        ours = composed(nets, known, change, mask, deghost)
+        seconds, judge = time.perf_counter() - began, _judge(wanted[-1][0])
+        photo, outside = np.asarray(known.photo, np.float32), mask == 0
+
+        def row(way: str, how: str, picture: Image.Image, seconds: float) -> Compared:
+            lost = float(np.abs(np.asarray(picture) - photo)[outside].mean()) if outside.any() else None
+            return Compared(way, how, picture, lost, judge(picture), seconds)
+
+        encoded = nets.encoder is not None
+        ways = (("Plain inversion", "encoder" if encoded else "w"), ("Hybrid inversion", "hybrid" if encoded else "w+"))
+        many = STEPS["hybrid" if encoded else "optimisation"] if steps is None else steps
+        total = many * (1 if encoded else 2) + 1
+        found, before, had = [], 0, judge(known.photo)
+        for way, how in ways:
+            began, last = time.perf_counter(), None
+            for last in inversion.invert(nets.generator, known.photo, how, many, seed=seed, show_every=0):
+                yield ComparisonStep(before + last.step, total, None, tuple(found), had)
+            before += last.step
+            plain = changed(nets, inverted(nets, known.photo, last.latent), edits, own)
+            found.append(row(way, how, plain.image, time.perf_counter() - began))
+            yield ComparisonStep(before, total, plain.image, tuple(found), had)
+        found.append(row("Ours", method, ours.result, seconds))
+        yield ComparisonStep(total, total, ours.result, tuple(found), had)
+
+    return made()
+
+
+# -- in and out ----------------------------------------------------------------------------------------------------
+
+
+def _judge(direction: str):
+    """The probability of an attribute in a picture, where the independent classifier knows it."""
+    from . import attgan
+
+    short = JUDGE.split("/")[1]
+    classifier = weights.load(JUDGE) if short in weights.names("attributes") else None
+    if classifier is None or direction not in classifier.attrs:
+        return lambda picture: None
+    return lambda picture: attgan.attributes(picture, classifier)[direction]
+
+
+def encode_latent(latent: Tensor) -> str:
+    """w+ ``[1, num_ws, w_dim]`` as text that JSON can carry, exact; every function that takes a latent takes it."""
+    return base64.b64encode(latent.detach().cpu().numpy().astype("<f4").tobytes()).decode()
+
+
+def _known(nets: Networks, image, latent, method, steps, seed) -> Inverted:
+    if isinstance(image, Inverted):
+        return image
+    if latent is None:
+        *_, last = invert(nets, image, method, steps, seed, show_every=0)
+        latent = last.latent
+    return inverted(nets, image, latent)

@@ -1,0 +1,10 @@
+"""What an out-of-domain edit takes where nothing is said. Importing this loads no torch, so that a page can show it."""
+
+from __future__ import annotations
+
+THRESHOLD, SOFTNESS = 0.35, 0.3  # of the mask
+STEPS = {"encoder": 1, "hybrid": 15, "optimisation": 100}  # of the inversion, by method; an encoder alone takes none
+METHODS = tuple(STEPS)
+MAX_EDITS = 12
+MAX_STRENGTH = 10.0  # standard deviations of w
+POOR = 0.1  # a mean |I - I'| inside the mask, of 1 at most, above which a warning is due

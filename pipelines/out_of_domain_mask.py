@@ -1,0 +1,129 @@
+"""Where an edit may show: from the map of Diff-CAM to a soft mask, and what is blended through it."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from . import checks, face_geometry
+from .images import read_mask
+from .out_of_domain_defaults import SOFTNESS, THRESHOLD
+
+FEATHER = 0.1  # of the picture's side: how far a painted area fades at softness 1
+FAINT = 0.15  # a mean difference of colours, of 1 at most, that counts as a full change where no network judges
+BLUR = 0.02  # of the side, on plain differences: a face that moves a little changes along lines
+OVERLAY = (222, 38, 32)  # rubylith, as on the canvas
+
+
+def plain_difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """A map in place of Diff-CAM's: ``[H, W]`` 0..1 from two pictures ``[H, W, 3]`` uint8; equal ones give zeros."""
+    import cv2
+
+    apart = np.abs(before.astype(np.float32) - after).mean(axis=2) / 255
+    if not apart.any():
+        return apart
+    apart = cv2.GaussianBlur(apart, (0, 0), max(0.8, BLUR * len(apart)), borderType=cv2.BORDER_REFLECT)
+    return np.clip(apart / max(float(apart.max()), FAINT), 0, 1)
+
+
+def softened(
+    seen: np.ndarray, threshold: float = THRESHOLD, softness: float = SOFTNESS, add=None, keep=None
+) -> np.ndarray:
+    """The mask ``[H, W]`` in 256 steps from 0 to 1.
+
+    Up to the threshold it is 0, and above it rises without a kink to 1 over ``softness`` (or less, if 1 comes first);
+    what is painted is 1 (``add``) or 0 (``keep``, which wins) and fades over ``FEATHER * softness`` outside of where it
+    was painted.
+
+    Args:
+        seen: ``[H, W]`` from 0 to 1.
+        threshold: 0 to 1.
+        softness: 0 (a hard edge) to 1.
+        add, keep: masks as ``images.read_mask`` takes them, or None.
+
+    Raises UserError.
+    """
+    threshold = checks.number(threshold, "The threshold", 0, 1)
+    softness = checks.number(softness, "The softness", 0, 1)
+    width = min(softness, 1 - threshold)  # where the map is largest, the mask is whole
+    if width:
+        rise = np.clip((seen - threshold) / width, 0, 1)
+        mask = rise * rise * (3 - 2 * rise)
+    else:
+        mask = (seen > threshold).astype(np.float32)
+    for painted, inside in ((add, True), (keep, False)):
+        if painted is not None:
+            reach = _faded(read_mask(painted, len(seen)).numpy(), softness)
+            mask = np.maximum(mask, reach) if inside else mask * (1 - reach)
+    return (np.rint(mask * 255) / 255).astype(np.float32)
+
+
+def _faded(painted: np.ndarray, softness: float) -> np.ndarray:
+    import cv2
+
+    width = FEATHER * softness * len(painted)
+    if width < 0.3 or not painted.any():
+        return painted
+    # A blurred edge has one half where it was sharp, so twice that ends inside and fades outwards only.
+    return np.maximum(painted, np.clip(2 * cv2.GaussianBlur(painted, (0, 0), width / 2), 0, 1))
+
+
+def border(mask: np.ndarray) -> np.ndarray:
+    """How much of the deghosted picture is taken: 1 where both pictures are seen, 0 where one is seen alone."""
+    return np.clip(8 * mask * (1 - mask), 0, 1)
+
+
+def mixed(photo: np.ndarray, edited: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """``F = M T + (1 - M) I``, ``[H, W, 3]`` uint8; where M is 0 it is I itself."""
+    m = mask[..., None]
+    return np.where(m == 0, photo, np.rint(m * edited + (1 - m) * photo)).astype(np.uint8)
+
+
+def smoothed(blended: np.ndarray, clean: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """``blended`` with ``clean [H, W, 3]`` (float, levels) in the border of the mask alone."""
+    weight = border(mask)[..., None]
+    made = np.clip(np.rint(blended + weight * (clean - blended)), 0, 255)
+    return np.where(weight == 0, blended, made).astype(np.uint8)
+
+
+def residual(photo: np.ndarray, inverted: np.ndarray, mask: np.ndarray) -> float | None:
+    """Mean of ``|I - I'|`` inside the mask, 0 to 1; None for a mask that is empty."""
+    total = float(mask.sum())
+    if not total:
+        return None
+    return float((np.abs(photo.astype(np.float32) - inverted).mean(axis=2) * mask).sum()) / total / 255
+
+
+def as_image(mask: np.ndarray) -> Image.Image:
+    """In grey, 255 for 1."""
+    return Image.fromarray(np.rint(mask * 255).astype(np.uint8))
+
+
+def overlay(photo: Image.Image, mask: Image.Image, opacity: float = 0.62) -> Image.Image:
+    """The photograph with the mask as a red film over it."""
+    film = Image.new("RGB", photo.size, OVERLAY)
+    return Image.composite(film, photo.convert("RGB"), mask.convert("L").point(lambda v: round(v * opacity)))
+
+
+def restored(photo: Image.Image, pasted: Image.Image, mask: Image.Image, transform: np.ndarray) -> Image.Image:
+    """``pasted``, but the photograph itself wherever the mask of the crop does not reach.
+
+    Args:
+        photo, pasted: RGB, one size.
+        mask: grey, of the crop's size.
+        transform: ``[3, 3]`` from pixels of the photograph to those of the mask.
+    """
+    import cv2
+
+    size = mask.width
+    left, top, right, bottom = face_geometry.covered(transform, size, *photo.size)
+    result = photo.copy()
+    if right <= left or bottom <= top or mask.getbbox() is None:
+        return result
+    there = transform @ np.array([[1, 0, left], [0, 1, top], [0, 0, 1.0]])
+    levels = np.asarray(mask, np.float32)
+    shape = (right - left, bottom - top)
+    reach = cv2.warpAffine(levels, np.linalg.inv(there)[:2], shape, flags=cv2.INTER_LINEAR) > 0
+    box = (left, top, right, bottom)
+    result.paste(pasted.crop(box), box[:2], Image.fromarray(reach.astype(np.uint8) * 255))
+    return result

@@ -1,0 +1,238 @@
+"""The stages of an out-of-domain edit: once a photograph, once an edit, and at each move of a slider of the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from models.stylegan2 import Generator
+from weights.errors import UserError
+
+from . import draggan_files, face_geometry, faces, inversion
+from . import out_of_domain_mask as masks
+from .draggan_arguments import latent as checked_latent
+from .images import decode_image, to_pil
+from .inversion import InversionStep
+from .out_of_domain_defaults import POOR, SOFTNESS, THRESHOLD
+from .out_of_domain_mask import overlay
+from .out_of_domain_networks import Networks, edits_of, gather, method_of, search
+
+
+@dataclass(frozen=True, eq=False)
+class Inverted:
+    """A photograph that need not be inverted again. ``latent`` w+ ``[1, num_ws, w_dim]`` on the CPU."""
+
+    photo: Image.Image
+    latent: Tensor
+    image: Image.Image
+
+
+@dataclass(frozen=True, eq=False)
+class Changed:
+    """What the generator makes of moved latents, and where it differs: nothing here depends on a slider of the mask.
+
+    Attributes:
+        edits: (direction, strength) pairs, none of strength 0.
+        image: T.
+        seen: the map ``[H, W]`` float32 from 0 to 1.
+        by: "Diff-CAM", or "difference" where that is not there.
+        named: the attribute that Diff-CAM takes the edit for, None without it and where nothing differs.
+        latent: of T, w+ ``[1, num_ws, w_dim]`` on the CPU.
+    """
+
+    edits: tuple[tuple[str, float], ...]
+    image: Image.Image
+    seen: np.ndarray
+    by: str
+    named: str | None
+    latent: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfDomainEdit:
+    """Every stage of an edit, pictures of one size: I, I', T, M (grey), F and the result.
+
+    Attributes:
+        residual: mean of |I - I'| inside the mask, 0 to 1; None where the mask is empty.
+        poor: the residual is so large that what is shown inside the mask may be another face's.
+        deghosted: a network went over the border of the mask.
+        named, by: as in ``Changed``.
+    """
+
+    photo: Image.Image
+    inverted: Image.Image
+    edited: Image.Image
+    mask: Image.Image
+    fused: Image.Image
+    result: Image.Image
+    residual: float | None
+    poor: bool
+    deghosted: bool
+    named: str | None
+    by: str
+
+    @property
+    def overlay(self) -> Image.Image:
+        """The photograph with the mask over it."""
+        return overlay(self.photo, self.mask)
+
+
+# -- once for a photograph -------------------------------------------------------------------------------------------
+
+
+def invert(
+    nets: Networks | Generator,
+    image: Image.Image | str,
+    method: str | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    show_every: int = 10,
+) -> Iterator[InversionStep]:
+    """Looks for the latent of an aligned face; the last step's is the best.
+
+    Args:
+        image: an aligned face as ``faces.align`` gives it, or the text of ``encode_image``.
+        method: "encoder" (one pass), "hybrid" (from there by optimisation) or "optimisation"; None: hybrid where the
+            network has an encoder, else optimisation.
+        steps: of the optimisation, 1 to 5000; as many as suit the method when not given.
+        seed: of where an optimisation without an encoder starts.
+        show_every: every so many steps have a picture.
+
+    Raises UserError at once: bad arguments, and a method that needs an encoder where there is none.
+    """
+    nets = gather(nets)
+    return search(nets, _photo(nets, image), method_of(nets, method), steps, seed, show_every)
+
+
+def inverted(nets: Networks | Generator, image: Image.Image | str, latent: Tensor | str) -> Inverted:
+    """A photograph with its latent, w+ or the text of ``encode_latent``: what edits begin with. Raises UserError."""
+    nets = gather(nets)
+    if isinstance(latent, str):
+        latent = draggan_files.decode_latent(latent, nets.generator)
+    latent = checked_latent(nets.generator, latent).cpu()
+    return Inverted(_photo(nets, image), latent, to_pil(_synthesised(nets, latent))[0])
+
+
+# -- once for an edit ------------------------------------------------------------------------------------------------
+
+
+def changed(
+    nets: Networks | Generator,
+    known: Inverted,
+    edits: Sequence[tuple[str, float]],
+    own: Mapping[str, str] | None = None,
+) -> Changed:
+    """``T = G(w + sum_i alpha_i n_i)``, and the map of where it differs from I'.
+
+    Args:
+        edits: up to 12 (direction, strength) pairs, strengths from -10 to 10 standard deviations of w.
+        own: directions of one's own by name, as text of ``encode_step``.
+
+    Diff-CAM is asked about each attribute that was edited, and the largest answer counts; about an edit whose direction
+    it does not know it is asked what it takes it for. Raises UserError.
+    """
+    nets = gather(nets)
+    wanted, steps = edits_of(nets, edits, own)
+    if not wanted:
+        nothing = np.zeros((nets.size, nets.size), np.float32)
+        return Changed(
+            (), known.image, nothing, "Diff-CAM" if nets.diffcam is not None else "difference", None, known.latent
+        )
+    moved = known.latent + sum(value * steps[name] for name, value in wanted)
+    with torch.inference_mode():
+        both = _synthesised(nets, torch.cat([known.latent, moved]))
+        image = to_pil(both)[1]
+        if nets.diffcam is None:
+            seen = masks.plain_difference(np.asarray(known.image), np.asarray(image))
+            return Changed(wanted, image, seen, "difference", None, moved)
+        names = list(nets.diffcam.names)
+        before, after = both.clamp(-1, 1).chunk(2)
+        asked = sorted({names.index(name) for name, _value in wanted if name in names})
+        if asked and all(name in names for name, _value in wanted):
+            target = torch.tensor(asked)
+            before, after = (x.expand(len(asked), -1, -1, -1) for x in (before, after))
+        else:
+            target = None
+        found, logits = nets.diffcam.mask(before, after, target)
+        seen = found.amax(dim=0)[0].float().cpu().numpy()
+    return Changed(wanted, image, seen, "Diff-CAM", names[int(logits[0].argmax())] if seen.any() else None, moved)
+
+
+# -- at every move of a slider -------------------------------------------------------------------------------------
+
+
+def soft_mask(
+    change: Changed, threshold: float = THRESHOLD, softness: float = SOFTNESS, add=None, keep=None
+) -> np.ndarray:
+    """The mask ``[H, W]`` from 0 to 1; see ``out_of_domain_mask.softened``. Where nothing was edited it is empty."""
+    if not change.edits:
+        masks.softened(change.seen, threshold, softness, add, keep)  # says what is wrong with the values all the same
+        return np.zeros_like(change.seen)
+    return masks.softened(change.seen, threshold, softness, add, keep)
+
+
+def composed(
+    nets: Networks | Generator,
+    known: Inverted,
+    change: Changed,
+    mask: np.ndarray,
+    deghost: bool = True,
+) -> OutOfDomainEdit:
+    """Every stage of the edit, blended through ``mask`` (``soft_mask``); ``deghost``: with the seam gone over."""
+    nets = gather(nets)
+    photo, image, made = (np.asarray(picture) for picture in (known.photo, known.image, change.image))
+    fused = masks.mixed(photo, made, mask)
+    result, deghosted = fused, False
+    if deghost and nets.deghosting is not None and masks.border(mask).any():
+        with torch.inference_mode():
+            x = torch.from_numpy(fused.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None].to(nets.device)
+            clean = (nets.deghosting(x)[0].float().cpu().permute(1, 2, 0).numpy() + 1) * 127.5
+        result, deghosted = masks.smoothed(fused, clean, mask), True
+    apart = masks.residual(photo, image, mask)
+    return OutOfDomainEdit(
+        known.photo,
+        known.image,
+        change.image,
+        masks.as_image(mask),
+        Image.fromarray(fused),
+        Image.fromarray(result),
+        apart,
+        apart is not None and apart > POOR,
+        deghosted,
+        change.named,
+        change.by,
+    )
+
+
+def paste(photo: Image.Image, aligned: faces.AlignedFace, made: OutOfDomainEdit) -> Image.Image:
+    """The whole photograph with the edit in it; where the mask does not reach, it is the photograph bit for bit.
+
+    ``aligned`` is the face that was cut out of it. Raises UserError.
+    """
+    photo = faces.photograph(photo)
+    whole = faces.paste(photo, aligned, made.photo, made.result)
+    transform = face_geometry.resized(aligned.transform, aligned.size, made.mask.width)
+    return masks.restored(photo, whole, made.mask, transform)
+
+
+# -- in and out ---------------------------------------------------------------------------------------------------
+
+
+def _photo(nets: Networks, image: Image.Image | str) -> Image.Image:
+    """A face at the generator's size."""
+    if isinstance(image, str):
+        image = decode_image(image)
+    if not isinstance(image, Image.Image):
+        raise UserError("A face is a picture; open the file with PIL.Image.open first.")
+    return inversion.prepare(image, nets.generator)
+
+
+def _synthesised(nets: Networks, latents: Tensor) -> Tensor:
+    """``[N, 3, R, R]`` of w+ ``[N, num_ws, w_dim]``, with the same noise at each call."""
+    with torch.inference_mode():
+        return nets.generator.synthesis(latents.to(nets.device), noise_mode="const").float()

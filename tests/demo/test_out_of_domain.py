@@ -1,0 +1,379 @@
+"""The out-of-domain tab as scripts and hands meet it, with tiny networks."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+import torch
+from gradio_client import handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image, ImageDraw
+
+import weights
+from demo import canvas
+from demo.session import Visitor
+from demo.tabs.out_of_domain import examples
+from models.deghosting import Deghosting
+from models.diffcam import DiffCAM
+from pipelines import out_of_domain as ood
+from pipelines import stylegan2
+from pipelines.recipes import Recipe
+from weights import hub, latent_directions, paths, store
+from weights.errors import UserError
+
+from .conftest import forget_all, tiny
+
+STAGES, WHOLE, STATUS, CODE, NEWS = range(5)
+FACE, FULL, MASK, RECIPE = range(4)
+NAMES = ("Smiling", "Bangs", "Young")
+REAL = paths.EMBEDDED
+STEPS = "12"
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """A generator of 32 px with an untrained Diff-CAM and deghosting network, directions, and what finds faces."""
+    folder = tmp_path_factory.mktemp("embedded")
+    generator = folder / "stylegan2" / "faces.safetensors"
+    tiny(generator, 1)
+    tiny(folder / "stylegan2" / "cats.safetensors", 2)
+    (folder / "landmarks").mkdir()
+    shutil.copyfile(REAL / "landmarks" / "faces.safetensors", folder / "landmarks" / "faces.safetensors")
+    card = {"generator": "stylegan2/faces", "generator_sha256": hub.file_sha256(generator)}
+    torch.manual_seed(3)
+    diffcam = DiffCAM(NAMES, img_resolution=32, widths=(4, 8, 8), head=(8, 8))
+    store.save(folder / "diffcam" / "faces.safetensors", diffcam, "diffcam", "network", card)
+    widths = dict(store.load(generator).synthesis.widths)
+    sizes = {"img_resolution": 32, "in_size": 16, "w_dim": 16, "rrdb_channels": 4, "rrdb_growth": 2, "num_rrdbs": 1}
+    clean = Deghosting(widths=widths, **sizes)
+    store.save(folder / "deghosting" / "faces.safetensors", clean, "deghosting", "network", card)
+    vectors = torch.randn(3, 16, generator=torch.Generator().manual_seed(4))
+    found = {
+        name: latent_directions.LatentDirection(name, vector / vector.norm(), 3.0, tuple(range(8)))
+        for name, vector in zip(NAMES, vectors, strict=True)
+    }
+    path = folder / "directions" / "faces.safetensors"
+    latent_directions.write(path, "stylegan2/faces", hub.file_sha256(generator), 8, found)
+    yield folder
+    forget_all()
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory) -> Path:
+    """A face that nobody has, with a bar before it, on a plain ground."""
+    net = store.load(REAL / "stylegan2" / "faces.safetensors")
+    face = stylegan2.picture(net, stylegan2.latent(net, 4, 0.7)).resize((150, 150), Image.Resampling.BICUBIC)
+    ImageDraw.Draw(face).rectangle([0, 130, 150, 142], fill=(20, 60, 160))
+    ground = Image.new("RGB", (240, 240), (120, 140, 160))
+    ground.paste(face, (45, 40))
+    path = tmp_path_factory.mktemp("album") / "one.png"
+    ground.save(path)
+    return path
+
+
+@pytest.fixture
+def given(visitor, photo):
+    """A visitor whose photograph is inverted."""
+    answer = visitor("od_photo", photo=handle_file(photo), steps=STEPS)
+    assert "inverted after 12 steps" in answer[STATUS]
+    return visitor
+
+
+def value(answer):
+    return answer["value"] if isinstance(answer, dict) and "value" in answer else answer
+
+
+def pixels(path) -> np.ndarray:
+    with Image.open(value(path)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def stages(answer) -> dict[str, np.ndarray]:
+    return {item["caption"].split(" ")[0]: pixels(item["image"]) for item in value(answer[STAGES])}
+
+
+def refused(visitor, endpoint: str, words: str, **arguments) -> str:
+    with pytest.raises(AppError) as caught:
+        visitor(endpoint, **arguments)
+    said = str(caught.value)
+    assert re.search(words, said), said
+    assert "\n" not in said and len(said) < 400 and "Traceback" not in said
+    return said
+
+
+def hands(page):
+    return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == "soften").__self__
+
+
+def last(updates) -> dict:
+    made: dict = {}
+    for update in updates:
+        made |= update
+    return made
+
+
+@pytest.fixture
+def desk(page, photo):
+    """``(hands, visitor, desk)`` with the photograph inverted, as events have it."""
+    mine, ann = hands(page), Visitor()
+    last(mine.look(ann, "stylegan2/faces", str(photo), "auto", STEPS))
+    return mine, ann, ann.kept["out_of_domain"]
+
+
+@pytest.fixture
+def once(monkeypatch):
+    """From here on nothing may be inverted."""
+    monkeypatch.setattr(ood, "invert", lambda *a, **k: pytest.fail("inverted again"))
+
+
+# -- as scripts -------------------------------------------------------------------------------------------------------
+
+
+def test_every_stage_is_shown(given, photo):
+    answer = given("od_edit", edits={"Smiling": 4}, threshold=0.3, softness=0.4)
+    made = stages(answer)
+    assert list(made) == ["I", "I′", "T", "M", "F", "result"]
+    assert all(picture.shape == (256, 256, 3) for picture in made.values())
+    assert not np.array_equal(made["T"], made["I′"]) and not np.array_equal(made["result"], made["I"])
+    assert "smiling +4" in answer[STATUS] and "|I − I′| in M" in answer[STATUS] and "Diff-CAM says" in answer[STATUS]
+    assert "Inside the mask" in answer[NEWS], "what twelve steps of a tiny network give is poor, and that is said"
+    before, after = answer[WHOLE]
+    assert (pixels(before) != pixels(after)).any()
+
+
+def test_the_files(given, photo, once):
+    """Outside of the mask they are the photograph; the recipe makes the same face again."""
+    given("od_edit", edits={"Smiling": 4, "Young": -2}, threshold=0.5, softness=0.2)
+    files = given("od_files")
+    face, full, mask, original = (pixels(f) for f in (files[FACE], files[FULL], files[MASK], photo))
+    recipe = Recipe.from_json(Path(value(files[RECIPE])).read_text())
+    made = recipe.run()
+    assert np.array_equal(np.asarray(made.result), face) and recipe.arguments["edits"] == [
+        ["Smiling", 4],
+        ["Young", -2],
+    ]
+    outside = mask[..., 0] == 0
+    assert 0 < outside.mean() < 1 and (face[outside] == np.asarray(made.photo)[outside]).all()
+    assert full.shape == original.shape and (full != original).any() and (full[:, -8:] == original[:, -8:]).all()
+
+
+def test_nothing_asked_for_gives_the_photograph_back(given, photo, once):
+    for edits in ({}, {"Smiling": 0}):
+        answer = given("od_edit", edits=edits)
+        assert "As it is" in answer[STATUS] and answer[NEWS] == ""
+        assert np.array_equal(pixels(given("od_files")[FULL]), pixels(photo))
+
+
+def test_the_code_makes_the_photograph(given, photo, tmp_path, monkeypatch):
+    answer = given("od_edit", edits={"Bangs": 3}, softness=0.5)
+    full = pixels(given("od_files")[FULL])
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(photo, tmp_path / "your-photograph.png")
+    names: dict = {}
+    exec(answer[CODE], names)
+    assert np.array_equal(full, np.asarray(names["result"]))
+
+
+def test_a_drawing_counts(given, once):
+    """What is painted to stay stays, and a script says with each call what is painted."""
+    everything = np.ones((32, 32), np.uint8)
+    drawing = canvas.drawn((384, 384), layers={"keep": canvas.Layer(everything)})
+    drawing.pop("points")
+    made = stages(given("od_edit", edits={"Smiling": 4}, drawing=drawing))
+    assert np.array_equal(made["result"], made["I"])
+    made = stages(given("od_edit", edits={"Smiling": 4}))
+    assert not np.array_equal(made["result"], made["I"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"edits": {"Zebra": 1}}, "no direction"),
+        ({"edits": {"Smiling": 1e9}}, "from -10 to 10"),
+        ({"edits": {"Smiling": "much"}}, "a number"),
+        ({"edits": ["Smiling"]}, "by direction"),
+        ({"edits": {"Smiling": 1}, "drawing": {"size": [9, 9], "layers": {"mask": {}}}}, "can be painted"),
+    ],
+)
+def test_what_cannot_be_done_is_said(arguments, words, page, desk):
+    mine, ann, mydesk = desk
+    last(mine.edit(ann, {"Bangs": 2}))
+    made = mydesk.made
+    with pytest.raises(UserError, match=words) as caught:
+        last(mine.edit(ann, **arguments))
+    assert "\n" not in str(caught.value)
+    assert mydesk.wanted == {"Bangs": 2} and mydesk.made is made, "what was there is still there"
+
+
+def test_without_a_face_it_is_said(visitor):
+    for endpoint, arguments in (("od_edit", {"edits": {}}), ("od_files", {}), ("od_compare", {}), ("od_slide", {})):
+        refused(visitor, endpoint, "no face yet", **arguments)
+    assert "Nothing is running" in visitor("od_stop")
+
+
+def test_no_face_in_the_photograph(visitor, tmp_path):
+    path = tmp_path / "nobody.png"
+    Image.new("RGB", (300, 200), (120, 140, 160)).save(path)
+    answer = visitor("od_photo", photo=handle_file(path), steps=STEPS)
+    assert "No face was found" in answer[NEWS] and not answer[STATUS]
+    answer = visitor("od_photo", photo=handle_file(path), steps="2", face="centre")
+    assert "centre_crop" in answer[CODE] and "after 2 steps" in answer[STATUS]
+    refused(visitor, "od_photo", "No encoder", photo=handle_file(path), method="encoder", face="centre")
+    refused(visitor, "od_photo", "from 1 to 1000", photo=handle_file(path), steps="0", face="centre")
+
+
+def test_the_comparison(given):
+    refused(given, "od_compare", "Nothing is to be changed")
+    given("od_edit", edits={"Smiling": 3})
+    gallery, table, status, code, sheet, recipe, news = given("od_compare", steps="3")
+    captions = [item["caption"] for item in value(gallery)]
+    assert captions == ["the photograph", "plain inversion", "hybrid inversion", "ours"] and news == ""
+    assert "optimisation in w+" in table and "smiling +3" in status and "out_of_domain.compare(" in code
+    ours = re.search(r"Ours</th>.*?<td>.*?</td><td>([\d.–]+)</td>", table)
+    assert ours and float(ours[1]) == 0
+    kept = Recipe.from_json(Path(value(recipe)).read_text())
+    assert kept.arguments["steps"] == 3 and Path(value(sheet)).suffix == ".png"
+
+
+def test_the_animation(given, once):
+    refused(given, "od_slide", "Nothing is to be changed")
+    given("od_edit", edits={"Smiling": 3, "Young": 1})
+    strip, picture, _video, status, code, file, recipe, _news = given("od_slide", high=2, frames=4)
+    assert status.count("smiling, 4 frames") == 1 and "edits=[['Young', 1.0]]" in code
+    with Image.open(value(file)) as film:
+        assert film.n_frames >= 4
+    frames = Recipe.from_json(Path(value(recipe)).read_text()).run()
+    assert len(frames) == 4 and pixels(strip).shape[0] > 144 and picture
+    refused(given, "od_slide", "no direction", direction="Zebra")
+    refused(given, "od_slide", "from 2 to 200", frames=1000)
+
+
+def test_visitors_have_desks_of_their_own(given, visitor, page, photo):
+    from gradio_client import Client
+
+    other = Client(page.local_url, verbose=False)
+    try:
+        with pytest.raises(AppError, match="no face yet"):
+            other.predict(api_name="/od_edit", edits={})
+    finally:
+        other.close()
+
+
+# -- as hands ---------------------------------------------------------------------------------------------------------
+
+
+def test_sliders_do_not_invert_again(desk, once, monkeypatch):
+    """And those of the mask run no network but the deghosting one."""
+    mine, ann, mydesk = desk
+    made = last(mine.tick(ann, ["Smiling"]))
+    assert mydesk.wanted == {"Smiling": 3.0} and made[mine.sliders[0]]["visible"]
+    assert made[mine.sliders[0]]["value"] == 3
+    assert not made[mine.sliders[1]]["visible"] and mine.part["ticks"] not in made
+    first = np.asarray(mydesk.made.result)
+    moved = last(mine.slid(ann, 5.0, 0, 0))
+    assert mydesk.wanted == {"Smiling": 5.0} and (np.asarray(mydesk.made.result) != first).any()
+    assert not set(moved) & set(mine.sliders), "sliders stay where the hand has moved them"
+    monkeypatch.setattr(ood, "changed", lambda *a, **k: pytest.fail("T was made again"))
+    tall = np.asarray(mydesk.made.mask).sum()
+    last(mine.soften(ann, 0.8, 0.1, True))
+    assert np.asarray(mydesk.made.mask).sum() < tall and mydesk.made.deghosted
+    last(mine.soften(ann, 0.1, 0.1, False))
+    assert np.asarray(mydesk.made.mask).sum() > tall and not mydesk.made.deghosted
+
+
+def test_several_in_a_row_and_back(desk, once, photo):
+    mine, ann, mydesk = desk
+    last(mine.tick(ann, ["Smiling"]))
+    made = last(mine.tick(ann, ["Smiling", "Young"]))
+    assert mydesk.wanted == {"Smiling": 3.0, "Young": 3.0} and made[mine.sliders[2]]["label"] == "young"
+    drawing = canvas.drawn((384, 384), layers={"change": canvas.Layer(np.ones((8, 8), np.uint8))})
+    drawing.pop("points")
+    last(mine.paint(ann, drawing))
+    assert (np.asarray(mydesk.made.mask) == 255).all() and mydesk.mask["add"]
+    back = last(mine.undo(ann))
+    assert mydesk.wanted == {} and mydesk.mask["add"] is None and not back[mine.part["board"]]["value"]["layers"]
+    assert np.asarray(mydesk.whole()).tobytes() == pixels(photo).tobytes()
+
+
+def test_a_recipe_that_is_loaded_back(page, desk, once):
+    mine, ann, mydesk = desk
+    keep = np.zeros((32, 32), np.uint8)
+    keep[:10] = 1
+    drawing = canvas.drawn((384, 384), layers={"keep": canvas.Layer(keep)})
+    drawing.pop("points")
+    last(mine.edit(ann, {"Smiling": 2.5}, 0.2, 0.3, drawing, False))
+    made, result = last(mine.files(ann)), np.asarray(mydesk.made.result)
+    # The folder goes with the event, so a copy of its text is what is kept.
+    text = None
+    mydesk.written = -1
+    for update in mine.files(ann):
+        text = Path(update[mine.part["recipe"]]).read_text()
+    assert made and text
+    bob, path = Visitor(), paths.cache() / "kept.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    back = last(mine.load_recipe(bob, str(path)))
+    theirs = bob.kept["out_of_domain"]
+    assert np.array_equal(np.asarray(theirs.made.result), result) and theirs.wanted == {"Smiling": 2.5}
+    assert back[mine.part["threshold"]]["value"] == 0.2 and not theirs.deghost
+    assert set(back[mine.part["board"]]["value"]["layers"]) == {"keep"}
+    recipe = json.loads(text)
+    for change, words in (
+        ({"function": "out_of_domain.slide"}, "leaves out|another cell"),
+        ({"arguments": {**recipe["arguments"], "latent": "none"}}, "not a latent"),
+        ({"arguments": {**recipe["arguments"], "latent": 3}}, "no face with its latent"),
+        ({"arguments": {**recipe["arguments"], "parts": {"diffcam": "0" * 64}}}, "another version of diffcam"),
+        ({"arguments": {**recipe["arguments"], "edits": [["Zebra", 1]]}}, "no direction"),
+        ({"checkpoint": {"name": "stylegan2/faces", "sha256": "0" * 64}}, "another version"),
+    ):
+        path.write_text(json.dumps({**recipe, **change}))
+        with pytest.raises(UserError, match=words):
+            last(mine.load_recipe(bob, str(path)))
+        assert theirs.wanted == {"Smiling": 2.5}, "nothing is lost"
+
+
+def test_examples_and_what_is_missing(page):
+    """The first example lies there at once; a press inverts it. A network without directions says so."""
+    mine, ann = hands(page), Visitor()
+    made = last(mine.greet(ann, "stylegan2/faces"))
+    assert len(made[mine.part["examples"]]) == len(examples.EXAMPLES) and len(made[mine.part["stages"]]) == 1
+    assert "No encoder" in made[mine.part["missing"]] and "Diff-CAM" not in made[mine.part["missing"]]
+    assert last(mine.greet(ann, "stylegan2/faces")) == {mine.part["news"]: gr.skip()}, "once"
+    press = SimpleNamespace(index=1)
+    shown = list(mine.example(ann, "stylegan2/faces", "auto", "3", press))
+    mydesk = ann.kept["out_of_domain"]
+    assert mydesk.wanted == {"Smiling": 3.0} and mydesk.made is not None and len(shown) > 2
+    bob = Visitor()
+    missing = last(mine.example(bob, "stylegan2/cats", "auto", "2", press))[mine.part["missing"]]
+    assert "No named directions" in missing and "plain difference" in missing
+    assert list(bob.kept["out_of_domain"].wanted) == ["Direction 1"]
+    assert bob.kept["out_of_domain"].made.by == "difference"
+
+
+def test_stop_keeps_what_was_found(page, photo):
+    mine, ann = hands(page), Visitor()
+    for _update in mine.look(ann, "stylegan2/faces", str(photo), "auto", "500"):
+        if ann.kept["out_of_domain"].searching:
+            assert "Stopping" in mine.stop(ann)
+    mydesk = ann.kept["out_of_domain"]
+    assert mydesk.known is not None and "stopped after" in mydesk.way.told and mydesk.way.arguments is None
+    last(mine.tick(ann, ["Young"]))
+    assert mydesk.made is not None and "Nothing is running" in mine.stop(ann)
+
+
+def test_the_edit_goes_on_to_draggan(desk):
+    from pipelines import draggan
+
+    mine, ann, mydesk = desk
+    assert mine.sent(Visitor()) is None
+    last(mine.tick(ann, ["Smiling"]))
+    sent = mine.sent(ann)
+    net = weights.load("stylegan2/faces")
+    assert torch.equal(draggan.decode_latent(sent.latent, net), mydesk.change.latent) and sent.network == net.info.name

@@ -1,0 +1,313 @@
+"""Out-of-domain edits: what is outside the mask stays, no wish changes nothing, and each network may be missing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from models.deghosting import Deghosting
+from models.diffcam import DiffCAM
+from pipelines import faces, recipes
+from pipelines import out_of_domain as ood
+from pipelines import out_of_domain_mask as masks
+from pipelines import out_of_domain_networks as networks
+from weights import CheckpointInfo
+from weights.errors import UserError
+
+from .conftest import tiny
+
+SIZE = 32
+NAMES = ("Smiling", "Bangs", "Young")
+
+
+def with_info(module, name: str, sha256: str):
+    fields = dict.fromkeys(CheckpointInfo.__dataclass_fields__)
+    module.info = CheckpointInfo(**{**fields, "name": name, "sha256": sha256 * 32})
+    return module.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def nets():
+    """All of the networks, small and untrained, and three directions."""
+    net = tiny(resolution=SIZE)
+    torch.manual_seed(1)
+    diffcam = with_info(DiffCAM(NAMES, img_resolution=SIZE, widths=(4, 8, 8), head=(8, 8)), "diffcam/tiny", "01")
+    sizes = {"img_resolution": SIZE, "in_size": 16, "w_dim": 32, "rrdb_channels": 4, "rrdb_growth": 2, "num_rrdbs": 1}
+    clean = with_info(Deghosting(widths=dict(net.synthesis.widths), **sizes), "deghosting/tiny", "02").attach(net)
+    torch.manual_seed(2)
+    steps = {name: torch.randn(1, 1, 32).expand(1, net.num_ws, -1).clone() for name in NAMES}
+    hashes = {"encoder": None, "diffcam": "01" * 32, "deghosting": "02" * 32, "directions": "03" * 32}
+    return ood.Networks(net, None, diffcam, clean, steps, hashes)
+
+
+@pytest.fixture(scope="module")
+def bare(nets):
+    """The generator and directions alone."""
+    none = dict.fromkeys(nets.hashes)
+    return dataclasses.replace(nets, diffcam=None, deghosting=None, hashes=none, missing=networks.MISSING)
+
+
+@pytest.fixture(scope="module")
+def known(nets):
+    """A picture that the generator does not make, and the latent that it was before something was drawn on it."""
+    z = torch.randn(1, 32, generator=torch.Generator().manual_seed(3))
+    w = nets.generator.mapping(z)
+    photo = ood.inverted(nets, Image.new("RGB", (SIZE, SIZE)), w).image
+    photo = photo.copy()
+    ImageDraw.Draw(photo).rectangle([0, 0, SIZE, 8], fill=(250, 20, 20))
+    return ood.inverted(nets, photo, w)
+
+
+def array(image) -> np.ndarray:
+    return np.asarray(image)
+
+
+# -- the photograph stays ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["nets", "bare"])
+def test_outside_the_mask_the_result_is_the_photograph(which, known, request):
+    """And inside of it T, and between them the blend; with and without the networks that judge and smooth."""
+    nets = request.getfixturevalue(which)
+    made = ood.edit(nets, known, "Smiling", 4.0, threshold=0.3, softness=0.4)
+    mask, photo = array(made.mask), array(made.photo)
+    assert 0 < (mask == 0).mean() < 1 and len(np.unique(mask)) > 10
+    for picture in (made.fused, made.result):
+        assert (array(picture)[mask == 0] == photo[mask == 0]).all()
+        assert (array(picture)[mask == 255] == array(made.edited)[mask == 255]).all()
+    assert (array(made.result) != photo).any()
+    m = mask[..., None] / 255
+    assert np.abs(array(made.fused) - (m * array(made.edited) + (1 - m) * photo)).max() < 0.51
+    assert made.by == ("Diff-CAM" if which == "nets" else "difference")
+    assert made.deghosted is (which == "nets") and (array(made.result) != array(made.fused)).any() is np.bool_(
+        which == "nets"
+    )
+
+
+@pytest.mark.parametrize("which", ["nets", "bare"])
+@pytest.mark.parametrize("edits", [[], [("Smiling", 0)], [("Young", 2.0), ("Young", -2.0)]], ids=["none", "0", "sum"])
+def test_nothing_asked_for_gives_the_photograph_back(which, edits, known, request):
+    nets, everything = request.getfixturevalue(which), np.ones((SIZE, SIZE))
+    made = ood.edit(nets, known, edits=edits, threshold=0.0, softness=1.0, add=everything)
+    assert array(made.result).tobytes() == array(known.photo).tobytes()
+    assert not array(made.mask).any() and made.residual is None and not made.poor
+
+
+def test_a_flat_mask_gives_the_photograph_back(nets, bare, known):
+    """A direction that moves nothing: no difference, whatever the sliders say."""
+    for one in (nets, bare):
+        still = dataclasses.replace(one, steps={"Still": torch.zeros(1, one.generator.num_ws, 32)})
+        change = ood.changed(still, known, [("Still", 5.0)])
+        assert change.edits and not change.seen.any() and change.named is None
+        for threshold, softness in ((0, 0), (0, 1), (0.5, 0.2)):
+            made = ood.composed(still, known, change, ood.soft_mask(change, threshold, softness))
+            assert array(made.result).tobytes() == array(known.photo).tobytes() and not made.deghosted
+
+
+def test_the_whole_photograph_stays_outside_of_the_mask(nets, known):
+    photo = Image.fromarray(np.random.RandomState(0).randint(0, 256, (150, 190, 3), dtype=np.uint8))
+    aligned = faces.centre_crop(photo, SIZE)
+    here = ood.inverted(nets, aligned.image, known.latent)
+    painted = np.zeros((SIZE, SIZE), np.float32)
+    painted[10:20, 12:22] = 1
+    made = ood.edit(nets, here, "Bangs", 4.0, threshold=1.0, softness=0.2, add=painted)
+    whole, scale = array(ood.paste(photo, aligned, made)), 150 / SIZE
+    apart = (whole != array(photo)).any(axis=2)
+    assert apart.any() and whole.shape == (150, 190, 3)
+    there = np.argwhere(array(made.mask) > 0)
+    (top, left), (bottom, right) = (there.min(axis=0) - 1) * scale, (there.max(axis=0) + 2) * scale
+    y, x = np.argwhere(apart).T
+    assert y.min() >= top - 1 and y.max() <= bottom + 1 and x.min() >= left + 19 and x.max() <= right + 21
+    same = ood.edit(nets, here, "Bangs", 0.0)
+    assert array(ood.paste(photo, aligned, same)).tobytes() == array(photo).tobytes()
+
+
+# -- masks ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_softened_mask():
+    seen = np.linspace(0, 1, 101, dtype=np.float32)[None].repeat(101, axis=0)
+    mask = masks.softened(seen, 0.4, 0.2)[0]
+    assert not mask[:41].any() and (mask[60:] == 1).all() and (np.diff(mask) >= 0).all()
+    assert abs(mask[50] - 0.5) < 0.01 and np.allclose(mask * 255, np.rint(mask * 255), atol=1e-4)
+    hard = masks.softened(seen, 0.4, 0)[0]
+    assert set(hard) == {0.0, 1.0} and hard[41] == 1 and hard[40] == 0
+    for bad in ({"threshold": -0.1}, {"threshold": float("nan")}, {"softness": 2}, {"softness": "much"}):
+        with pytest.raises(UserError, match="must be"):
+            masks.softened(seen, **{"threshold": 0.4, "softness": 0.2, **bad})
+
+
+def test_what_is_painted_counts():
+    """In is whole, out is nothing and wins, and both fade outside of where they were painted."""
+    seen, add, keep = (np.zeros((40, 40), np.float32) for _ in range(3))
+    add[10:20, 10:20], keep[15:25, 15:25] = 1, 1
+    mask = masks.softened(seen, 0.4, 0.8, add)
+    assert (mask[10:20, 10:20] == 1).all() and 0 < mask[15, 21] < 1 and mask[15, 35] == 0
+    assert (masks.softened(seen, 0.4, 0, add) == add).all()
+    without = masks.softened(np.ones_like(seen), 0.4, 0.8, add, keep)
+    assert not without[15:25, 15:25].any() and 0 < without[26, 20] < 1 and without[0, 0] == 1
+    text = ood.encode_mask(add, 40)
+    assert (masks.softened(seen, 0.4, 0.8, text) == mask).all()
+    with pytest.raises(UserError, match="mask"):
+        masks.softened(seen, 0.4, 0.8, "no mask")
+
+
+def test_only_the_border_is_deghosted():
+    mask = np.array([[0, 0.02, 0.5, 0.98, 1]], np.float32)
+    blended, clean = np.full((1, 5, 3), 100, np.uint8), np.full((1, 5, 3), 200.0)
+    made = masks.smoothed(blended, clean, mask)[0, :, 0]
+    assert made[0] == 100 and made[4] == 100 and made[2] == 200 and 100 < made[1] < 130 and 100 < made[3] < 130
+
+
+def test_diff_cam_is_asked_about_what_was_edited(nets, known):
+    """For two attributes the larger answer counts, place by place."""
+    one, two = (("Smiling", 3.0), ("Bangs", -2.0))
+    before, after = (
+        torch.from_numpy(array(p).copy()).permute(2, 0, 1)[None] / 127.5 - 1
+        for p in (known.image, ood.changed(nets, known, [one, two]).image)
+    )
+    asked = [nets.diffcam.mask(before, after, NAMES.index(name))[0][0, 0].numpy() for name in ("Smiling", "Bangs")]
+    seen = ood.changed(nets, known, [one, two]).seen
+    assert seen.shape == (SIZE, SIZE) and np.abs(seen - np.maximum(*asked)).max() < 0.1  # pictures are rounded here
+    logits = nets.diffcam(before, after)
+    assert ood.changed(nets, known, [one, two]).named == NAMES[int(logits.argmax())]
+
+
+def test_several_edits_add_up(nets, known):
+    both = ood.changed(nets, known, [("Smiling", 1.5), ("Young", -2.0), ("Smiling", 0.5)])
+    assert dict(both.edits) == {"Smiling": 2.0, "Young": -2.0}
+    moved = known.latent + 2 * nets.steps["Smiling"] - 2 * nets.steps["Young"]
+    assert array(both.image).tobytes() == array(ood.inverted(nets, known.photo, moved).image).tobytes()
+
+
+def test_a_poor_inversion_is_said(nets, known):
+    """Where something was drawn that the generator does not make, the residual is large; elsewhere it is nothing."""
+    top, rest = np.zeros((SIZE, SIZE)), np.zeros((SIZE, SIZE))
+    top[:8], rest[12:] = 1, 1
+    options = {"threshold": 1.0, "softness": 0.0}
+    poor = ood.edit(nets, known, "Smiling", 2.0, add=top, **options)
+    good = ood.edit(nets, known, "Smiling", 2.0, add=rest, **options)
+    truth = np.abs(array(known.photo)[:8].astype(float) - array(known.image)[:8]).mean() / 255
+    assert poor.poor and poor.residual == pytest.approx(truth, abs=1e-6) and poor.residual > ood.POOR
+    assert not good.poor and good.residual == 0
+
+
+# -- inversion, recipes, films ---------------------------------------------------------------------------------------
+
+
+def test_the_photograph_is_inverted_once(nets, known, monkeypatch):
+    steps = list(ood.invert(nets, known.photo, steps=6, show_every=2))
+    assert steps[-1].done and steps[-1].loss <= steps[0].loss and steps[0].image is not None
+    monkeypatch.setattr(networks.inversion, "invert", lambda *a, **k: pytest.fail("inverted again"))
+    for strength in (1.0, 2.0):
+        ood.edit(nets, known, "Smiling", strength)
+        ood.edit(nets, known.photo, "Smiling", strength, latent=steps[-1].latent)
+    with pytest.raises(UserError, match="must be one of"):
+        ood.invert(nets, known.photo, "magic")
+
+
+def test_without_an_encoder_it_is_said(nets, known):
+    with pytest.raises(UserError, match="No encoder"):
+        ood.invert(nets, known.photo, "hybrid")
+    assert ood.method_of(nets, None) == "optimisation"
+    assert ood.method_of(dataclasses.replace(nets, encoder=object()), None) == "hybrid"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"direction": "Zebra"}, "no direction"),
+        ({"strength": 1e9}, "from -10 to 10"),
+        ({"strength": "strong"}, "a number"),
+        ({"edits": "Smiling"}, "must be a list"),
+        ({"edits": [["Smiling"]]}, "2 entries"),
+        ({"edits": [["Smiling", 1]] * 13}, "entries"),
+        ({"own": {"Mine": "no step"}}, "not a latent"),
+        ({"own": 3}, "by name"),
+        ({"latent": "no latent"}, "not a latent"),
+        ({"image": 3}, "is a picture"),
+        ({"parts": {"diffcam": None}}, "another version of diffcam"),
+        ({"parts": {"zebra": "0"}}, "parts of an edit"),
+    ],
+)
+def test_what_cannot_be_done_is_said(change, words, nets, known):
+    given = {"image": known.photo, "latent": known.latent, "direction": "Smiling", "strength": 1.0, **change}
+    with pytest.raises(UserError, match=words) as caught:
+        ood.edit(nets, **given)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_a_direction_of_ones_own(nets, known):
+    own = {"Mine": ood.encode_step(nets, nets.steps["Young"])}
+    mine = ood.changed(nets, known, [("Mine", 2.0)], own)
+    theirs = ood.changed(nets, known, [("Young", 2.0)])
+    assert array(mine.image).tobytes() == array(theirs.image).tobytes()
+    with pytest.raises(UserError, match="no direction"):
+        ood.changed(nets, known, [("Mine", 2.0)])
+
+
+def test_the_recipe_makes_the_same_pixels(nets, known, monkeypatch):
+    """And carries the latent, so that nothing is searched again."""
+    monkeypatch.setattr(ood, "gather", lambda net: nets)
+    painted = np.zeros((SIZE, SIZE), np.float32)
+    painted[4:9, 4:9] = 1
+    given = {
+        "image": ood.encode_image(known.photo),
+        "latent": ood.encode_latent(known.latent),
+        "edits": [["Smiling", 2.5], ["Young", -1.0]],
+        "threshold": 0.3,
+        "softness": 0.5,
+        "keep": ood.encode_mask(painted, SIZE),
+        "parts": dict(nets.hashes),
+    }
+    recipe = recipes.make("out_of_domain.edit", nets.generator, **given)
+    back = recipes.Recipe.from_json(recipe.to_json())
+    made = back.run(nets.generator)
+    direct = ood.edit(nets, known, edits=given["edits"], threshold=0.3, softness=0.5, keep=painted)
+    assert array(made.result).tobytes() == array(direct.result).tobytes()
+    assert "out_of_domain.edit(" in recipe.code() and json.loads(recipe.to_json())["technique"] == "out_of_domain"
+
+
+def test_a_film_over_the_strength(nets, known):
+    frames = list(ood.slide(nets, known, "Smiling", -2, 2, 5))
+    assert len(frames) == 5 and array(frames[2]).tobytes() == array(known.photo).tobytes()
+    end = ood.edit(nets, known, "Smiling", 2.0)
+    assert array(frames[-1]).tobytes() == array(end.result).tobytes(), "the end is the edit itself"
+    held = list(ood.slide(nets, known, "Smiling", 0, 2, 2, edits=[("Young", 2.0), ("Smiling", 9)]))
+    young = ood.edit(nets, known, "Young", 2.0)
+    assert array(held[0]).tobytes() == array(young.result).tobytes()
+    for bad in ({"frames": 1}, {"high": 99}, {"direction": "Zebra"}):
+        with pytest.raises(UserError):
+            ood.slide(nets, known, **{"direction": "Smiling", "low": 0, "high": 2, "frames": 4, **bad})
+
+
+def test_the_comparison(nets, known):
+    made = list(ood.compare(nets, known, edits=[("Smiling", 3.0)], steps=3))
+    plain, hybrid, ours = made[-1].found
+    assert [row.way for row in made[-1].found] == ["Plain inversion", "Hybrid inversion", "Ours"]
+    assert (plain.method, hybrid.method) == ("w", "w+") and made[-1].done == made[-1].total
+    assert ours.lost == 0 and plain.lost > 1 and hybrid.lost > 1
+    assert array(ours.image).tobytes() == array(ood.edit(nets, known, "Smiling", 3.0).result).tobytes()
+    counted = [step.done for step in made]
+    assert counted == sorted(counted)
+    with pytest.raises(UserError, match="Nothing is to be changed"):
+        ood.compare(nets, known, edits=[("Smiling", 0)])
+
+
+# -- what belongs to a generator -------------------------------------------------------------------------------------
+
+
+def test_what_is_missing_is_said_in_one_sentence(monkeypatch):
+    """A generator for which nothing ships: numbered directions, and a sentence about each part."""
+    monkeypatch.setattr(networks, "_named", lambda net: {})
+    nets = ood.gather(tiny(resolution=16))
+    assert set(nets.missing) == set(networks.PARTS) and list(nets.steps)[0] == "Direction 1"
+    assert all(sentence.count(". ") == 0 and sentence.endswith(".") for sentence in nets.missing.values())
+    assert nets.steps["Direction 1"].shape == (1, nets.generator.num_ws, 32) and ood.gather(nets) is nets
+    with pytest.raises(UserError, match="StyleGAN2"):
+        ood.gather("faces")
