@@ -11,19 +11,33 @@ from .out_of_domain_defaults import SOFTNESS, THRESHOLD
 
 FEATHER = 0.1  # of the picture's side: how far a painted area fades at softness 1
 FAINT = 0.15  # a mean difference of colours, of 1 at most, that counts as a full change where no network judges
+VISIBLE = 0.06  # a mean difference of colours, of 1 at most, from which on a change is taken as Diff-CAM sees it
 BLUR = 0.02  # of the side, on plain differences: a face that moves a little changes along lines
 OVERLAY = (222, 38, 32)  # rubylith, as on the canvas
 
 
 def plain_difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """A map in place of Diff-CAM's: ``[H, W]`` 0..1 from two pictures ``[H, W, 3]`` uint8; equal ones give zeros."""
+    apart = _apart(before, after)
+    return np.clip(apart / max(float(apart.max()), FAINT), 0, 1)
+
+
+def visible(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """How far a change can be seen, ``[H, W]`` 0..1, of two pictures ``[H, W, 3]`` uint8.
+
+    Diff-CAM's map is the same for a faint edit and a strong one, because it is divided by its largest value. Times this
+    it fades with the edit, and leaves out places that are like those that changed but did not change themselves.
+    """
+    return np.clip(_apart(before, after) / VISIBLE, 0, 1)
+
+
+def _apart(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     import cv2
 
     apart = np.abs(before.astype(np.float32) - after).mean(axis=2) / 255
     if not apart.any():
         return apart
-    apart = cv2.GaussianBlur(apart, (0, 0), max(0.8, BLUR * len(apart)), borderType=cv2.BORDER_REFLECT)
-    return np.clip(apart / max(float(apart.max()), FAINT), 0, 1)
+    return cv2.GaussianBlur(apart, (0, 0), max(0.8, BLUR * len(apart)), borderType=cv2.BORDER_REFLECT)
 
 
 def softened(

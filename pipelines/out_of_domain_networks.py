@@ -20,7 +20,7 @@ from models.stylegan2 import Generator
 from weights import hub, latent_directions
 from weights.errors import UserError
 
-from . import checks, draggan_files, inversion, stylegan2
+from . import checks, directions, draggan_files, inversion, stylegan2
 from .out_of_domain_defaults import MAX_EDITS, MAX_STRENGTH, METHODS, STEPS
 
 NUMBERED = 8  # directions that are offered where none has a name
@@ -74,22 +74,16 @@ def gather(nets: Generator | Networks) -> Networks:
         raise UserError("Edits of this kind need a StyleGAN2 network; load one first.")
     found = {"encoder": inversion.encoder_for(nets), "diffcam": _diffcam(nets), "deghosting": _deghosting(nets)}
     hashes = {part: net.info.sha256 if net is not None else None for part, net in found.items()}
-    named = _named(nets)
+    named = {name: one.step() for name, one in directions.named(nets).items()}
     hashes["directions"] = _directions_hash(nets) if named else None
     steps = named or _numbered(nets)
     gone = [part for part, net in found.items() if net is None] + ([] if named else ["directions"])
     return Networks(nets, **found, steps=steps, hashes=hashes, missing={part: MISSING[part] for part in gone})
 
 
-def published(nets: Networks, path) -> tuple[str, Tensor]:
-    """A direction out of a file of one's own (.npy, .pt, .safetensors): its name and step. Raises UserError."""
-    from . import directions
-
-    net = nets.generator
-    found = directions.read(path, net)
-    with torch.no_grad():
-        step = directions.apply(torch.zeros(1, net.num_ws, net.w_dim), found, 1.0)
-    return found.name, step.cpu().float()
+def published(nets: Networks, path) -> dict[str, Tensor]:
+    """Directions out of a file of one's own (.npy, .pt, .safetensors): step by name. Raises UserError."""
+    return {name: found.step() for name, found in directions.read(path, nets.generator).items()}
 
 
 def encode_step(nets: Networks, step: Tensor) -> str:
@@ -99,10 +93,7 @@ def encode_step(nets: Networks, step: Tensor) -> str:
 
 def decode_step(nets: Networks, text) -> Tensor:
     """``[1, num_ws, w_dim]`` on the CPU. Raises UserError."""
-    step = draggan_files.decode_latent(text, nets.generator)
-    if not bool(torch.isfinite(step).all()) or float(step.abs().max()) > 1e4:
-        raise UserError("This direction holds numbers that lead nowhere; load its file again.")
-    return step
+    return directions.decode(text, nets.generator).step()
 
 
 def check_hashes(nets: Networks, parts: Mapping[str, str | None] | None) -> None:
@@ -127,10 +118,8 @@ def edits_of(nets: Networks, edits, own: Mapping[str, str] | None = None) -> tup
         edits: up to 12 pairs of a direction and a strength, -10 to 10; of one name that comes twice the sum counts.
         own: directions of one's own by name, as text of ``encode_step``.
     """
-    own = {} if own is None else own
-    if not isinstance(own, Mapping) or len(own) > MAX_EDITS:
-        raise UserError(f"Directions of one's own are given by name, at most {MAX_EDITS}.")
-    steps = {**nets.steps, **{str(name)[:60]: decode_step(nets, text) for name, text in own.items()}}
+    found = directions.decode_all(own, nets.generator)
+    steps = {**nets.steps, **{name: one.step() for name, one in found.items()}}
     wanted: dict[str, float] = {}
     for pair in checks.sequence(edits, "The list of edits", 0, MAX_EDITS):
         name, value = checks.sequence(pair, "An edit (a direction and a strength)", 2, 2)
@@ -187,18 +176,6 @@ def _deghosting(net: Generator):
         return found.attach(net)
     except ValueError:
         return None
-
-
-@torch.no_grad()
-def _named(net: Generator) -> dict[str, Tensor]:
-    """Steps along the directions that ship for this very state of a generator."""
-    info = getattr(net, "info", None)
-    file = latent_directions.belonging_to(info.sha256) if info is not None else None
-    steps = {}
-    for name, one in (file.found if file is not None else {}).items():
-        steps[name] = torch.zeros(1, net.num_ws, net.w_dim)
-        steps[name][:, list(one.rows)] = one.spread * one.vector
-    return steps
 
 
 def _directions_hash(net: Generator) -> str | None:

@@ -133,8 +133,8 @@ def changed(
         edits: up to 12 (direction, strength) pairs, strengths from -10 to 10 standard deviations of w.
         own: directions of one's own by name, as text of ``encode_step``.
 
-    Diff-CAM is asked about each attribute that was edited, and the largest answer counts; about an edit whose direction
-    it does not know it is asked what it takes it for. Raises UserError.
+    Diff-CAM is asked about each attribute that was edited, and the largest answer counts, as far as a change can be
+    seen there; about an edit whose direction it does not know it is asked what it takes it for. Raises UserError.
     """
     nets = gather(nets)
     wanted, steps = edits_of(nets, edits, own)
@@ -160,6 +160,7 @@ def changed(
             target = None
         found, logits = nets.diffcam.mask(before, after, target)
         seen = found.amax(dim=0)[0].float().cpu().numpy()
+        seen = seen * masks.visible(np.asarray(known.image), np.asarray(image))
     return Changed(wanted, image, seen, "Diff-CAM", names[int(logits[0].argmax())] if seen.any() else None, moved)
 
 

@@ -50,6 +50,7 @@ def ship(path: Path, net, file: DirectionsFile) -> None:
         "| terms | research, non-commercial: generator and judge have learnt from CelebA |",
         f"| pictures scored | {card['samples']:,}, of which a fifth is held out |",
         f"| time | {card['seconds']:,} s |",
+        f"| left out, for want of an effect | {', '.join(card['left_out']) or 'none'} |",
         "| method | InterFaceGAN (Shen et al. 2020): logistic regression with L2 in w, weighted by how sure the judge"
         " is |",
         "",

@@ -70,12 +70,6 @@ def fold(mask: Tensor) -> Tensor:
     return torch.where(mask > 0.5, 1 - mask, mask)
 
 
-def smooth_masks(count: int, size: int, rng: torch.Generator) -> Tensor:
-    """``[count, 1, size, size]`` in 0..1, with soft borders anywhere: for when there is no Diff-CAM."""
-    noise = torch.rand(count, 1, 5, 5, generator=rng)
-    return ((F.interpolate(noise, size=(size, size), mode="bilinear", align_corners=True) - 0.3) / 0.4).clamp(0, 1)
-
-
 class Ghosts:
     """Makes blended pictures with known truth."""
 
@@ -114,7 +108,7 @@ class Ghosts:
             w = w + INVERSION_ERROR * pairs.directions.spread.mean() * error
         before, after, label, _alpha = pairs.edit(w, rng)
         if self.diffcam is None:
-            mask = smooth_masks(count, net.img_resolution, rng).to(photo.device)
+            mask = edit_pairs.smooth_masks(count, net.img_resolution, rng).to(photo.device)
         else:
             names = [self.diffcam.names.index(pairs.directions.names[i]) for i in label.tolist()]
             mask = self.diffcam.mask(before, after, torch.tensor(names))[0]

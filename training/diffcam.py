@@ -5,16 +5,21 @@ a step along one of the named directions, of random length and sign. The network
 cross-entropy). The paper: alpha 20 of one sign, Adam 1e-4, batch 6, 1000 steps on a pretrained ResNet-101; here
 strengths are those that sliders allow, both signs count as the same attribute, and a small network begins from
 nothing, so that the rate is higher and the steps are more.
+
+A step along a direction changes other things too, always the same ones, and a network that has only to name it may
+look at those. So (ours) of some pairs only a part of the edit is shown (``--parts``), and an independent classifier of
+photographs says how much of the attribute came with that part: by as much less the network has to name it.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.diffcam import BODIES, DiffCAM
 
@@ -36,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
     add("--head", type=int, nargs="+", default=[96, 128])
     add("--layers", type=int, nargs=4, default=[3, 4, 23, 3])
     add("--split", type=int, default=10)
+    add("--judge", default="attributes/faces", help="classifier of photographs that says what a part of an edit shows")
+    add("--parts", type=float, default=0.5, help="share of pairs of which a part is shown; 0: whole edits only")
     add("--batch", type=int, default=16)
     add("--lr", type=float, default=1e-3)
     add("--decay", type=float, default=0.01, help="weight decay of AdamW")
@@ -47,6 +54,38 @@ def parser() -> argparse.ArgumentParser:
 REGIONS = {"Eyeglasses": (0.3, 0.56), "Smiling": (0.5, 1.0), "Mouth_Slightly_Open": (0.5, 1.0), "Bangs": (0.0, 0.4)}
 
 
+JUDGED = 0.3  # a change of the judge's logit below which it cannot say what a part of the edit brought
+
+
+@torch.no_grad()
+def parts_of(
+    judge: nn.Module, names: Sequence[str], before: Tensor, after: Tensor, label: Tensor, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Pictures with a part of their edit only, and how much of the attribute came with it.
+
+    Args:
+        judge: a classifier with ``attrs``, logits ``[N, attributes]`` of pictures in [-1, 1].
+        names: of the attributes that ``label [N]`` counts.
+        before, after: ``[N, 3, R, R]``.
+
+    Returns:
+        ``[N, 3, R, R]`` and the share ``[N]`` from 0 to 1 by which the logit of the edited attribute moved, of its
+        movement by the whole edit. Pairs that the judge cannot tell apart are left whole, with a share of 1.
+    """
+    index = torch.tensor([judge.attrs.index(names[i]) if names[i] in judge.attrs else -1 for i in label.tolist()])
+    known = (index >= 0).to(before.device)
+    if not known.any():
+        return after, torch.ones(len(after), device=after.device)
+    shown = edit_pairs.smooth_masks(len(before), before.shape[-1], rng).to(before.device)
+    some = torch.lerp(before, after, shown)
+    picked = index.clamp_min(0).to(before.device)[:, None]
+    first, last, now = (judge(x).gather(1, picked)[:, 0] for x in (before, after, some))
+    whole = last - first
+    known &= whole.abs() >= JUDGED
+    share = torch.where(known, ((now - first) / torch.where(known, whole, 1)).clamp(0, 1), 1)
+    return torch.where(known[:, None, None, None], some, after), share
+
+
 class Run(Supervised):
     def __init__(self, args: argparse.Namespace, images: Images | list, pairs: Pairs):
         torch.manual_seed(args.seed)
@@ -54,6 +93,7 @@ class Run(Supervised):
         net = DiffCAM(pairs.directions.names, args.size, args.body, **body).to(memory_format=torch.channels_last)
         super().__init__(args, images, net, 10_000)
         self.pairs = pairs
+        self.judge = edit_pairs.network(args.judge, self.device) if args.parts else None
 
     def step(self) -> None:
         rng, half = self.rng(), self.batch // 2
@@ -64,11 +104,17 @@ class Run(Supervised):
         before, after, label, _alpha = self.pairs.edit(self.pairs.latents(photographs, self.batch, rng), rng)
         flip = (torch.rand(self.batch, generator=rng) < 0.5)[:, None, None, None].to(before.device)
         before, after = (torch.where(flip, x.flip(3), x) for x in (before, after))
+        wanted = F.one_hot(label, len(self.net.names)).float().to(before.device)
+        if self.judge is not None:
+            part = torch.rand(self.batch, generator=rng) < self.args.parts
+            some, share = parts_of(self.judge, self.net.names, before[part], after[part], label[part], rng)
+            after[part] = some
+            wanted[part] = share[:, None] * wanted[part] + (1 - share[:, None]) / wanted.shape[1]
         layout = torch.channels_last
         self.net.train()
         with self.autocast():
             logits = self.net(before.contiguous(memory_format=layout), after.contiguous(memory_format=layout))
-        self.update(F.cross_entropy(logits.float(), label.to(self.device)))
+        self.update(F.cross_entropy(logits.float(), wanted))
 
 
 @torch.no_grad()

@@ -31,6 +31,7 @@ from . import loop
 ALPHAS = (-3, -2, -1, 1, 2, 3)
 HELD_OUT = 0.2  # share of the latents that no direction is fitted to
 FEWEST = 10  # pictures on either side, below which nothing can be learnt
+WEAKEST = 0.08  # change of the mean probability, at 3 steps either way, below which a direction does nothing to see
 NEAR_BEST = 0.7  # rows that change the attribute this much of the most that any rows do are compared by the rest
 
 
@@ -105,21 +106,6 @@ def accuracy(w: Tensor, logits: Tensor, normal: Tensor, offset: float) -> float:
     return float(torch.stack(parts).mean())
 
 
-def orthogonal(direction: Tensor, others: Sequence[Tensor]) -> Tensor:
-    """``direction [w_dim]`` without what it has of ``others``, of length 1 (conditional manipulation, section 3.3).
-
-    Raises UserError where nothing is left of it.
-    """
-    if not len(others):
-        return direction / direction.norm()
-    basis, size, _ = torch.linalg.svd(torch.stack(list(others)).double().T, full_matrices=False)
-    basis = basis[:, size > 1e-6 * size.max()]
-    left = direction.double() - basis @ (basis.T @ direction.double())
-    if left.norm() < 1e-4 * direction.double().norm():
-        raise UserError("This direction consists of the others; nothing is left of it.")
-    return (left / left.norm()).to(direction.dtype)
-
-
 def row_ranges(net: Generator) -> dict[str, range]:
     """The rows of w+ that are compared: coarse (to 8 px), middle (16 and 32 px), fine, neighbours together, all."""
     starts = {r: net.synthesis.rows(r).start for r in net.synthesis.block_resolutions}
@@ -169,6 +155,9 @@ def best_rows(net, judge, w: Tensor, base: Tensor, step: Tensor, index: int) -> 
 def learn(net, judge, count: int, test: int, l2: float = 1e-3, seed: int = 0, say=print) -> tuple[dict, dict]:
     """Directions of every attribute of the classifier, and what was measured of them on held-out latents.
 
+    An attribute is left out when too few pictures have it, or lack it, and when its direction does next to nothing: the
+    generator cannot show what it has hardly seen.
+
     Args:
         count: latents in all; a fifth of them is held out.
         test: of the held-out ones, how many the effects are measured on.
@@ -205,6 +194,10 @@ def learn(net, judge, count: int, test: int, l2: float = 1e-3, seed: int = 0, sa
                 "most": judge.attrs[max(others, key=lambda i: abs(float(change[i])))] if others else None,
                 "most_by": round(max((abs(float(change[i])) for i in others), default=0.0), 4),
             }
+        own = effects["+3"]["own"], effects["-3"]["own"]
+        if max(map(abs, own)) < WEAKEST:
+            say(f"{name:20} left out: three steps change it by {own[1]:+.2f} and {own[0]:+.2f}")
+            continue
         found[name] = LatentDirection(name, unit, spread, rows)
         measured[name] = {
             "accuracy": round(100 * accuracy(held.w, held.logits[:, index], normal, offset), 2),
@@ -214,7 +207,6 @@ def learn(net, judge, count: int, test: int, l2: float = 1e-3, seed: int = 0, sa
             "ranges": {key: [round(v, 4) for v in value] for key, value in ranges.items()},
             "effects": effects,
         }
-        own = effects["+3"]["own"], effects["-3"]["own"]
         say(f"{name:20} {measured[name]['accuracy']:5.1f} %  -3 {own[1]:+.2f}  +3 {own[0]:+.2f}  rows {chosen}")
     return found, measured
 
@@ -255,6 +247,7 @@ def main(argv: list[str]) -> int:
         "l2": args.l2,
         "seed": args.seed,
         "seconds": round(time.time() - began),
+        "left_out": [name for name in judge.attrs if name not in found],
         "directions": measured,
     }
     out = Path(args.out)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import weights
@@ -122,6 +123,12 @@ def edited(w: Tensor, found: Directions, label: Tensor, alpha: Tensor) -> Tensor
 def rendered(net: Generator, w: Tensor) -> Tensor:
     """Pictures ``[N, 3, R, R]`` in [-1, 1], as they are shown."""
     return net.synthesis(w, noise_mode="const").clamp(-1, 1)
+
+
+def smooth_masks(count: int, size: int, rng: torch.Generator) -> Tensor:
+    """``[count, 1, size, size]`` in 0..1, with soft borders anywhere."""
+    noise = torch.rand(count, 1, 5, 5, generator=rng)
+    return ((F.interpolate(noise, size=(size, size), mode="bilinear", align_corners=True) - 0.3) / 0.4).clamp(0, 1)
 
 
 def options(p: argparse.ArgumentParser) -> argparse.ArgumentParser:

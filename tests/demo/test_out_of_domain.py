@@ -339,6 +339,57 @@ def test_a_recipe_that_is_loaded_back(page, desk, once):
         assert theirs.wanted == {"Smiling": 2.5}, "nothing is lost"
 
 
+def test_a_direction_of_ones_own(desk, tmp_path):
+    mine, ann, mydesk = desk
+    np.save(tmp_path / "age.npy", np.random.RandomState(5).randn(1, 16))
+    made = last(mine.take_direction(ann, str(tmp_path / "age.npy")))
+    assert mydesk.wanted == {"age": 3.0} and ("age", "age") in made[mine.part["ticks"]]["choices"]
+    assert made[mine.sliders[3]]["label"] == "age" and "own=own" in made[mine.part["code"]]
+    several = {name: torch.randn(16) for name in ("Smiling", "pose")}
+    torch.save(several, tmp_path / "several.pt")
+    last(mine.take_direction(ann, str(tmp_path / "several.pt")))
+    assert list(mydesk.own) == ["age", "Smiling (file)", "pose"]
+    recipe = Recipe.from_json(last(mine.files(ann)) and recipe_text(mine, ann))
+    assert set(recipe.arguments["own"]) == {"age", "Smiling (file)"}
+    assert np.array_equal(np.asarray(recipe.run().result), np.asarray(mydesk.made.result))
+    before = dict(mydesk.own), dict(mydesk.wanted)
+    np.save(tmp_path / "wide.npy", np.ones(512))
+    torch.save({str(i): torch.randn(16) for i in range(3)}, tmp_path / "many.pt")
+    for name, words in (("wide.npy", "16 numbers"), ("many.pt", "Up to 4"), ("none.npy", "not there")):
+        with pytest.raises(UserError, match=words):
+            last(mine.take_direction(ann, str(tmp_path / name)))
+        assert (mydesk.own, mydesk.wanted) == before
+
+
+def recipe_text(mine, visitor) -> str:
+    visitor.kept["out_of_domain"].written = -1
+    for update in mine.files(visitor):  # the folder goes with the event
+        return Path(update[mine.part["recipe"]]).read_text()
+
+
+def test_what_goes_wrong_leaves_everything_as_it_was(desk, monkeypatch):
+    mine, ann, mydesk = desk
+    last(mine.tick(ann, ["Smiling"]))
+    before = dict(mydesk.wanted), dict(mydesk.mask), mydesk.deghost, mydesk.made
+
+    def fails(*arguments, **more):
+        raise UserError("There is no room.")
+
+    monkeypatch.setattr(ood, "composed", fails)
+    area = canvas.drawn((384, 384), layers={"keep": canvas.Layer(np.ones((8, 8), np.uint8))})
+    area.pop("points")
+    for again in (
+        lambda: mine.tick(ann, ["Young"]),
+        lambda: mine.slid(ann, 5.0, 0, 0),
+        lambda: mine.soften(ann, 0.9, 0.9, False),
+        lambda: mine.paint(ann, area),
+        lambda: mine.undo(ann),
+    ):
+        with pytest.raises(UserError, match="no room"):
+            last(again())
+        assert (mydesk.wanted, mydesk.mask, mydesk.deghost, mydesk.made) == before
+
+
 def test_examples_and_what_is_missing(page):
     """The first example lies there at once; a press inverts it. A network without directions says so."""
     mine, ann = hands(page), Visitor()

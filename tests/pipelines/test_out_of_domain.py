@@ -172,10 +172,22 @@ def test_diff_cam_is_asked_about_what_was_edited(nets, known):
         for p in (known.image, ood.changed(nets, known, [one, two]).image)
     )
     asked = [nets.diffcam.mask(before, after, NAMES.index(name))[0][0, 0].numpy() for name in ("Smiling", "Bangs")]
+    change = ood.changed(nets, known, [one, two])
+    asked = [mask * masks.visible(array(known.image), array(change.image)) for mask in asked]
     seen = ood.changed(nets, known, [one, two]).seen
     assert seen.shape == (SIZE, SIZE) and np.abs(seen - np.maximum(*asked)).max() < 0.1  # pictures are rounded here
     logits = nets.diffcam(before, after)
     assert ood.changed(nets, known, [one, two]).named == NAMES[int(logits.argmax())]
+
+
+@pytest.mark.parametrize("which", ["nets", "bare"])
+def test_a_mask_fades_with_its_edit(which, known, request):
+    """What Diff-CAM says is divided by its largest value: one that nobody sees must have no mask."""
+    nets = request.getfixturevalue(which)
+    sums = [float(ood.changed(nets, known, [("Smiling", alpha)]).seen.sum()) for alpha in (0.001, 0.05, 0.5, 4)]
+    assert sums[0] < sums[1] < sums[2] and sums[0] < 0.02 * sums[-1]
+    faint = ood.edit(nets, known, "Smiling", 0.001)
+    assert array(faint.result).tobytes() == array(known.photo).tobytes()
 
 
 def test_several_edits_add_up(nets, known):
@@ -227,7 +239,7 @@ def test_without_an_encoder_it_is_said(nets, known):
         ({"edits": "Smiling"}, "must be a list"),
         ({"edits": [["Smiling"]]}, "2 entries"),
         ({"edits": [["Smiling", 1]] * 13}, "entries"),
-        ({"own": {"Mine": "no step"}}, "not a latent"),
+        ({"own": {"Mine": "no step"}}, "not a direction"),
         ({"own": 3}, "by name"),
         ({"latent": "no latent"}, "not a latent"),
         ({"image": 3}, "is a picture"),
@@ -302,9 +314,8 @@ def test_the_comparison(nets, known):
 # -- what belongs to a generator -------------------------------------------------------------------------------------
 
 
-def test_what_is_missing_is_said_in_one_sentence(monkeypatch):
+def test_what_is_missing_is_said_in_one_sentence():
     """A generator for which nothing ships: numbered directions, and a sentence about each part."""
-    monkeypatch.setattr(networks, "_named", lambda net: {})
     nets = ood.gather(tiny(resolution=16))
     assert set(nets.missing) == set(networks.PARTS) and list(nets.steps)[0] == "Direction 1"
     assert all(sentence.count(". ") == 0 and sentence.endswith(".") for sentence in nets.missing.values())

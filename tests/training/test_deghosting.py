@@ -9,7 +9,7 @@ from PIL import Image
 from models.deghosting import Deghosting
 from models.diffcam import DiffCAM
 from models.stylegan2 import Generator
-from training import card, deghosting, loop
+from training import card, deghosting, edit_pairs, loop
 from training.supervised import finished
 from weights import UserError, store
 
@@ -42,7 +42,7 @@ def rng(seed=0):
 def test_the_fold():
     m = torch.tensor([0.0, 0.2, 0.5, 0.6, 1.0])
     assert torch.allclose(deghosting.fold(m), torch.tensor([0.0, 0.2, 0.5, 0.4, 0.0]))
-    smooth = deghosting.smooth_masks(20, 16, rng())
+    smooth = edit_pairs.smooth_masks(20, 16, rng())
     assert smooth.shape == (20, 1, 16, 16) and smooth.min() == 0 and smooth.max() == 1
     assert deghosting.fold(smooth).max() <= 0.5
 
@@ -58,7 +58,7 @@ def test_a_ghost_is_a_blend_of_its_truth_and_the_edit(generator, monkeypatch):
         return seen["pair"]
 
     monkeypatch.setattr(ghosts.pairs, "edit", remember)
-    monkeypatch.setattr(deghosting, "smooth_masks", lambda n, size, rng: torch.full((n, 1, size, size), 0.7))
+    monkeypatch.setattr(edit_pairs, "smooth_masks", lambda n, size, rng: torch.full((n, 1, size, size), 0.7))
     blended, truth = ghosts.made(None, 5, rng(), swap=0.0)
     after = seen["pair"][1]
     assert torch.allclose(blended, 0.3 * after + 0.7 * truth, atol=1e-5)

@@ -63,6 +63,30 @@ def test_directions_that_ship_move_the_rows_that_they_name(generator, tmp_path):
     assert moved.tolist() == [[i in (1, 3) for i in range(net.num_ws)]] * 2
 
 
+class TopJudge(torch.nn.Module):
+    """Sees an attribute in how bright the upper half is, and nothing else."""
+
+    attrs = ("Sky", "Nothing")
+
+    def forward(self, x):
+        top = x[:, :, : x.shape[2] // 2].mean(dim=(1, 2, 3))
+        return torch.stack([10 * top, torch.zeros_like(top)], dim=1)
+
+
+def test_a_part_of_an_edit_counts_by_as_much_of_the_attribute_as_it_shows(monkeypatch):
+    before = torch.full((4, 3, 16, 16), -1.0)
+    after = torch.full((4, 3, 16, 16), 1.0)
+    masks = torch.zeros(4, 1, 16, 16)
+    masks[1, :, 8:], masks[2, :, :4], masks[3] = 1, 1, 1  # nothing, the lower half, half of the upper half, all
+    monkeypatch.setattr(edit_pairs, "smooth_masks", lambda count, size, rng: masks)
+    some, share = diffcam.parts_of(TopJudge(), ("Sky", "Nothing", "Sea"), before, after, torch.zeros(4).long(), rng())
+    assert torch.allclose(share, torch.tensor([0, 0, 0.5, 1]), atol=1e-5)
+    assert torch.equal(some, torch.lerp(before, after, masks))
+    unseen = torch.tensor([1, 1, 2, 2])  # an attribute that the judge sees no change of, and one that it does not know
+    some, share = diffcam.parts_of(TopJudge(), ("Sky", "Nothing", "Sea"), before, after, unseen, rng())
+    assert torch.equal(some, after) and share.tolist() == [1, 1, 1, 1]
+
+
 def test_strengths_and_labels_are_spread_evenly(generator):
     pairs = Pairs(options(generator, "--strength", 1, 2), "cpu")
     label, alpha = edit_pairs.chosen_edits(pairs.directions, 3000, rng(), pairs.strength)

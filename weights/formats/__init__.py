@@ -7,11 +7,12 @@ its name; what lies in it is recognised by the names of the tensors, in ``_inter
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import mmap
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from . import attgan, dcgan, dcgan_theano, deghosting, diffcam, nvidia, official
 from .checkpoint import Checkpoint, is_tensor, take_tensors, without_prefix
 from .records import LEGACY_START
 
-__all__ = ["Checkpoint", "LIMIT", "check_file", "read"]
+__all__ = ["Checkpoint", "LIMIT", "check_file", "guarded", "mapped", "read"]
 
 LIMIT = 2 * 2**30  # bytes; the largest published file that is read has 1.2 GB
 log = logging.getLogger(__name__)
@@ -40,8 +41,15 @@ def read(path: str | os.PathLike, part: str = "generator", limit: int = LIMIT) -
         RefusedFile: whatever is wrong with the file, in one sentence.
     """
     path = check_file(path, limit)
-    try:
+    with guarded():
         return _read(path, part)
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """What goes wrong inside while a foreign file is read becomes RefusedFile, in one sentence."""
+    try:
+        yield
     except UserError:
         raise
     except MemoryError:
@@ -83,10 +91,10 @@ def _read(path: Path, part: str) -> Checkpoint:
     if start[:4] == b"PK\x03\x04":
         tree = torchfile.read_zip(path)
     elif start.startswith(LEGACY_START):
-        with _mapped(path) as data:
+        with mapped(path) as data:
             tree = torchfile.read_legacy(path, data)
     elif start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        with _mapped(path) as data:
+        with mapped(path) as data:
             tree = nvidia.read(data)
             if nvidia.holds_modules(tree):
                 return nvidia.interpret(tree, part, size)
@@ -104,7 +112,7 @@ def _read(path: Path, part: str) -> Checkpoint:
     return _interpret(tree, part, path, size)
 
 
-class _mapped:
+class mapped:
     """The bytes of a file without reading them all; the records made from them keep the mapping alive."""
 
     def __init__(self, path: Path):

@@ -94,9 +94,14 @@ def build(book: Notebook, hands: Hands) -> Cell:
     def load_recipe(visitor, path) -> Iterator[dict]:
         try:
             recipe, given = hands.held(path, "out_of_domain.compare")
-            for update in hands.lay(visitor, recipe, given):
-                laid = update
             many = given.get("steps")
+            named = {name: given[name] for name in ("edits", "steps") if given.get(name) is not None}
+
+            def begin(reference, known, own):
+                return work.compared(reference, known, {**named, **own})
+
+            for update in hands.lay(visitor, recipe, given, begin):
+                laid = update
             laid[steps] = gr.update(value="" if many is None else f"{many:g}")
             for update in made(desk_of(visitor), {} if many is None else {"steps": many}):
                 yield laid | update

@@ -6,6 +6,8 @@ its map for an edit; a slider of the mask only blends.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +91,16 @@ class Desk:
         self.known = self.way = self.change = self.made = None
         self.wanted, self.mask = {}, {k: v for k, v in self.mask.items() if k in ("threshold", "softness")}
         self.version += 1
+
+    @contextmanager
+    def tried(self) -> Iterator[None]:
+        """What is wanted may be changed inside; when that does not work out, it is as it was before."""
+        before = dict(self.wanted), dict(self.own), dict(self.mask), self.deghost, self.change
+        try:
+            yield
+        except Exception:
+            self.wanted, self.own, self.mask, self.deghost, self.change = before
+            raise
 
     @property
     def names(self) -> list[str]:

@@ -219,10 +219,11 @@ class Hands(Shows):
         """Directions were ticked or unticked."""
         desk = desk_of(visitor)
         desk.ready()
-        desk.wanted = {name: desk.wanted.get(name, TICKED) for name in desk.names if name in chosen}
-        for update in self._make(desk):
-            del update[self.part["ticks"]]  # boxes that were ticked meanwhile stay ticked
-            yield update
+        with desk.tried():
+            desk.wanted = {name: desk.wanted.get(name, TICKED) for name in desk.names if name in chosen}
+            for update in self._make(desk):
+                del update[self.part["ticks"]]  # boxes that were ticked meanwhile stay ticked
+                yield update
 
     @told
     def slid(self, visitor, *values: float) -> Iterator[dict]:
@@ -231,17 +232,19 @@ class Hands(Shows):
         if desk.known is None:  # a slider with no face under it
             return
         moved = dict(zip(desk.names, values, strict=False))
-        desk.wanted = {n: float(moved[n]) if moved.get(n) is not None else v for n, v in desk.wanted.items()}
-        yield from self._only_result(desk)
+        with desk.tried():
+            desk.wanted = {n: float(moved[n]) if moved.get(n) is not None else v for n, v in desk.wanted.items()}
+            yield from self._only_result(desk)
 
     @told
     def soften(self, visitor, threshold, softness, deghost) -> Iterator[dict]:
         """The sliders of the mask."""
         desk = desk_of(visitor)
-        desk.mask |= {"threshold": threshold, "softness": softness}
-        desk.deghost = bool(deghost)
-        if desk.known is not None:
-            yield from self._only_result(desk)
+        with desk.tried():
+            desk.mask |= {"threshold": threshold, "softness": softness}
+            desk.deghost = bool(deghost)
+            if desk.known is not None:
+                yield from self._only_result(desk)
 
     @told
     def paint(self, visitor, drawing) -> Iterator[dict]:
@@ -249,8 +252,9 @@ class Hands(Shows):
         desk = desk_of(visitor)
         if desk.known is None:
             return
-        self._painted(desk, drawing)
-        yield from self._only_result(desk)
+        with desk.tried():
+            self._painted(desk, drawing)
+            yield from self._only_result(desk)
 
     @staticmethod
     def _painted(desk: Desk, drawing) -> None:
@@ -270,17 +274,13 @@ class Hands(Shows):
         desk.ready()
         if not isinstance({} if edits is None else edits, Mapping):
             raise UserError("Edits are strengths by direction, such as Smiling: 3.")
-        before = desk.wanted, desk.mask, desk.deghost
         values = {"threshold": threshold, "softness": softness}
         usual = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS}
-        try:
+        with desk.tried():
             desk.wanted, desk.deghost = dict(edits or {}), bool(deghost)
             desk.mask = {name: usual[name] if value is None else value for name, value in values.items()}
             self._painted(desk, drawing)
             yield from self._make(desk)
-        except UserError:
-            desk.wanted, desk.mask, desk.deghost = before
-            raise
 
     @told
     def undo(self, visitor) -> Iterator[dict]:
@@ -288,29 +288,32 @@ class Hands(Shows):
         desk = desk_of(visitor)
         if desk.found is None:
             return
-        desk.wanted = {}
-        for name in ("add", "keep"):
-            desk.mask[name] = None
-        if desk.known is not None:
-            for update in self._make(desk):
-                frame = {**update[self.part["board"]], **gr.update(value=canvas.drawn(board(desk).size))}
-                yield update | {self.part["board"]: frame}
+        with desk.tried():
+            desk.wanted = {}
+            desk.mask |= {"add": None, "keep": None}
+            if desk.known is not None:
+                for update in self._make(desk):
+                    frame = {**update[self.part["board"]], **gr.update(value=canvas.drawn(board(desk).size))}
+                    yield update | {self.part["board"]: frame}
 
     @told
     def take_direction(self, visitor, path) -> Iterator[dict]:
-        """A direction out of a file of one's own."""
+        """Directions out of a file of one's own; the first of them is ticked."""
         desk = desk_of(visitor)
         found = desk.ready()
         if not path:
             raise UserError("There is no direction yet; choose a file first.")
-        name, text = work.direction(found.reference, str(path))
-        if len(desk.own) >= OWN and name not in desk.own or len(desk.names) >= MOST:
+        new = {}
+        for name, text in work.directions(found.reference, str(path)).items():
+            while name in found.names:
+                name = f"{name} (file)"
+            new[name] = text
+        if len({*desk.own, *new}) > OWN or len({*desk.names, *new}) > MOST:
             raise UserError(f"Up to {OWN} directions of your own at a time; open the face again to begin anew.")
-        while name in found.names:
-            name = f"{name} (file)"
-        desk.own[name] = text
-        desk.wanted[name], desk.change = TICKED, None
-        yield from self._make(desk)
+        with desk.tried():
+            desk.own, desk.change = {**desk.own, **new}, None
+            desk.wanted[next(iter(new))] = TICKED
+            yield from self._make(desk)
 
     def _make(self, desk: Desk) -> Iterator[dict]:
         if self._done(desk):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import gradio as gr
@@ -144,8 +145,11 @@ class Shows:
             raise UserError("That recipe holds no face with its latent.")
         return recipe, recipe.arguments
 
-    def lay(self, visitor, recipe, given: dict) -> Iterator[dict]:
-        """Puts a recipe's face on the desk, with what is wanted of it. Raises UserError before anything changes."""
+    def lay(self, visitor, recipe, given: dict, begin: Callable | None = None) -> Iterator[dict]:
+        """Puts a recipe's face on the desk, with what is wanted of it. Raises UserError before anything changes.
+
+        ``begin(reference, known, own)`` is asked for the first of what the recipe makes besides: then it is sound.
+        """
         from pipelines import out_of_domain
 
         reference = networks.resolve(visitor, recipe.checkpoint, self.technique)
@@ -161,6 +165,9 @@ class Shows:
         mask = {name: given[name] for name in names if given.get(name) is not None}
         own, deghost = dict(given.get("own") or {}), bool(given.get("deghost", True))
         change, made = work.made(reference, known, None, list(given["edits"]), own, mask, deghost)
+        if begin is not None:
+            with closing(begin(reference, known, {"own": own} if own else {})) as first:
+                next(first)
         desk = desk_of(visitor)
         desk.put(photo, [], found)
         desk.known, desk.way, desk.own, desk.deghost = known, Way("from a recipe", None), own, deghost

@@ -117,13 +117,22 @@ def build(book: Notebook, hands: Hands) -> Cell:
             }
 
     def load_recipe(visitor, path) -> Iterator[dict]:
+        from pipelines import animation, checks
+
         try:
             recipe, given = hands.held(path, "out_of_domain.slide")
             output, given = recipe.output or {}, {"low": 0.0, "high": 3.0, "frames": 24, "edits": [], **given}
-            for update in hands.lay(visitor, recipe, given):
+            checks.choice(output.get("format", "gif"), "The file", animation.formats())
+            checks.number(output.get("fps", fps.value), "Frames a second", 1, 60)
+            named = {name: given[name] for name in ("direction", "low", "high", "frames", "edits")}
+
+            def begin(reference, known, own):
+                return work.slid(reference, known, {**named, **own})
+
+            for update in hands.lay(visitor, recipe, given, begin):
                 laid = update
             values = [given["direction"], given["low"], given["high"], given["frames"]]
-            values += [output.get("format", "gif"), output.get("fps", 20)]
+            values += [output.get("format", "gif"), output.get("fps", fps.value)]
             laid |= {c: gr.update(value=v) for c, v in zip(controls_of, values, strict=True)}
             for update in made(desk_of(visitor), *values):
                 yield laid | update

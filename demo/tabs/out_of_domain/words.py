@@ -122,8 +122,8 @@ def code(desk: Desk, calls: Sequence[str]) -> str:
         lines.append(f'known = out_of_domain.inverted(nets, aligned.image, "{text}")')
     if desk.own and any("own=" in call for call in calls):
         lines += ["own = {}", 'for path in ["your-direction.npy"]:']
-        lines += ["    name, step = out_of_domain.published(nets, path)"]
-        lines += ["    own[name] = out_of_domain.encode_step(nets, step)"]
+        lines += ["    for name, step in out_of_domain.published(nets, path).items():"]
+        lines += ["        own[name] = out_of_domain.encode_step(nets, step)"]
     return "\n".join([*lines, *calls]) + "\n"
 
 

@@ -119,15 +119,14 @@ def slid(reference: Reference, known, arguments: dict) -> Iterator:
 
 
 @in_worker
-def _direction(reference: Reference, path: str) -> Iterator:
+def _directions(reference: Reference, path: str) -> Iterator:
     from pipelines import out_of_domain
 
     nets = out_of_domain.gather(reference.open())
-    name, step = out_of_domain.published(nets, path)
-    yield name, out_of_domain.encode_step(nets, step)
+    yield {name: out_of_domain.encode_step(nets, step) for name, step in out_of_domain.published(nets, path).items()}
 
 
-def direction(reference: Reference, path: str) -> tuple[str, str]:
-    """The name and the text of a direction in a file. Raises UserError."""
-    [found_] = _direction(reference, path)
+def directions(reference: Reference, path: str) -> dict[str, str]:
+    """Name and text of every direction in a file. Raises UserError."""
+    [found_] = _directions(reference, path)
     return found_
