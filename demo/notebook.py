@@ -384,12 +384,19 @@ class Cell:
         """Component -> update that sets it as the recipe says; what the recipe leaves out stays as it is."""
         values = run.restore(running.all_arguments(recipe), recipe.output)
         chooser = self.book.chooser
-        updates = {run.inputs[name]: gr.update(value=value) for name, value in values.items() if name in run.inputs}
+        updates = {run.inputs[name]: _set(run.inputs[name], v) for name, v in values.items() if name in run.inputs}
         updates[chooser.network] = gr.update(value=chosen.name)
         classes = chooser.classes(visitor, chosen.name)
         if recipe.arguments.get("class_index") is not None:
             classes["value"] = recipe.arguments["class_index"]
         return {**updates, chooser.class_index: classes}
+
+
+def _set(control: gr.components.Component, value: object) -> object:
+    """What sets a control to a value; ``restore`` may also give a whole update, such as one with another label."""
+    if isinstance(control, gr.State) or (isinstance(value, dict) and value.get("__type__") == "update"):
+        return value
+    return gr.update(value=value)
 
 
 def filled(inputs: dict[str, gr.components.Component], values: Sequence) -> dict:

@@ -114,8 +114,8 @@ def apply(latent: Tensor, direction: Direction, strength: float, rows: Sequence[
 def orthogonal(direction: Direction, others: Sequence[Direction]) -> Direction:
     """``direction`` without what it has of ``others`` (conditional manipulation, InterFaceGAN section 3.3).
 
-    In every row of w+ it is projected onto what is perpendicular to all of the others there; a unit of it stays what is
-    left of a unit. Raises UserError where nothing is left of it.
+    In every row of w+ it is projected onto what is perpendicular to all of the others there; what is left is as long,
+    over all rows, as it was before. Raises UserError where nothing is left.
     """
     if not others:
         return direction
@@ -125,9 +125,15 @@ def orthogonal(direction: Direction, others: Sequence[Direction]) -> Direction:
         basis = basis[:, size > 1e-6 * size.max().clamp_min(1e-30)]
         v = direction.vectors[row].double()
         left[row] = (v - basis @ (basis.T @ v)).float()
-    if left.norm() < 1e-4 * direction.vectors[list(direction.rows)].norm():
+    length = direction.vectors[list(direction.rows)].norm()
+    if left.norm() < 1e-4 * length:
         raise UserError(f"{direction.name} consists of the other directions; nothing is left of it.")
-    return replace(direction, vectors=left)
+    return replace(direction, vectors=left * (length / left.norm()))
+
+
+def apart(direction: Direction, found: Mapping[str, Direction]) -> Direction:
+    """``direction`` without what it has of all others of ``found``. Raises UserError where nothing is left."""
+    return orthogonal(direction, [other for name, other in found.items() if name != direction.name])
 
 
 # -- in and out ----------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from models.stylegan2 import Generator, truncate
 from weights.errors import UserError
 
 from . import checks, steps
+from . import directions as named_directions
 from .images import heat_map, to_pil
 
 MAX_PICTURES = 64
@@ -384,19 +385,29 @@ def directions(net: Generator, layers: str | Sequence[int] = "all", count: int =
     )
 
 
-def _offset(net: Generator, amounts: dict[str, float], layers) -> Tensor:
+def _offset(net: Generator, amounts: dict[str, float], layers, own=None, apart: bool = False) -> Tensor:
     """What the amounts add to w+, ``[1, num_ws, w_dim]``; one unit is one deviation of w along the direction."""
     if not isinstance(amounts, dict) or len(amounts) > 64:
         raise UserError("Directions are given as a table of names and amounts, at most 64.")
     rows = parse_layers(net, layers)
-    known = directions(net, layers, min(64, net.w_dim))
+    everywhere = len(rows) == net.num_ws
+    numbered = directions(net, layers, min(64, net.w_dim))
+    shipped = named_directions.named(net)
+    known = {**shipped, **named_directions.decode_all(own, net)}
     offset = torch.zeros(1, net.num_ws, net.w_dim, device=_device(net))
     for name, amount in amounts.items():
-        if str(name) not in known.names:
-            raise UserError(f"There is no direction “{str(name)[:30]}”; this network has 1 to {len(known.names)}.")
-        amount = checks.number(amount, f"The amount of direction {name}", -20, 20)
-        v = known.vectors[known.names.index(str(name))]
-        offset[:, rows] += amount * _spread(net, v) * v
+        amount = checks.number(amount, f"The amount of direction {str(name)[:30]}", -20, 20)
+        if str(name) in known:
+            one = known[str(name)]
+            if apart and amount and str(name) in shipped:
+                one = named_directions.apart(one, shipped)
+            offset += amount * one.step(None if everywhere else rows).to(offset)
+        elif str(name) in numbered.names:
+            v = numbered.vectors[numbered.names.index(str(name))]
+            offset[:, rows] += amount * _spread(net, v) * v
+        else:
+            there = f"1 to {len(numbered.names)}" + "".join(f", {other}" for other in known)
+            raise UserError(f"There is no direction “{str(name)[:30]}”; this network has {there}.")
     return offset
 
 
@@ -415,9 +426,22 @@ def move(
     truncation_psi: float = 0.7,
     noise_mode: str = "const",
     class_index: int | None = None,
+    own: dict[str, str] | None = None,
+    apart: bool = False,
 ) -> Image.Image:
-    """One seed moved along ``directions(net, layers)``; an amount of 1 is one deviation of w (-20 to 20)."""
-    ws = _w(net, parse_seeds(seed, 1), truncation_psi, class_index=class_index) + _offset(net, amounts, layers)
+    """One seed moved along directions; an amount of 1 is one deviation of w (-20 to 20).
+
+    Args:
+        amounts: by the names of ``directions(net, layers)``, of ``pipelines.directions.named(net)``, or of ``own``.
+        layers: of numbered directions the rows they are found in and move; named ones move their own rows of w+ where
+            this is "all", else these.
+        own: directions of files, by name, as text of ``pipelines.directions.encode``.
+        apart: named directions without what they have of the other named ones.
+
+    Raises UserError.
+    """
+    ws = _w(net, parse_seeds(seed, 1), truncation_psi, class_index=class_index)
+    ws = ws + _offset(net, amounts, layers, own, apart)
     return _render(net, ws, noise_mode)[0]
 
 
@@ -430,11 +454,13 @@ def move_strip(
     truncation_psi: float = 0.7,
     noise_mode: str = "const",
     class_index: int | None = None,
+    own: dict[str, str] | None = None,
+    apart: bool = False,
 ) -> list[Image.Image]:
-    """One direction at several amounts, at most 32."""
+    """One direction at several amounts, at most 32; arguments as ``move`` takes them. Raises UserError."""
     amounts = [checks.number(a, "An amount", -20, 20) for a in checks.sequence(amounts, "Amounts", 1, 32)]
     ws = _w(net, parse_seeds(seed, 1), truncation_psi, class_index=class_index)
-    unit = _offset(net, {direction: 1.0}, layers)
+    unit = _offset(net, {direction: 1.0}, layers, own, apart)
     return _render(net, torch.cat([ws + unit * a for a in amounts]), noise_mode)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import container, paths, store
+from . import container, hub, paths, store
 from .errors import RefusedFile, shown
 
 if TYPE_CHECKING:
@@ -94,6 +94,22 @@ def read(path: str | os.PathLike) -> DirectionsFile:
     if not sound:
         raise RefusedFile(DAMAGED)
     return DirectionsFile(generator, sha256, found, header["card"])
+
+
+def names_for(generator: str) -> tuple[str, ...]:
+    """The names of the directions that ship for a shipped generator, in the order of the file; torch is not loaded.
+
+    Empty where there are none, or only those of an earlier state of it.
+    """
+    path = path_of(generator)
+    if generator.split("/")[0] != "stylegan2" or not path.is_file():
+        return ()
+    try:
+        config = store.header(path)["config"]
+        fits = (config["generator"], config["sha256"]) == (generator, hub.file_sha256(paths.embedded(generator)))
+        return tuple(map(str, config["names"])) if fits else ()
+    except (RefusedFile, KeyError, TypeError, OSError):
+        return ()
 
 
 def belonging_to(sha256: str) -> DirectionsFile | None:

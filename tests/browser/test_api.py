@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -23,6 +24,7 @@ CALLS = {
     "/stylegan2_noise": {"seed": 1, "count": 2},
     "/stylegan2_move": {"seed": 1, "direction_1": 2},
     "/stylegan2_move_strip": {"seed": 1, "direction": "3", "layers": "0-1"},
+    "/stylegan2_direction": {},
     "/stylegan2_history": {"seed": 1},
     "/stylegan2_parameter_count": {"resolution": 128, "mapping_layers": 8, "z_dim": 512, "w_dim": 512},
     "/load_checkpoint": {},
@@ -51,6 +53,7 @@ ABSURD = [
     ("/stylegan2_noise", {"count": 1e9}),
     ("/stylegan2_move", {"direction_1": 1e9}),
     ("/stylegan2_move_strip", {"direction": "900"}),
+    ("/stylegan2_direction", {}),
     ("/stylegan2_parameter_count", {"resolution": 10**9}),
     ("/stylegan2_parameter_count", {"channel_base": 10**12}),
     ("/fetch_checkpoint", {"name": "stylegan2/nothing"}),
@@ -81,8 +84,11 @@ def test_every_public_function_is_known(client):
 
 
 @pytest.mark.parametrize("endpoint", CALLS)
-def test_sane(client, fixtures, endpoint):
+def test_sane(client, fixtures, endpoint, tmp_path):
     arguments = dict(CALLS[endpoint])
+    if endpoint == "/stylegan2_direction":
+        np.save(tmp_path / "age.npy", np.ones(weights.load("stylegan2/faces").w_dim))
+        arguments["path"] = handle_file(str(tmp_path / "age.npy"))
     if endpoint == "/load_checkpoint":
         arguments["file"] = handle_file(str(fixtures("stylegan2_ada_64.pkl")))
     missing = any(weights.status(f"history/{name}") != "shipped" for name in weights.names("history"))
@@ -92,6 +98,9 @@ def test_sane(client, fixtures, endpoint):
         pytest.skip("the networks of the history cell are not made yet")
     results = called(client, endpoint, **arguments)
     assert results
+    if endpoint == "/stylegan2_direction":
+        assert "age" in results[0]
+        return
     files = [Path(r) for r in _texts(results) if len(r) < 500 and Path(r).is_file()]
     for path in files:
         if path.suffix == ".json":

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.stylegan2 import Generator
-from weights import paths, store
+from weights import hub, latent_directions, paths, store
 
 
 def tiny(path, seed: int, c_dim: int = 0, resolution: int = 32) -> None:
@@ -23,12 +23,26 @@ def tiny(path, seed: int, c_dim: int = 0, resolution: int = 32) -> None:
     store.save(path, net, "stylegan2", "generator")
 
 
+def give_directions(folder, names, rows) -> None:
+    """Named directions for the faces of a folder of tiny networks."""
+    vectors = torch.randn(len(names), 16, generator=torch.Generator().manual_seed(4))
+    found = {
+        name: latent_directions.LatentDirection(name, vector / vector.norm(), 3.0, tuple(rows))
+        for name, vector in zip(names, vectors, strict=True)
+    }
+    sha256 = hub.file_sha256(folder / "stylegan2" / "faces.safetensors")
+    path = folder / "directions" / "faces.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    latent_directions.write(path, "stylegan2/faces", sha256, 8, found)
+
+
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
     """A folder of shipped networks: two of 32 px."""
     folder = tmp_path_factory.mktemp("embedded")
     tiny(folder / "stylegan2" / "faces.safetensors", 1)
     tiny(folder / "stylegan2" / "cats.safetensors", 2)
+    give_directions(folder, ("Smiling", "Bangs", "Young"), range(2, 6))
     yield folder
     forget_all()
 
