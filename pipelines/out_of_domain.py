@@ -143,6 +143,7 @@ def edit(
     *,
     edits: Sequence[tuple[str, float]] = (),
     own: Mapping[str, str] | None = None,
+    apart: bool = False,
     latent: Tensor | str | None = None,
     method: str | None = None,
     steps: int | None = None,
@@ -160,7 +161,7 @@ def edit(
         nets: of ``load``, or a loaded generator.
         image: an aligned face, the text of ``encode_image``, or what ``inverted`` gave.
         direction, strength: one edit, after those of ``edits``; strength in standard deviations of w, -10 to 10.
-        edits, own: as ``changed`` takes them.
+        edits, own, apart: as ``changed`` takes them.
         latent: of the image, w+ or text; it is looked for (``method``, ``steps``, ``seed``) when not given.
         threshold, softness, add, keep: of the mask, see ``soft_mask``.
         deghost: False leaves the blend as it is.
@@ -171,9 +172,9 @@ def edit(
     nets = gather(nets)
     check_hashes(nets, parts)
     wanted = [*edits, *([(direction, strength)] if direction is not None else [])]
-    edits_of(nets, wanted, own)  # what is wrong is said before a long search
+    edits_of(nets, wanted, own, apart)  # what is wrong is said before a long search
     known = _known(nets, image, latent, method, steps, seed)
-    change = changed(nets, known, wanted, own)
+    change = changed(nets, known, wanted, own, apart)
     return composed(nets, known, change, soft_mask(change, threshold, softness, add, keep), deghost)
 
 
@@ -187,6 +188,7 @@ def slide(
     *,
     edits: Sequence[tuple[str, float]] = (),
     own: Mapping[str, str] | None = None,
+    apart: bool = False,
     latent: Tensor | str | None = None,
     method: str | None = None,
     steps: int | None = None,
@@ -208,14 +210,16 @@ def slide(
     frames = checks.integer(frames, "The number of frames", 2, MAX_FRAMES)
     low, high = (checks.number(v, "A strength", -MAX_STRENGTH, MAX_STRENGTH) for v in (low, high))
     others = [tuple(pair) for pair in edits if pair[0] != direction]
-    edits_of(nets, [*others, (direction, 1.0)], own)
+    edits_of(nets, [*others, (direction, 1.0)], own, apart)
 
     def made() -> Iterator[Image.Image]:
         known = _known(nets, image, latent, method, steps, seed)
         drawn = {"threshold": threshold, "softness": softness, "add": add, "keep": keep}
-        base = changed(nets, known, others, own)
+        base = changed(nets, known, others, own, apart)
         held = soft_mask(base, **drawn)
-        ends = {v: soft_mask(changed(nets, known, [*others, (direction, v)], own), **drawn) for v in (low, high) if v}
+        ends = {
+            v: soft_mask(changed(nets, known, [*others, (direction, v)], own, apart), **drawn) for v in (low, high) if v
+        }
         for value in np.linspace(low, high, frames).tolist():
             far = {v: mask for v, mask in ends.items() if v * value > 0}
             mask = held
@@ -223,7 +227,7 @@ def slide(
                 end = max(far, key=abs)
                 grown = far[end] * min(1.0, abs(value) / (GROWN * abs(end)))
                 mask = np.maximum(held, np.rint(grown * 255).astype(np.float32) / 255)
-            change = changed(nets, known, [*others, (direction, value)], own)
+            change = changed(nets, known, [*others, (direction, value)], own, apart)
             yield composed(nets, known, change, mask, deghost).result
 
     return made()
@@ -235,6 +239,7 @@ def compare(
     *,
     edits: Sequence[tuple[str, float]],
     own: Mapping[str, str] | None = None,
+    apart: bool = False,
     latent: Tensor | str | None = None,
     method: str | None = None,
     steps: int | None = None,
@@ -255,7 +260,7 @@ def compare(
     check_hashes(nets, parts)
     if steps is not None:
         steps = checks.integer(steps, "The number of steps", 1, 5000)
-    wanted, _steps = edits_of(nets, edits, own)
+    wanted, _steps = edits_of(nets, edits, own, apart)
     if not wanted:
         raise UserError("Nothing is to be changed; choose a direction and a strength first.")
     method = method_of(nets, method)
@@ -265,7 +270,7 @@ def compare(
 
         known = _known(nets, image, latent, method, steps, seed)
         began = time.perf_counter()
-        change = changed(nets, known, edits, own)
+        change = changed(nets, known, edits, own, apart)
         mask = soft_mask(change, threshold, softness, add, keep)
         ours = composed(nets, known, change, mask, deghost)
         seconds, judge = time.perf_counter() - began, _judge(wanted[-1][0])
@@ -285,7 +290,7 @@ def compare(
             for last in inversion.invert(nets.generator, known.photo, how, many, seed=seed, show_every=0):
                 yield ComparisonStep(before + last.step, total, None, tuple(found), had)
             before += last.step
-            plain = changed(nets, inverted(nets, known.photo, last.latent), edits, own)
+            plain = changed(nets, inverted(nets, known.photo, last.latent), edits, own, apart)
             found.append(row(way, how, plain.image, time.perf_counter() - began))
             yield ComparisonStep(before, total, plain.image, tuple(found), had)
         found.append(row("Ours", method, ours.result, seconds))

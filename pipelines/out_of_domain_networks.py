@@ -111,12 +111,15 @@ def check_hashes(nets: Networks, parts: Mapping[str, str | None] | None) -> None
             raise UserError(f"That recipe was made with another version of {part} (hash {was}, here {now}).")
 
 
-def edits_of(nets: Networks, edits, own: Mapping[str, str] | None = None) -> tuple[tuple[tuple[str, float], ...], dict]:
+def edits_of(
+    nets: Networks, edits, own: Mapping[str, str] | None = None, apart: bool = False
+) -> tuple[tuple[tuple[str, float], ...], dict]:
     """Checked (name, strength) pairs without those of strength 0, and the steps by name. Raises UserError.
 
     Args:
         edits: up to 12 pairs of a direction and a strength, -10 to 10; of one name that comes twice the sum counts.
         own: directions of one's own by name, as text of ``encode_step``.
+        apart: named directions without what they have of the other named ones (``directions.apart``).
     """
     found = directions.decode_all(own, nets.generator)
     steps = {**nets.steps, **{name: one.step() for name, one in found.items()}}
@@ -129,6 +132,9 @@ def edits_of(nets: Networks, edits, own: Mapping[str, str] | None = None) -> tup
         wanted[name] = checks.number(
             wanted.get(name, 0) + value, f"The strength of {name}", -MAX_STRENGTH, MAX_STRENGTH
         )
+    if apart:
+        named = directions.named(nets.generator)
+        steps |= {name: directions.apart(named[name], named).step() for name in wanted if name in named}
     return tuple((name, value) for name, value in wanted.items() if value), steps
 
 

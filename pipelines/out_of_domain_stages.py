@@ -126,18 +126,20 @@ def changed(
     known: Inverted,
     edits: Sequence[tuple[str, float]],
     own: Mapping[str, str] | None = None,
+    apart: bool = False,
 ) -> Changed:
     """``T = G(w + sum_i alpha_i n_i)``, and the map of where it differs from I'.
 
     Args:
         edits: up to 12 (direction, strength) pairs, strengths from -10 to 10 standard deviations of w.
         own: directions of one's own by name, as text of ``encode_step``.
+        apart: named directions without what they have of the other named ones.
 
     Diff-CAM is asked about each attribute that was edited, and the largest answer counts, as far as a change can be
     seen there; about an edit whose direction it does not know it is asked what it takes it for. Raises UserError.
     """
     nets = gather(nets)
-    wanted, steps = edits_of(nets, edits, own)
+    wanted, steps = edits_of(nets, edits, own, apart)
     if not wanted:
         nothing = np.zeros((nets.size, nets.size), np.float32)
         return Changed(

@@ -282,6 +282,22 @@ def test_sliders_do_not_invert_again(desk, once, monkeypatch):
     assert np.asarray(mydesk.made.mask).sum() > tall and not mydesk.made.deghosted
 
 
+def test_directions_apart_from_each_other(desk, once):
+    mine, ann, mydesk = desk
+    last(mine.tick(ann, ["Smiling"]))
+    together = np.asarray(mydesk.change.image)
+    last(mine.part_them(ann, True))
+    assert (np.asarray(mydesk.change.image) != together).any()
+    text = recipe_text(mine, ann)
+    assert json.loads(text)["arguments"]["apart"] is True
+    assert np.array_equal(np.asarray(Recipe.from_json(text).run().result), np.asarray(mydesk.made.result))
+    last(mine.part_them(ann, False))
+    assert np.array_equal(np.asarray(mydesk.change.image), together)
+    with pytest.raises(UserError, match="no direction"):
+        last(mine.edit(ann, {"Zebra": 1}, apart=True))
+    assert not mydesk.apart
+
+
 def test_several_in_a_row_and_back(desk, once, photo):
     mine, ann, mydesk = desk
     last(mine.tick(ann, ["Smiling"]))

@@ -95,7 +95,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
         try:
             recipe, given = hands.held(path, "out_of_domain.compare")
             many = given.get("steps")
-            named = {name: given[name] for name in ("edits", "steps") if given.get(name) is not None}
+            named = {name: given[name] for name in ("edits", "apart", "steps") if given.get(name) is not None}
 
             def begin(reference, known, own):
                 return work.compared(reference, known, {**named, **own})

@@ -62,8 +62,9 @@ class Way:
 class Desk:
     """``known`` is ``out_of_domain.Inverted``, ``change`` T and its map, ``made`` every stage as it is shown.
 
-    ``wanted``: strength by direction; ``own``: directions out of files, as text. ``add``, ``keep``: painted areas as
-    text. ``version`` goes up with every edit: files are made of the newest only.
+    ``wanted``: strength by direction; ``own``: directions out of files, as text; ``apart``: named ones without what
+    they have of each other. ``add``, ``keep``: painted areas as text. ``version`` goes up with every edit: files are
+    made of the newest only.
     """
 
     photo: Image.Image | None = None
@@ -75,6 +76,7 @@ class Desk:
     own: dict[str, str] = field(default_factory=dict)
     mask: dict[str, Any] = field(default_factory=dict)  # threshold, softness, add, keep
     deghost: bool = True
+    apart: bool = False
     change: Any = None
     made: Any = None
     greeted: bool = False
@@ -95,11 +97,11 @@ class Desk:
     @contextmanager
     def tried(self) -> Iterator[None]:
         """What is wanted may be changed inside; when that does not work out, it is as it was before."""
-        before = dict(self.wanted), dict(self.own), dict(self.mask), self.deghost, self.change
+        before = dict(self.wanted), dict(self.own), dict(self.mask), self.deghost, self.apart, self.change
         try:
             yield
         except Exception:
-            self.wanted, self.own, self.mask, self.deghost, self.change = before
+            self.wanted, self.own, self.mask, self.deghost, self.apart, self.change = before
             raise
 
     @property
@@ -121,7 +123,8 @@ class Desk:
     def options(self) -> dict:
         """Arguments of ``out_of_domain.edit`` besides the photograph; what is as the function has it is left out."""
         kept = {name: value for name, value in self.mask.items() if value is not None}
-        return {"edits": self.edits, **kept, **({} if self.deghost else {"deghost": False})}
+        apart = {"apart": True} if self.apart else {}
+        return {"edits": self.edits, **apart, **kept, **({} if self.deghost else {"deghost": False})}
 
     def whole(self) -> Image.Image:
         """The whole photograph with the edit in it."""

@@ -46,6 +46,7 @@ Args:
     softness: of the mask, 0 to 1.
     drawing: painted areas, change and keep, as {"size": [w, h], "layers": {"keep": {"size": [w, h], "runs": [...]}}}.
     deghost: lets a network go over the border of the mask.
+    apart: directions without what they have of the other named ones.
 """
 API_FILES = """The present edit of this session as files: the face, the whole photograph, the mask, the recipe.
 
@@ -83,6 +84,12 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
                         elem_id=cell.id(f"slider-{i + 1}"),
                     )
                 )
+            part["apart"] = gr.Checkbox(
+                False,
+                label="Leave other attributes alone",
+                info="takes out of a direction what it has of the others",
+                elem_id=cell.id("apart"),
+            )
             part["threshold"] = gr.Slider(
                 0,
                 1,
@@ -203,6 +210,7 @@ def _wire(cell: Cell, hands: Hands, tab: gr.Tab, undo: gr.Button, direction: gr.
         part["examples"].select(hands.example, given, **private),
         part["ticks"].input(hands.tick, [session, part["ticks"]], **live),
         gr.on([slider.input for slider in hands.sliders], hands.slid, [session, *hands.sliders], **live),
+        part["apart"].input(hands.part_them, [session, part["apart"]], **live),
         gr.on([control.input for control in mask], hands.soften, [session, *mask], **live),
         part["board"].input(hands.paint, [session, part["board"]], **live),
         undo.click(hands.undo, session, **private),
@@ -222,8 +230,8 @@ def _script(cell: Cell, hands: Hands, api: dict, which, edits, drawing) -> None:
     def od_photo(visitor, network=None, photo=None, method="auto", steps=None, face=None):
         yield from only(part, hands.look(visitor, network, photo, method, steps, face))
 
-    def od_edit(visitor, edits=None, threshold=THRESHOLD, softness=SOFTNESS, drawing=None, deghost=True):
-        yield from only(part, hands.edit(visitor, edits, threshold, softness, drawing, deghost))
+    def od_edit(visitor, edits=None, threshold=THRESHOLD, softness=SOFTNESS, drawing=None, deghost=True, apart=False):
+        yield from only(part, hands.edit(visitor, edits, threshold, softness, drawing, deghost, apart))
 
     def od_files(visitor):
         desk = desk_of(visitor)
@@ -233,7 +241,7 @@ def _script(cell: Cell, hands: Hands, api: dict, which, edits, drawing) -> None:
 
     inputs = [session, chooser.network, part["photo"], part["method"], part["steps"], which]
     api["photo"].click(od_photo, inputs, api_name="od_photo", api_description=API_PHOTO, **result)
-    inputs = [session, edits, part["threshold"], part["softness"], drawing, part["deghost"]]
+    inputs = [session, edits, part["threshold"], part["softness"], drawing, part["deghost"], part["apart"]]
     api["edit"].click(od_edit, inputs, api_name="od_edit", api_description=API_EDIT, **result)
     files = [part[name] for name in FILES]
     api["files"].click(od_files, session, files, api_name="od_files", api_description=API_FILES, **QUIET)

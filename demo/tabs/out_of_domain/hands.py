@@ -226,6 +226,15 @@ class Hands(Shows):
                 yield update
 
     @told
+    def part_them(self, visitor, apart) -> Iterator[dict]:
+        """Directions without what they have of each other, or with it."""
+        desk = desk_of(visitor)
+        with desk.tried():
+            desk.apart, desk.change = bool(apart), None
+            if desk.known is not None:
+                yield from self._only_result(desk)
+
+    @told
     def slid(self, visitor, *values: float) -> Iterator[dict]:
         """Sliders of strength were moved."""
         desk = desk_of(visitor)
@@ -266,7 +275,9 @@ class Hands(Shows):
             desk.mask[name] = None if area is None else out_of_domain.encode_mask(area, size)
 
     @told
-    def edit(self, visitor, edits=None, threshold=None, softness=None, drawing=None, deghost=True) -> Iterator[dict]:
+    def edit(
+        self, visitor, edits=None, threshold=None, softness=None, drawing=None, deghost=True, apart=False
+    ) -> Iterator[dict]:
         """Everything at once, from a script."""
         from pipelines import out_of_domain
 
@@ -278,6 +289,7 @@ class Hands(Shows):
         usual = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS}
         with desk.tried():
             desk.wanted, desk.deghost = dict(edits or {}), bool(deghost)
+            desk.apart, desk.change = bool(apart), None
             desk.mask = {name: usual[name] if value is None else value for name, value in values.items()}
             self._painted(desk, drawing)
             yield from self._make(desk)
@@ -330,7 +342,7 @@ class Hands(Shows):
         same = desk.change is not None and dict(desk.change.edits) == {n: v for n, v in wanted.items() if v}
         change = desk.change if same else None
         edits = [[name, value] for name, value in wanted.items()]
-        change, made = work.made(found.reference, known, change, edits, desk.own, desk.mask, desk.deghost)
+        change, made = work.made(found.reference, known, change, edits, desk.own, desk.apart, desk.mask, desk.deghost)
         if desk.known is not known:  # another face came meanwhile
             return False
         desk.change, desk.made = change, made

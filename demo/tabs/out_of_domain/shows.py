@@ -164,14 +164,15 @@ class Shows:
         names = ("threshold", "softness", "add", "keep")
         mask = {name: given[name] for name in names if given.get(name) is not None}
         own, deghost = dict(given.get("own") or {}), bool(given.get("deghost", True))
-        change, made = work.made(reference, known, None, list(given["edits"]), own, mask, deghost)
+        apart = bool(given.get("apart", False))
+        change, made = work.made(reference, known, None, list(given["edits"]), own, apart, mask, deghost)
         if begin is not None:
             with closing(begin(reference, known, {"own": own} if own else {})) as first:
                 next(first)
         desk = desk_of(visitor)
         desk.put(photo, [], found)
         desk.known, desk.way, desk.own, desk.deghost = known, Way("from a recipe", None), own, deghost
-        desk.wanted, desk.change, desk.made = dict(change.edits), change, made
+        desk.wanted, desk.apart, desk.change, desk.made = dict(change.edits), apart, change, made
         desk.mask = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS, **mask}
         drawn = {tool.name: self._layer(mask.get(name), found.size) for tool, name in ((CHANGE, "add"), (KEEP, "keep"))}
         layers = {name: layer for name, layer in drawn.items() if layer is not None}
@@ -182,6 +183,7 @@ class Shows:
             self.part["threshold"]: gr.update(value=desk.mask["threshold"]),
             self.part["softness"]: gr.update(value=desk.mask["softness"]),
             self.part["deghost"]: gr.update(value=deghost),
+            self.part["apart"]: gr.update(value=apart),
             self.part["network"]: gr.update(value=reference.name),
             self.part["photo"]: None,
             self.part["faces"]: gr.update(value=[], visible=False),

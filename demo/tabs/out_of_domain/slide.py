@@ -121,10 +121,13 @@ def build(book: Notebook, hands: Hands) -> Cell:
 
         try:
             recipe, given = hands.held(path, "out_of_domain.slide")
-            output, given = recipe.output or {}, {"low": 0.0, "high": 3.0, "frames": 24, "edits": [], **given}
+            output, given = (
+                recipe.output or {},
+                {"low": 0.0, "high": 3.0, "frames": 24, "edits": [], "apart": False, **given},
+            )
             checks.choice(output.get("format", "gif"), "The file", animation.formats())
             checks.number(output.get("fps", fps.value), "Frames a second", 1, 60)
-            named = {name: given[name] for name in ("direction", "low", "high", "frames", "edits")}
+            named = {name: given[name] for name in ("direction", "low", "high", "frames", "edits", "apart")}
 
             def begin(reference, known, own):
                 return work.slid(reference, known, {**named, **own})

@@ -86,19 +86,21 @@ def known(reference: Reference, image: Image.Image, latent):
 
 
 @in_worker
-def _made(reference: Reference, known, change, edits: list, own: dict, mask: dict, deghost: bool) -> Iterator:
+def _made(
+    reference: Reference, known, change, edits: list, own: dict, apart: bool, mask: dict, deghost: bool
+) -> Iterator:
     from pipelines import out_of_domain
 
     nets = out_of_domain.gather(reference.open())
     if change is None:
-        change = out_of_domain.changed(nets, known, edits, own)
+        change = out_of_domain.changed(nets, known, edits, own, apart)
     shape = out_of_domain.soft_mask(change, **{name: value for name, value in mask.items() if value is not None})
     yield change, out_of_domain.composed(nets, known, change, shape, deghost)
 
 
-def made(reference: Reference, known, change, edits: list, own: dict, mask: dict, deghost: bool) -> tuple:
+def made(reference: Reference, known, change, edits: list, own: dict, apart: bool, mask: dict, deghost: bool) -> tuple:
     """``(Changed, OutOfDomainEdit)``; with a ``change`` known already, only the mask is laid. Raises UserError."""
-    [both] = _made(reference, known, change, edits, own, mask, deghost)
+    [both] = _made(reference, known, change, edits, own, apart, mask, deghost)
     return both
 
 
