@@ -24,6 +24,13 @@ SCALE = 0.2  # of what a block adds to its input
 PUBLISHED_WIDTHS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
 
 
+def border(mask):
+    """Where a blend has ghosts, of a mask (tensor or array) in 0..1: 1 where both pictures are seen, 0 where one is
+    seen alone. The network's picture is taken there and nowhere else.
+    """
+    return (8 * mask * (1 - mask)).clip(0, 1)
+
+
 def _lrelu() -> nn.Module:
     return nn.LeakyReLU(SLOPE)
 

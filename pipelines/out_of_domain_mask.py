@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from models.deghosting import border
+
 from . import checks, face_geometry
 from .images import read_mask
 from .out_of_domain_defaults import SOFTNESS, THRESHOLD
@@ -80,11 +82,6 @@ def _faded(painted: np.ndarray, softness: float) -> np.ndarray:
         return painted
     # A blurred edge has one half where it was sharp, so twice that ends inside and fades outwards only.
     return np.maximum(painted, np.clip(2 * cv2.GaussianBlur(painted, (0, 0), width / 2), 0, 1))
-
-
-def border(mask: np.ndarray) -> np.ndarray:
-    """How much of the deghosted picture is taken: 1 where both pictures are seen, 0 where one is seen alone."""
-    return np.clip(8 * mask * (1 - mask), 0, 1)
 
 
 def mixed(photo: np.ndarray, edited: np.ndarray, mask: np.ndarray) -> np.ndarray:

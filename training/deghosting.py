@@ -10,6 +10,8 @@ shines through. In use T shows most inside the mask; so that T is kept there, a 
 has the two change places, with T as the truth. Photographs get things drawn before them (``training.occluders``),
 which the inversion lacks. Where there is no encoder, the photographs are generated too, and inverted with an error.
 
+The network's picture is taken in the border of the mask alone, as in use, and judged as it is taken.
+
 Loss: squared difference, 1e-2 perceptual, 1e-2 adversarial. The paper: Adam 1e-4 (cosine), a pretrained discriminator,
 and a decoder that draws all of the picture. Here the network says only what is to be changed, so that it begins with
 changing nothing; it is small, so that the rate is higher; and the discriminator is a small new one.
@@ -26,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import weights
-from models.deghosting import Deghosting
+from models.deghosting import Deghosting, border
 from models.discriminator import Discriminator
 from weights import vgg16
 
@@ -85,8 +87,8 @@ class Ghosts:
     @torch.no_grad()
     def made(
         self, photographs: Tensor | None, count: int, rng: torch.Generator, swap: float | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """``count`` blended pictures and their truths, ``[N, 3, R, R]`` in [-1, 1].
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``count`` blended pictures and their truths, ``[N, 3, R, R]`` in [-1, 1], and masks ``[N, 1, R, R]``.
 
         Args:
             photographs: uint8 ``[N, 3, R, R]``; needs an encoder, without one they are generated.
@@ -115,7 +117,8 @@ class Ghosts:
         swapped = torch.rand(count, generator=rng) < (self.swap if swap is None else swap)
         swapped = swapped[:, None, None, None].to(photo.device)
         under, over = torch.where(swapped, photo, after), torch.where(swapped, after, photo)
-        return torch.lerp(over, under, fold(mask)), over
+        mask = fold(mask)
+        return torch.lerp(over, under, mask), over, mask
 
 
 def compare(device: str):
@@ -167,10 +170,11 @@ class Run(Supervised):
             photographs = self.images.pixels[index]
             mirrored = (torch.rand(self.batch, generator=rng) < 0.5)[:, None, None, None]
             photographs = torch.where(mirrored, photographs.flip(3), photographs)
-        blended, truth = self.ghosts.made(photographs, self.batch, rng)
+        blended, truth, mask = self.ghosts.made(photographs, self.batch, rng)
         self.net.train()
         with self.autocast():
             found = self.net(blended.contiguous(memory_format=torch.channels_last))
+        found = torch.lerp(blended, found.float(), border(mask))  # as it is used
         loss = F.mse_loss(found, truth)
         if self.maps is not None:
             with torch.no_grad():
@@ -204,7 +208,7 @@ class Run(Supervised):
 def measured(
     net: Deghosting, ghosts: Ghosts, photographs: Tensor | None = None, count: int = 64, seed: int = 1234
 ) -> dict[str, float]:
-    """PSNR in dB against the truth of made ghosts, merely ``blended`` and ``deghosted``.
+    """PSNR in dB against the truth of made ghosts, merely ``blended`` and ``deghosted`` in the border of the mask.
 
     ``kept_blended`` and ``kept_deghosted``: the same of ghosts in which the edit shows most and is the truth.
     ``untouched``: mean change of photographs that have no ghosts, in levels of 255.
@@ -215,9 +219,10 @@ def measured(
         while total < count:
             some = None if photographs is None else photographs[total : min(total + 8, count)]
             n = min(8, count - total) if some is None else len(some)
-            blended, truth = ghosts.made(some, n, rng, swap)
+            blended, truth, mask = ghosts.made(some, n, rng, swap)
+            clean = torch.lerp(blended, net(blended).clamp(-1, 1), border(mask))
             parts["blended"] += n * psnr(blended, truth)
-            parts["deghosted"] += n * psnr(net(blended).clamp(-1, 1), truth)
+            parts["deghosted"] += n * psnr(clean, truth)
             if not swap:
                 parts["levels"] += n * float((net(truth).clamp(-1, 1) - truth).abs().mean()) * 127.5
             total += n
@@ -233,8 +238,9 @@ def sheet(net: Deghosting, ghosts: Ghosts, count: int = 8, seed: int = 7):
     generated = copy.copy(ghosts)
     generated.pairs = copy.copy(ghosts.pairs)
     generated.pairs.encoder = None  # photographs themselves are not for passing on
-    blended, truth = generated.made(None, count, torch.Generator().manual_seed(seed), 0.0)
-    return sheets.grid(torch.cat([blended, net(blended).clamp(-1, 1), truth]).cpu(), count)
+    blended, truth, mask = generated.made(None, count, torch.Generator().manual_seed(seed), 0.0)
+    clean = torch.lerp(blended, net(blended).clamp(-1, 1), border(mask))
+    return sheets.grid(torch.cat([blended, clean, truth]).cpu(), count)
 
 
 def train(args: argparse.Namespace, log=print) -> Run:

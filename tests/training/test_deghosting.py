@@ -59,10 +59,10 @@ def test_a_ghost_is_a_blend_of_its_truth_and_the_edit(generator, monkeypatch):
 
     monkeypatch.setattr(ghosts.pairs, "edit", remember)
     monkeypatch.setattr(edit_pairs, "smooth_masks", lambda n, size, rng: torch.full((n, 1, size, size), 0.7))
-    blended, truth = ghosts.made(None, 5, rng(), swap=0.0)
+    blended, truth, mask = ghosts.made(None, 5, rng(), swap=0.0)
     after = seen["pair"][1]
-    assert torch.allclose(blended, 0.3 * after + 0.7 * truth, atol=1e-5)
-    swapped, kept = ghosts.made(None, 5, rng(), swap=1.0)
+    assert torch.allclose(blended, 0.3 * after + 0.7 * truth, atol=1e-5) and torch.allclose(mask, torch.tensor(0.3))
+    swapped, kept, _mask = ghosts.made(None, 5, rng(), swap=1.0)
     assert torch.equal(kept, after) and torch.allclose(swapped, 0.7 * after + 0.3 * truth, atol=1e-5)
 
 
@@ -73,7 +73,7 @@ def test_masks_come_from_diffcam(generator, tmp_path):
     store.save(tmp_path / "cam.safetensors", net, "diffcam", "network")
     ghosts = deghosting.Ghosts(options(generator, "--diffcam", tmp_path / "cam.safetensors"), "cpu")
     assert ghosts.diffcam.names == tuple(names)
-    blended, truth = ghosts.made(None, 4, rng())
+    blended, truth, _mask = ghosts.made(None, 4, rng())
     assert blended.shape == truth.shape == (4, 3, 16, 16) and not torch.equal(blended, truth)
     assert torch.equal(ghosts.made(None, 4, rng())[0], blended)
     store.save(tmp_path / "other.safetensors", DiffCAM(["Young"], 16, widths=(4,), head=(8,)), "diffcam", "network")
@@ -91,7 +91,7 @@ def test_photographs_are_inverted_with_what_is_drawn_on_them(generator):
 
     ghosts.pairs.encoder = encoder
     photographs = torch.full((3, 3, 16, 16), 127, dtype=torch.uint8)
-    _blended, truth = ghosts.made(photographs, 3, rng(), swap=0.0)
+    _blended, truth, _mask = ghosts.made(photographs, 3, rng(), swap=0.0)
     assert torch.equal(given[0], truth) and (truth != photographs.float() / 127.5 - 1).any()
 
 
