@@ -152,6 +152,7 @@ def edit(
     softness: float = SOFTNESS,
     add=None,
     keep=None,
+    cautious: bool = True,
     deghost: bool = True,
     parts: Mapping[str, str | None] | None = None,
 ) -> OutOfDomainEdit:
@@ -163,7 +164,7 @@ def edit(
         direction, strength: one edit, after those of ``edits``; strength in standard deviations of w, -10 to 10.
         edits, own, apart: as ``changed`` takes them.
         latent: of the image, w+ or text; it is looked for (``method``, ``steps``, ``seed``) when not given.
-        threshold, softness, add, keep: of the mask, see ``soft_mask``.
+        threshold, softness, add, keep, cautious: of the mask, see ``soft_mask``.
         deghost: False leaves the blend as it is.
         parts: hashes of the networks with which the edit was made first; others are refused.
 
@@ -175,7 +176,7 @@ def edit(
     edits_of(nets, wanted, own, apart)  # what is wrong is said before a long search
     known = _known(nets, image, latent, method, steps, seed)
     change = changed(nets, known, wanted, own, apart)
-    return composed(nets, known, change, soft_mask(change, threshold, softness, add, keep), deghost)
+    return composed(nets, known, change, soft_mask(change, threshold, softness, add, keep, cautious), deghost)
 
 
 def slide(
@@ -197,6 +198,7 @@ def slide(
     softness: float = SOFTNESS,
     add=None,
     keep=None,
+    cautious: bool = True,
     deghost: bool = True,
     parts: Mapping[str, str | None] | None = None,
 ) -> Iterator[Image.Image]:
@@ -214,7 +216,7 @@ def slide(
 
     def made() -> Iterator[Image.Image]:
         known = _known(nets, image, latent, method, steps, seed)
-        drawn = {"threshold": threshold, "softness": softness, "add": add, "keep": keep}
+        drawn = {"threshold": threshold, "softness": softness, "add": add, "keep": keep, "cautious": cautious}
         base = changed(nets, known, others, own, apart)
         held = soft_mask(base, **drawn)
         ends = {
@@ -248,6 +250,7 @@ def compare(
     softness: float = SOFTNESS,
     add=None,
     keep=None,
+    cautious: bool = True,
     deghost: bool = True,
     parts: Mapping[str, str | None] | None = None,
 ) -> Iterator[ComparisonStep]:
@@ -271,7 +274,7 @@ def compare(
         known = _known(nets, image, latent, method, steps, seed)
         began = time.perf_counter()
         change = changed(nets, known, edits, own, apart)
-        mask = soft_mask(change, threshold, softness, add, keep)
+        mask = soft_mask(change, threshold, softness, add, keep, cautious)
         ours = composed(nets, known, change, mask, deghost)
         seconds, judge = time.perf_counter() - began, _judge(wanted[-1][0])
         photo, outside = np.asarray(known.photo, np.float32), mask == 0

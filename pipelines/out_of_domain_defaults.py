@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-THRESHOLD, SOFTNESS = 0.35, 0.3  # of the mask
-STEPS = {"encoder": 1, "hybrid": 15, "optimisation": 100}  # of the inversion, by method; an encoder alone takes none
+THRESHOLD, SOFTNESS = 0.06, 0.2  # of the mask
+STEPS = {"encoder": 1, "hybrid": 30, "optimisation": 100}  # of the inversion, by method; an encoder alone takes none
 METHODS = tuple(STEPS)
 MAX_EDITS = 12
 MAX_STRENGTH = 10.0  # standard deviations of w

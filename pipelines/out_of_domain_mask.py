@@ -13,7 +13,8 @@ from .out_of_domain_defaults import SOFTNESS, THRESHOLD
 
 FEATHER = 0.1  # of the picture's side: how far a painted area fades at softness 1
 FAINT = 0.15  # a mean difference of colours, of 1 at most, that counts as a full change where no network judges
-VISIBLE = 0.06  # a mean difference of colours, of 1 at most, from which on a change is taken as Diff-CAM sees it
+VISIBLE = 0.03  # a mean difference of colours, of 1 at most, from which on a change is taken as Diff-CAM sees it
+TRUSTED, DISTRUSTED = 0.08, 0.15  # mean |I - I'|, of 1 at most: up to here T may be shown, from there on it may not
 BLUR = 0.02  # of the side, on plain differences: a face that moves a little changes along lines
 OVERLAY = (222, 38, 32)  # rubylith, as on the canvas
 
@@ -33,6 +34,16 @@ def visible(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.clip(_apart(before, after) / VISIBLE, 0, 1)
 
 
+def trusted(photo: np.ndarray, inverted: np.ndarray) -> np.ndarray:
+    """How far T may be shown, ``[H, W]`` 0..1, of I and I' ``[H, W, 3]`` uint8.
+
+    Where I' is far from I, there is something that the generator has not made, and what it makes of an edit there is
+    nothing of this photograph (ours; the paper trusts the mask alone).
+    """
+    far = np.clip((_apart(photo, inverted) - TRUSTED) / (DISTRUSTED - TRUSTED), 0, 1)
+    return (1 - far * far * (3 - 2 * far)).astype(np.float32)
+
+
 def _apart(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     import cv2
 
@@ -43,7 +54,7 @@ def _apart(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def softened(
-    seen: np.ndarray, threshold: float = THRESHOLD, softness: float = SOFTNESS, add=None, keep=None
+    seen: np.ndarray, threshold: float = THRESHOLD, softness: float = SOFTNESS, add=None, keep=None, trust=None
 ) -> np.ndarray:
     """The mask ``[H, W]`` in 256 steps from 0 to 1.
 
@@ -56,6 +67,7 @@ def softened(
         threshold: 0 to 1.
         softness: 0 (a hard edge) to 1.
         add, keep: masks as ``images.read_mask`` takes them, or None.
+        trust: ``[H, W]`` from 0 to 1 that the mask is multiplied by before anything painted counts, or None.
 
     Raises UserError.
     """
@@ -67,6 +79,8 @@ def softened(
         mask = rise * rise * (3 - 2 * rise)
     else:
         mask = (seen > threshold).astype(np.float32)
+    if trust is not None:
+        mask = mask * trust
     for painted, inside in ((add, True), (keep, False)):
         if painted is not None:
             reach = _faded(read_mask(painted, len(seen)).numpy(), softness)

@@ -43,6 +43,7 @@ class Changed:
         by: "Diff-CAM", or "difference" where that is not there.
         named: the attribute that Diff-CAM takes the edit for, None without it and where nothing differs.
         latent: of T, w+ ``[1, num_ws, w_dim]`` on the CPU.
+        trust: how far T may be shown, ``[H, W]`` float32 from 0 to 1.
     """
 
     edits: tuple[tuple[str, float], ...]
@@ -51,6 +52,7 @@ class Changed:
     by: str
     named: str | None
     latent: Tensor
+    trust: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,18 +142,18 @@ def changed(
     """
     nets = gather(nets)
     wanted, steps = edits_of(nets, edits, own, apart)
+    judge = "Diff-CAM" if nets.diffcam is not None else "difference"
+    trust = masks.trusted(np.asarray(known.photo), np.asarray(known.image))
     if not wanted:
         nothing = np.zeros((nets.size, nets.size), np.float32)
-        return Changed(
-            (), known.image, nothing, "Diff-CAM" if nets.diffcam is not None else "difference", None, known.latent
-        )
+        return Changed((), known.image, nothing, judge, None, known.latent, trust)
     moved = known.latent + sum(value * steps[name] for name, value in wanted)
     with torch.inference_mode():
         both = _synthesised(nets, torch.cat([known.latent, moved]))
         image = to_pil(both)[1]
         if nets.diffcam is None:
             seen = masks.plain_difference(np.asarray(known.image), np.asarray(image))
-            return Changed(wanted, image, seen, "difference", None, moved)
+            return Changed(wanted, image, seen, judge, None, moved, trust)
         names = list(nets.diffcam.names)
         before, after = both.clamp(-1, 1).chunk(2)
         asked = sorted({names.index(name) for name, _value in wanted if name in names})
@@ -162,21 +164,28 @@ def changed(
             target = None
         found, logits = nets.diffcam.mask(before, after, target)
         seen = found.amax(dim=0)[0].float().cpu().numpy()
-        seen = seen * masks.visible(np.asarray(known.image), np.asarray(image))
-    return Changed(wanted, image, seen, "Diff-CAM", names[int(logits[0].argmax())] if seen.any() else None, moved)
+        # The root, because the map is as steep as its largest value is far above the others.
+        seen = np.sqrt(seen) * masks.visible(np.asarray(known.image), np.asarray(image))
+    return Changed(wanted, image, seen, judge, names[int(logits[0].argmax())] if seen.any() else None, moved, trust)
 
 
 # -- at every move of a slider -------------------------------------------------------------------------------------
 
 
 def soft_mask(
-    change: Changed, threshold: float = THRESHOLD, softness: float = SOFTNESS, add=None, keep=None
+    change: Changed,
+    threshold: float = THRESHOLD,
+    softness: float = SOFTNESS,
+    add=None,
+    keep=None,
+    cautious: bool = True,
 ) -> np.ndarray:
-    """The mask ``[H, W]`` from 0 to 1; see ``out_of_domain_mask.softened``. Where nothing was edited it is empty."""
-    if not change.edits:
-        masks.softened(change.seen, threshold, softness, add, keep)  # says what is wrong with the values all the same
-        return np.zeros_like(change.seen)
-    return masks.softened(change.seen, threshold, softness, add, keep)
+    """The mask ``[H, W]`` from 0 to 1; see ``out_of_domain_mask.softened``. Where nothing was edited it is empty.
+
+    ``cautious``: it fades where I' is far from I, unless that was painted.
+    """
+    mask = masks.softened(change.seen, threshold, softness, add, keep, change.trust if cautious else None)
+    return mask if change.edits else np.zeros_like(change.seen)
 
 
 def composed(

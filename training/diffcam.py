@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     add = p.add_argument
     add("--out", required=True, help="folder of the run; an unfinished run in it goes on")
     add("--data", default=None, help="zip or folder of faces: with an encoder, half of the pairs are of photographs")
-    add("--images", type=int, default=120_000)
+    add("--images", type=int, default=200_000)
     add("--size", type=int, default=128)
     add("--body", default="light", choices=BODIES)
     add("--widths", type=int, nargs="+", default=[16, 32, 64])

@@ -131,7 +131,7 @@ def once(monkeypatch):
 
 
 def test_every_stage_is_shown(given, photo):
-    answer = given("od_edit", edits={"Smiling": 4}, threshold=0.3, softness=0.4)
+    answer = given("od_edit", edits={"Smiling": 4}, threshold=0.3, softness=0.4, cautious=False)
     made = stages(answer)
     assert list(made) == ["I", "I′", "T", "M", "F", "result"]
     assert all(picture.shape == (256, 256, 3) for picture in made.values())
@@ -276,9 +276,9 @@ def test_sliders_do_not_invert_again(desk, once, monkeypatch):
     assert not set(moved) & set(mine.sliders), "sliders stay where the hand has moved them"
     monkeypatch.setattr(ood, "changed", lambda *a, **k: pytest.fail("T was made again"))
     tall = np.asarray(mydesk.made.mask).sum()
-    last(mine.soften(ann, 0.8, 0.1, True))
+    last(mine.soften(ann, 0.8, 0.1, True, True))
     assert np.asarray(mydesk.made.mask).sum() < tall and mydesk.made.deghosted
-    last(mine.soften(ann, 0.1, 0.1, False))
+    last(mine.soften(ann, 0.1, 0.1, False, False))
     assert np.asarray(mydesk.made.mask).sum() > tall and not mydesk.made.deghosted
 
 
@@ -391,7 +391,7 @@ def test_what_goes_wrong_leaves_everything_as_it_was(desk, monkeypatch):
     for again in (
         lambda: mine.tick(ann, ["Young"]),
         lambda: mine.slid(ann, 5.0, 0, 0),
-        lambda: mine.soften(ann, 0.9, 0.9, False),
+        lambda: mine.soften(ann, 0.9, 0.9, False, False),
         lambda: mine.paint(ann, area),
         lambda: mine.undo(ann),
     ):

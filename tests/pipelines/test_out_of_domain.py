@@ -173,11 +173,23 @@ def test_diff_cam_is_asked_about_what_was_edited(nets, known):
     )
     asked = [nets.diffcam.mask(before, after, NAMES.index(name))[0][0, 0].numpy() for name in ("Smiling", "Bangs")]
     change = ood.changed(nets, known, [one, two])
-    asked = [mask * masks.visible(array(known.image), array(change.image)) for mask in asked]
+    asked = [np.sqrt(mask) * masks.visible(array(known.image), array(change.image)) for mask in asked]
     seen = ood.changed(nets, known, [one, two]).seen
     assert seen.shape == (SIZE, SIZE) and np.abs(seen - np.maximum(*asked)).max() < 0.1  # pictures are rounded here
     logits = nets.diffcam(before, after)
     assert ood.changed(nets, known, [one, two]).named == NAMES[int(logits.argmax())]
+
+
+def test_the_mask_fades_where_the_inversion_fails(nets, known):
+    """The bar that was drawn stays, unless it is painted that it may go, or caution is off."""
+    trust = ood.changed(nets, known, [("Smiling", 4.0)]).trust
+    assert trust.shape == (SIZE, SIZE) and trust[:6].max() < 0.1 and (trust[14:] == 1).all()
+    everything = {"threshold": 0.0, "softness": 0.0}
+    careful = array(ood.edit(nets, known, "Smiling", 4.0, **everything).mask)
+    careless = array(ood.edit(nets, known, "Smiling", 4.0, cautious=False, **everything).mask)
+    assert careful[:6].max() < 30 < 200 < careless[:6].max() and (careful[14:] == careless[14:]).all()
+    painted = array(ood.edit(nets, known, "Smiling", 4.0, add=np.ones((SIZE, SIZE)), **everything).mask)
+    assert (painted == 255).all()
 
 
 @pytest.mark.parametrize("which", ["nets", "bare"])

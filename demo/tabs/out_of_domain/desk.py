@@ -74,7 +74,7 @@ class Desk:
     way: Way | None = None
     wanted: dict[str, float] = field(default_factory=dict)
     own: dict[str, str] = field(default_factory=dict)
-    mask: dict[str, Any] = field(default_factory=dict)  # threshold, softness, add, keep
+    mask: dict[str, Any] = field(default_factory=dict)  # threshold, softness, add, keep, cautious
     deghost: bool = True
     apart: bool = False
     change: Any = None
@@ -91,7 +91,7 @@ class Desk:
             self.own = {}
         self.photo, self.faces, self.found = photo, list(faces), found
         self.known = self.way = self.change = self.made = None
-        self.wanted, self.mask = {}, {k: v for k, v in self.mask.items() if k in ("threshold", "softness")}
+        self.wanted, self.mask = {}, {k: v for k, v in self.mask.items() if k in ("threshold", "softness", "cautious")}
         self.version += 1
 
     @contextmanager
@@ -122,7 +122,7 @@ class Desk:
 
     def options(self) -> dict:
         """Arguments of ``out_of_domain.edit`` besides the photograph; what is as the function has it is left out."""
-        kept = {name: value for name, value in self.mask.items() if value is not None}
+        kept = {name: value for name, value in self.mask.items() if value is not None and value is not True}
         apart = {"apart": True} if self.apart else {}
         return {"edits": self.edits, **apart, **kept, **({} if self.deghost else {"deghost": False})}
 

@@ -23,7 +23,8 @@ and says where the smile is, $M$. Only that is taken over,
 $$F = M \cdot T + (1 - M) \cdot I,$$
 
 and a last network removes what shines through at the seam. Where the mask is nothing, the result is the photograph
-itself. Tick several things, pull the sliders, paint: the photograph is inverted once.
+itself; and where $I'$ is far from $I$, at the hat and the hand, the mask fades, because what the network makes there is
+not yours. Tick several things, pull the sliders, paint: the photograph is inverted once.
 """
 
 API_PHOTO = """Finds a face in a photograph and inverts it; the other out-of-domain endpoints of this session then edit
@@ -47,6 +48,7 @@ Args:
     drawing: painted areas, change and keep, as {"size": [w, h], "layers": {"keep": {"size": [w, h], "runs": [...]}}}.
     deghost: lets a network go over the border of the mask.
     apart: directions without what they have of the other named ones.
+    cautious: the mask fades where the inversion is far from the photograph, unless that was painted.
 """
 API_FILES = """The present edit of this session as files: the face, the whole photograph, the mask, the recipe.
 
@@ -101,6 +103,12 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
             )
             part["softness"] = gr.Slider(
                 0, 1, SOFTNESS, step=0.01, label="Softness", info="0: a hard edge", elem_id=cell.id("softness")
+            )
+            part["cautious"] = gr.Checkbox(
+                True,
+                label="Leave alone what it cannot make",
+                info="the mask fades where I′ is far from I",
+                elem_id=cell.id("cautious"),
             )
             part["deghost"] = gr.Checkbox(True, label="Take ghosts out of the seam", elem_id=cell.id("deghost"))
             with gr.Row(elem_classes="nb-buttons"):
@@ -201,7 +209,7 @@ def _wire(cell: Cell, hands: Hands, tab: gr.Tab, undo: gr.Button, direction: gr.
     given = [session, network, part["method"], part["steps"]]
     private = {"outputs": hands.everything, **PRIVATE, **gpu.LANE}
     live = {"trigger_mode": "always_last", **private}
-    mask = [part[name] for name in ("threshold", "softness", "deghost")]
+    mask = [part[name] for name in ("threshold", "softness", "cautious", "deghost")]
     events = [
         part["photo"].input(hands.look, [session, network, part["photo"], part["method"], part["steps"]], **live),
         part["faces"].select(hands.another, given, **private),
@@ -230,8 +238,17 @@ def _script(cell: Cell, hands: Hands, api: dict, which, edits, drawing) -> None:
     def od_photo(visitor, network=None, photo=None, method="auto", steps=None, face=None):
         yield from only(part, hands.look(visitor, network, photo, method, steps, face))
 
-    def od_edit(visitor, edits=None, threshold=THRESHOLD, softness=SOFTNESS, drawing=None, deghost=True, apart=False):
-        yield from only(part, hands.edit(visitor, edits, threshold, softness, drawing, deghost, apart))
+    def od_edit(
+        visitor,
+        edits=None,
+        threshold=THRESHOLD,
+        softness=SOFTNESS,
+        drawing=None,
+        deghost=True,
+        apart=False,
+        cautious=True,
+    ):
+        yield from only(part, hands.edit(visitor, edits, threshold, softness, drawing, deghost, apart, cautious))
 
     def od_files(visitor):
         desk = desk_of(visitor)
@@ -241,7 +258,16 @@ def _script(cell: Cell, hands: Hands, api: dict, which, edits, drawing) -> None:
 
     inputs = [session, chooser.network, part["photo"], part["method"], part["steps"], which]
     api["photo"].click(od_photo, inputs, api_name="od_photo", api_description=API_PHOTO, **result)
-    inputs = [session, edits, part["threshold"], part["softness"], drawing, part["deghost"], part["apart"]]
+    inputs = [
+        session,
+        edits,
+        part["threshold"],
+        part["softness"],
+        drawing,
+        part["deghost"],
+        part["apart"],
+        part["cautious"],
+    ]
     api["edit"].click(od_edit, inputs, api_name="od_edit", api_description=API_EDIT, **result)
     files = [part[name] for name in FILES]
     api["files"].click(od_files, session, files, api_name="od_files", api_description=API_FILES, **QUIET)

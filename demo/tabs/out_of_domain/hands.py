@@ -246,11 +246,11 @@ class Hands(Shows):
             yield from self._only_result(desk)
 
     @told
-    def soften(self, visitor, threshold, softness, deghost) -> Iterator[dict]:
+    def soften(self, visitor, threshold, softness, cautious, deghost) -> Iterator[dict]:
         """The sliders of the mask."""
         desk = desk_of(visitor)
         with desk.tried():
-            desk.mask |= {"threshold": threshold, "softness": softness}
+            desk.mask |= {"threshold": threshold, "softness": softness, "cautious": bool(cautious)}
             desk.deghost = bool(deghost)
             if desk.known is not None:
                 yield from self._only_result(desk)
@@ -276,7 +276,15 @@ class Hands(Shows):
 
     @told
     def edit(
-        self, visitor, edits=None, threshold=None, softness=None, drawing=None, deghost=True, apart=False
+        self,
+        visitor,
+        edits=None,
+        threshold=None,
+        softness=None,
+        drawing=None,
+        deghost=True,
+        apart=False,
+        cautious=True,
     ) -> Iterator[dict]:
         """Everything at once, from a script."""
         from pipelines import out_of_domain
@@ -291,6 +299,7 @@ class Hands(Shows):
             desk.wanted, desk.deghost = dict(edits or {}), bool(deghost)
             desk.apart, desk.change = bool(apart), None
             desk.mask = {name: usual[name] if value is None else value for name, value in values.items()}
+            desk.mask["cautious"] = bool(cautious)
             self._painted(desk, drawing)
             yield from self._make(desk)
 

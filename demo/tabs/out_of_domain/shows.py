@@ -40,7 +40,7 @@ class Shows:
     # -- what is shown
 
     def _result(self, desk: Desk) -> dict:
-        words = warning(desk.made)
+        words = warning(desk.made, any(desk.wanted.values()))
         about = "the photograph with the mask over it"
         return {
             "stages": stages(desk),
@@ -161,7 +161,7 @@ class Shows:
             if part != "encoder" and found.parts.get(part) != sha256:
                 raise UserError(f"That recipe was made with another version of {part} than is here.")
         known = work.known(reference, found.aligned.image, given["latent"])
-        names = ("threshold", "softness", "add", "keep")
+        names = ("threshold", "softness", "add", "keep", "cautious")
         mask = {name: given[name] for name in names if given.get(name) is not None}
         own, deghost = dict(given.get("own") or {}), bool(given.get("deghost", True))
         apart = bool(given.get("apart", False))
@@ -182,6 +182,7 @@ class Shows:
             self.part["board"]: {**update[self.part["board"]], **frame},
             self.part["threshold"]: gr.update(value=desk.mask["threshold"]),
             self.part["softness"]: gr.update(value=desk.mask["softness"]),
+            self.part["cautious"]: gr.update(value=bool(mask.get("cautious", True))),
             self.part["deghost"]: gr.update(value=deghost),
             self.part["apart"]: gr.update(value=apart),
             self.part["network"]: gr.update(value=reference.name),

@@ -52,8 +52,13 @@ def missing(found: Found | None) -> str:
     return f'<ul class="nb-missing">{rows}</ul>'
 
 
-def warning(made) -> str:
-    """What has to be said of an edit whose inversion is poor where it is shown; nothing of a good one."""
+def warning(made, wanted: bool = True) -> str:
+    """What has to be said of an edit whose inversion is poor where it is shown, or that shows nowhere."""
+    if made is not None and wanted and made.residual is None:
+        return (
+            "Nothing of this edit is shown: the mask is empty. Lower its threshold, invert longer, or let the edit show"
+            " where the network's own picture is far from the photograph, too."
+        )
     if made is None or not made.poor:
         return ""
     return (
