@@ -3,6 +3,7 @@
 walk     docs/walk.gif: from face to face
 draggan  docs/draggan.gif: three of the drags that the page offers with one click
 attgan   docs/attgan.gif: generated faces, one attribute after the other turned over
+out      docs/out-of-domain.gif: faces with something before them, edited without a mask (above) and with one
 igan     docs/igan.gif: strokes on an empty pad, and the pictures that answer
 sheet    examples.png, not kept: before and after of all of them, to be looked at
 """
@@ -21,11 +22,18 @@ sys.path.insert(0, str(ROOT))
 
 import weights  # noqa: E402
 from demo.tabs.draggan.examples import EXAMPLES  # noqa: E402
-from pipelines import animation, attgan, draggan, faces, igan, stylegan2  # noqa: E402
+from demo.tabs.out_of_domain import examples  # noqa: E402
+from pipelines import animation, attgan, draggan, faces, igan, out_of_domain, stylegan2  # noqa: E402
 
-SIZE = 192  # pixels of one picture
+SIZE, SMALL = 192, 160  # pixels of one picture
 ATTGAN_SEEDS = (3, 17, 41)
 ATTGAN_SHOWN = ("Eyeglasses", "Young", "Blond_Hair", "Male", "Bangs")
+OUT_OF_DOMAIN = (
+    ("a hat", "Pale_Skin", 4.0),
+    ("a microphone", "Bangs", 3.5),
+    ("a caption", "Smiling", -4.0),
+    ("a hand", "Smiling", 3.0),
+)
 FRAMES, REST = 36, 8  # of a drag, and as long the end stands still
 
 # What is drawn on the empty pad for igan.gif, places in 64ths: (colour, width, points), None for a sketched line.
@@ -63,9 +71,10 @@ def side_by_side(columns: list[list[Image.Image]]) -> list[Image.Image]:
     gap = 6
     frames = []
     for row in zip(*columns, strict=True):
-        frame = Image.new("RGB", (len(row) * (SIZE + gap) - gap, row[0].height), "white")
+        width = row[0].width
+        frame = Image.new("RGB", (len(row) * (width + gap) - gap, row[0].height), "white")
         for i, image in enumerate(row):
-            frame.paste(image, (i * (SIZE + gap), 0))
+            frame.paste(image, (i * (width + gap), 0))
         frames.append(frame)
     return frames
 
@@ -155,6 +164,27 @@ def answered(name: str) -> list[Image.Image]:
     return column
 
 
+def make_out() -> None:
+    nets, there = out_of_domain.load("faces"), {example.title: example for example in examples.EXAMPLES}
+    columns = []
+    for title, name, strength in OUT_OF_DOMAIN:
+        face = stylegan2.picture(nets.generator, stylegan2.latent(nets.generator, there[title].seed))
+        photo = faces.centre_crop(examples.picture(there[title], face), nets.size).image
+        *_, last = out_of_domain.invert(nets, photo, "hybrid", 60, show_every=0)
+        known = out_of_domain.inverted(nets, photo, last.latent)
+        path = np.linspace(0, strength, 10)
+        ours = out_of_domain.slide(nets, known, name, 0.0, strength, len(path), apart=True)
+        frames = []
+        for value, made in zip(path, ours, strict=True):
+            plain = out_of_domain.changed(nets, known, [(name, float(value))], apart=True).image
+            frame = Image.new("RGB", (SMALL, 2 * SMALL + 6), "white")
+            for i, image in enumerate((plain, made)):
+                frame.paste(image.resize((SMALL, SMALL), Image.Resampling.BICUBIC), (0, i * (SMALL + 6)))
+            frames.append(frame)
+        columns.append([frames[0]] * REST + frames + [frames[-1]] * REST + frames[::-1])
+    animation.save(side_by_side(columns), DOCS / "out-of-domain.gif", fps=10)
+
+
 def make_igan() -> None:
     animation.save(side_by_side([answered(name) for name in STROKES]), DOCS / "igan.gif", fps=10)
 
@@ -174,5 +204,5 @@ def make_sheet() -> None:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ("walk", "draggan", "attgan", "igan"):
+    for name in sys.argv[1:] or ("walk", "draggan", "attgan", "igan", "out"):
         globals()[f"make_{name}"]()

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 import weights
 from pipelines import stylegan2
+from pipelines.out_of_domain_defaults import THRESHOLD
 from pipelines.recipes import Recipe
 
 from .hand import Hand
@@ -84,7 +85,7 @@ def test_an_example_is_edited_and_comes_back(size, window):
     assert (less != first).any() and (less != photograph).any(axis=2).mean() < (first != photograph).any(axis=2).mean()
     visit.write("od-edit-threshold", 1)
     assert (stages(visit)[5] == photograph).all(), "nothing is above the highest threshold"
-    visit.write("od-edit-threshold", 0.35)
+    visit.write("od-edit-threshold", THRESHOLD)
     assert (stages(visit)[5] == first).all()
 
     tap(visit, 1)
