@@ -132,7 +132,7 @@ train-diffcam: $(VENV)/.run
 
 train-deghosting: $(VENV)/.run
 	@test -f weights/embedded/diffcam/faces.safetensors || { echo "make train-diffcam first: its masks are what ghosts are made of"; exit 1; }
-	$(TUNED) nice -n 10 $(PYTHON) -m training deghosting --threads 1 --data $(DATA)/faces_128.zip --out runs/deghosting
+	$(TUNED) nice -n 10 $(PYTHON) -m training deghosting --threads 1 --data $(DATA)/faces_128.zip --images 36000 --adversarial 0 --out runs/deghosting
 	$(CARD) --run runs/deghosting --name deghosting/faces --data $(DATA)/faces_128.zip
 
 HISTORY = $(TRAIN) --data $(DATA)/faces_128.zip --resolution 32 --channel-base 512 --channel-max 64 --z-dim 64 --w-dim 64 --images 60000 --seed 1

@@ -217,7 +217,8 @@ def test_noise(visit, tmp_path):
 
 
 def test_directions(visit, tmp_path):
-    """Cell 6: eight sliders, which the picture follows; one direction from end to end."""
+    """Cell 6: sliders by name, by number and of a file, which the picture follows; one direction from end to end."""
+    np.save(tmp_path / "age.npy", np.random.RandomState(0).randn(1, weights.load("stylegan2/faces").w_dim))
     with visit.every_control("directions"):
         visit.write("directions-seed", 2)
         visit.press("directions-run")
@@ -227,6 +228,18 @@ def test_directions(visit, tmp_path):
             visit.write(f"directions-direction-{i}", 5)
             seen.add(visit.pictures("directions-picture")[0].tobytes())
         assert len(seen) == 9, "each direction changes the picture"
+        names = list(weights.directions("stylegan2/faces"))
+        for name in names:
+            visit.write(f"directions-{name.lower().replace('_', '-')}", 3)
+            seen.add(visit.pictures("directions-picture")[0].tobytes())
+        visit.tick("directions-apart", True)
+        seen.add(visit.pictures("directions-picture")[0].tobytes())
+        visit.tick("directions-apart", False)
+        visit.upload("directions-own", tmp_path / "age.npy")
+        visit.write("directions-own-1", 4)
+        assert "age by 4" in visit.ran("directions")
+        seen.add(visit.pictures("directions-picture")[0].tobytes())
+        assert len(seen) == 11 + len(names), "and each by its name, and apart from each other, and the file"
         visit.slide("directions-direction-1", "ArrowLeft")
         assert "direction 1 by 4.9" in visit.ran("directions")
         visit.choose("directions-layers", "fine" if visit.size[0] > 500 else "middle+fine")
@@ -235,8 +248,9 @@ def test_directions(visit, tmp_path):
         visit.write("directions-psi", 0.5)
         visit.write("directions-psi", 0.7)
         visit.press("directions-extra")
-        assert visit.value("directions-direction-3") == "0"
+        visit.until(lambda: "not moved" in visit.status("directions"), f"it moves: {visit.status('directions')}")
         assert same(visit.pictures("directions-picture"), start)
+        assert visit.value("directions-direction-3") == visit.value("directions-smiling") == "0"
         visit.choose("directions-direction", "2")
         visit.press("directions-strip-run")
         visit.shows("directions-strip", 9)

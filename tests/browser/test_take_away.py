@@ -29,7 +29,7 @@ SET = {
         "run",
     ),
     "noise": ({"seed": 21, "count": 4, "psi": 0.6, "noise-seed": 3}, ["gallery", "heat"], "run"),
-    "directions": ({"seed": 8, "layers": "coarse", "direction-1": 3, "direction-4": -2.5}, ["picture"], "run"),
+    "directions": ({"seed": 8, "layers": "coarse", "direction-1": 3, "smiling": -2.5}, ["picture"], "run"),
 }
 # The same controls, moved somewhere else.
 ELSEWHERE = {
@@ -46,7 +46,7 @@ ELSEWHERE = {
         "format": "gif",
     },
     "noise": {"seed": 1, "count": 2, "psi": 0.9, "noise-seed": 0},
-    "directions": {"seed": 1, "layers": "all", "direction-1": 0, "direction-4": 0},
+    "directions": {"seed": 1, "layers": "all", "direction-1": 0, "smiling": 0},
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines import attgan, draggan, features, igan, images, recipes, stylegan2
+from pipelines import attgan, draggan, features, igan, images, out_of_domain, recipes, stylegan2
 from pipelines.recipes import Recipe
 from weights.attributes import ATTRS
 from weights.errors import UserError
@@ -41,6 +41,9 @@ CALLS = {
     "igan.transfer": {"image": FACE, "z0": 1, "z1": 2, "frames": 3},
     "igan.morph": {"image0": FACE, "image1": FACE, "z0": 1, "z1": 2, "frames": 3},
     "igan.slice": {"seed": 2, "x": 0.5, "reach": 1.0, "rows": 3},
+    "out_of_domain.edit": {"image": FACE, "direction": "Direction 1", "strength": 2.0, "steps": 2},
+    "out_of_domain.slide": {"image": FACE, "direction": "Direction 2", "high": 2.0, "frames": 3, "steps": 2},
+    "out_of_domain.compare": {"image": FACE, "edits": [["Direction 1", -2.0]], "steps": 2},
     "draggan.replay": {
         "seed": 2,
         "drags": [
@@ -50,6 +53,7 @@ CALLS = {
     },
 }
 ITERATORS = ("stylegan2.interpolate", "draggan.replay", "attgan.slide")
+ITERATORS += ("out_of_domain.slide", "out_of_domain.compare")
 ITERATORS += ("igan.project", "igan.brush", "igan.interpolate", "igan.transfer", "igan.morph")
 
 
@@ -68,12 +72,16 @@ def flat(result):
         result = [list(row) if isinstance(row, tuple) else row for row in result.images]
     if hasattr(result, "likeness"):
         return np.concatenate([np.asarray(im).ravel() for im in (result.image, result.colours, result.likeness)])
+    if hasattr(result, "fused"):
+        result = [result.edited, result.mask.convert("RGB"), result.result]
     if not isinstance(result, list):
         result = [result]
     if isinstance(result[0], list):
         result = [im for row in result for im in row]
     if hasattr(result[0], "candidates"):
         result = [image for step in result for image in (step.candidates[0].image, step.average)]
+    elif hasattr(result[0], "found"):
+        result = [row.image for row in result[-1].found]
     elif hasattr(result[0], "image"):
         result = [step.image for step in result]
     return np.stack([np.asarray(im) for im in result])
@@ -115,6 +123,7 @@ def test_a_recipe_survives_its_json_and_makes_the_same_pixels(net_of, function):
     assert back == recipe
     module, name = function.split(".")
     modules = {"stylegan2": stylegan2, "draggan": draggan, "features": features, "attgan": attgan, "igan": igan}
+    modules["out_of_domain"] = out_of_domain
     direct = getattr(modules[module], name)(net, **CALLS[function])
     direct = list(direct) if function in ITERATORS else direct
     assert (flat(back.run(net)) == flat(direct)).all()
