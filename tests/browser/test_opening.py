@@ -64,7 +64,7 @@ def test_the_page_opens(window, size):
     visit.screenshot("page-top")
     visit.screenshot("page-whole", whole=True)
     tabs = visit.page.get_by_role("tab")
-    assert tabs.all_inner_texts() == ["StyleGAN2", "DragGAN", "AttGAN", "iGAN", "Checkpoints"]
+    assert tabs.all_inner_texts() == ["StyleGAN2", "DragGAN", "AttGAN", "iGAN", "Out of domain", "Checkpoints"]
     for tab in tabs.all():
         expect(tab).to_be_in_viewport()
     visit.page.get_by_role("tab", name="Checkpoints").click()
