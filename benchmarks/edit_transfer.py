@@ -1,8 +1,8 @@
 """How near an edit that is carried over to a photograph comes to what the photograph would be, had it been edited.
 
 A test photograph (128 px) with a known smooth warp and a known change of colours is the truth. The generator (64 px)
-sees neither: it gets two latents. ``photograph``: those of the photograph and of the truth, both projected, the second
-from the first one's latent on.
+sees neither: it gets two latents. ``photograph``: those of the photograph and of the truth, as ``igan.pair`` and so a
+morph has them; the generated picture beside it is that of the truth's plain projection, nearer to it than the pair's.
 ``painted``: as a visitor works, who changes what the generator shows: the photograph's latent, and the nearest one to
 the generated picture with that warp and those colours. Three results are compared with the truth: the edit carried
 over, the generated picture alone, and the photograph as it was.
@@ -118,7 +118,7 @@ def measured(net, photo: np.ndarray, seed: int, frames: int = 16) -> dict[str, d
     """Errors of ``transferred``, ``generated`` and ``photograph`` on each path, of a photograph ``[S, S, 3]`` uint8."""
     import cv2
 
-    from pipelines import igan_transfer
+    from pipelines import igan_morph, igan_transfer
     from pipelines.igan_space import Space
 
     space, levels, change = Space(net), photo.astype(np.float32) / 255, edit(seed, len(photo))
@@ -126,13 +126,18 @@ def measured(net, photo: np.ndarray, seed: int, frames: int = 16) -> dict[str, d
     start = projected(net, image)
     small = (net.img_resolution,) * 2
     wanted = cv2.resize(change(generated(space, start, len(photo))), small, interpolation=cv2.INTER_AREA)
-    ends = {"photograph": projected(net, picture(truth), start), "painted": nearest(space, start, wanted)}
+    ends = {
+        "photograph": igan_morph.pair(net, image, picture(truth), STEPS, z0=start)[1],
+        "painted": nearest(space, start, wanted),
+    }
+    # A generated picture has no photograph's error to keep, so the pair's would be too easy to beat.
+    alone = {**ends, "photograph": projected(net, picture(truth), start)}
     found = {}
     for path, end in ends.items():
         carried = igan_transfer.apply(igan_transfer.change(net, start, end, frames), image)
         results = {
             "transferred": np.asarray(carried, np.float32) / 255,
-            "generated": generated(space, end, len(photo)),
+            "generated": generated(space, alone[path], len(photo)),
             "photograph": levels,
         }
         found[path] = {name: errors(result, truth) for name, result in results.items()}

@@ -18,9 +18,10 @@ from torch import Tensor
 from .igan_brush import BrushStep, Candidate, brush, interpolate
 from .igan_edits import Edits, Warp, constraints, encode_colour
 from .igan_manifold import RingStep, Slice, ring, slice
+from .igan_morph import morph, pair
 from .igan_projection import METHODS, ProjectionStep, features_in_use, prepare, project
 from .igan_space import Space, decode_latent, encode_latent
-from .igan_transfer import Change, apply, change, morph, transfer
+from .igan_transfer import Change, apply, change, transfer
 from .images import to_pil
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "features_in_use",
     "interpolate",
     "morph",
+    "pair",
     "picture",
     "prepare",
     "project",

@@ -149,6 +149,13 @@ def recoloured(maps: np.ndarray, image: np.ndarray) -> np.ndarray:
     return (maps[..., :3] @ image[..., None])[..., 0] + maps[..., 3]
 
 
+def edited(fields: Fields, picture: np.ndarray) -> np.ndarray:
+    """``picture [R, R, 3]``, of levels or of differences of levels, moved and recoloured; nothing is clipped."""
+    size = len(picture)
+    moved = warped(np.ascontiguousarray(picture, np.float32), size * _resized(fields.flow, size))
+    return recoloured(_resized(fields.colour, size), moved)
+
+
 def colour_maps(source: np.ndarray, target: np.ndarray, weight: np.ndarray, width: float, gamma: float) -> np.ndarray:
     """Affine maps ``[S, S, 3, 4]`` that bring the colours of ``source [S, S, 3]`` to those of ``target`` around each
     pixel: weighted least squares in Gaussian windows of deviation ``width`` (as in the guided filter, He et al. 2010).

@@ -102,6 +102,20 @@ def project(
     return _Task(space, target, weight, show_every).run(method, steps, seed, first)
 
 
+def nearest(space: Space, start: Tensor, levels: np.ndarray, steps: int) -> Tensor:
+    """The latent ``[1, ...]``, on the CPU, whose picture is nearest to one that need not be a photograph.
+
+    Args:
+        start: the latent to search from.
+        levels: ``[R, R, 3]``, from about 0 to 1. Compared by pixels alone: networks of features know photographs.
+        steps: at most so many iterations of L-BFGS-B.
+    """
+    with torch.inference_mode(False):
+        target = torch.from_numpy(np.ascontiguousarray(levels, np.float32)).permute(2, 0, 1)[None] * 2 - 1
+        *_, last = _Task(space, target.to(space.device), 0.0, 0).run("hybrid", steps, 0, space.latent(start))
+    return last.latent
+
+
 def features_in_use(net) -> str:
     """In words, whose features a projection compares."""
     return perceptual.chosen(net).words

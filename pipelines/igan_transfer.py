@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from weights.errors import UserError
 
@@ -138,59 +138,6 @@ def transfer(
             yield place.changed(found if number else None)
 
     return made()
-
-
-def morph(
-    net,
-    image0: Image.Image | str,
-    image1: Image.Image | str,
-    frames: int = 16,
-    *,
-    z0=None,
-    z1=None,
-    smoothness: float = 1.0,
-    colour_smoothness: float = 1.0,
-    steps: int = 100,
-) -> Iterator[Image.Image]:
-    """One photograph turns into another: each is edited towards the other one, and the two are blended over time.
-
-    The first frame is the first photograph, the last one the second, cut and resized to the first one's size where they
-    differ. ``z0`` and ``z1`` are their latents; what is not given is projected, in at most ``steps`` steps (1 to 500).
-
-    Raises UserError: at once, for anything out of bounds.
-    """
-    image0, image1 = (photograph(decode_image(i) if isinstance(i, str) else i) for i in (image0, image1))
-    if image1.size != image0.size:
-        image1 = ImageOps.fit(image1, image0.size, Image.Resampling.LANCZOS)
-    space = Space(net)
-    known = [None if z is None else space.latent(z) for z in (z0, z1)]
-    frames = checks.integer(frames, "The number of frames", MIN_FRAMES, MAX_FRAMES)
-    steps = checks.integer(steps, "The number of steps", 1, 500)
-    checks.number(smoothness, "The smoothness of the motion", 0.1, 10)
-    checks.number(colour_smoothness, "The smoothness of the colours", 0.1, 10)
-
-    def made() -> Iterator[Image.Image]:
-        yield image0.copy()
-        a, b = (
-            z if z is not None else _projected(net, im, steps) for z, im in zip(known, (image0, image1), strict=True)
-        )
-        options = {"smoothness": smoothness, "colour_smoothness": colour_smoothness}
-        there, back = change(net, a, b, frames, **options), change(net, b, a, frames, **options)
-        places = [_Place(image, None, None, 1.0, 1.0) for image in (image0, image1)]
-        for number in range(1, frames - 1):
-            t = number / (frames - 1)
-            pair = [places[0].changed(there.at(t)), places[1].changed(back.at(1 - t))]
-            yield Image.blend(*pair, t * t * (3 - 2 * t))
-        yield image1.copy()
-
-    return made()
-
-
-def _projected(net, image: Image.Image, steps: int):
-    from . import igan_projection
-
-    *_, last = igan_projection.project(net, image, steps=steps, show_every=0)
-    return last.latent
 
 
 def _fields(net, z0, z1, frames, smoothness, colour_smoothness) -> Iterator[Fields]:

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from benchmarks.measure import PeakMemory
 from models.dcgan import DCGAN
-from pipelines import face_geometry, faces, igan_transfer
+from pipelines import face_geometry, faces, igan_flow, igan_transfer
 from pipelines.igan_transfer import Change
 from weights.errors import UserError
 
@@ -115,6 +115,22 @@ def test_motion_alone_and_colours_alone():
     change = igan_transfer.change(Stand(tinted.small).eval(), START, END)
     assert np.linalg.norm(change.flow[-1], axis=2).mean() < 0.001
     assert np.abs(change.colour[-1] - np.eye(3, 4) - tinted.added).mean() < 0.02
+
+
+def test_what_a_change_does_to_any_picture_of_any_size():
+    """A spot is where it was moved to, in the colours of there; the difference of two pictures has no constant part."""
+    flow = np.zeros((64, 64, 2), np.float32)
+    flow[..., 0] = -8 / 64  # what is seen was 8 of 64 pixels to the left
+    colour = np.zeros((64, 64, 3, 4), np.float32)
+    colour[..., 0, 0], colour[..., 1, 3] = 0.5, 0.25  # red halved; green a quarter whatever it was, no blue
+    fields = igan_flow.Fields(flow, colour)
+    for size in (64, 128):
+        spot = np.zeros((size, size, 3), np.float32)
+        spot[size // 4 : size // 2, size // 4 : size // 2] = 1
+        found = igan_flow.edited(fields, spot)
+        wanted = np.roll(spot, size // 8, axis=1) * (0.5, 0, 0) + (0, 0.25, 0)
+        assert np.abs(found - wanted).max() < 1e-5
+        assert np.abs(found - igan_flow.edited(fields, 0 * spot))[..., 1:].max() < 1e-6
 
 
 def test_halfway_is_half_the_change(rendered, found):
@@ -257,24 +273,6 @@ def test_a_slider_needs_no_generator(stand, rendered, found):
     assert igan_transfer.apply(found, image, 1).tobytes() == last.tobytes()
 
 
-def test_a_morph_begins_and_ends_with_the_photographs(stand):
-    a, b = textured(150, 110), textured(150, 110, seed=8)
-    frames = list(igan_transfer.morph(stand, a, b, 5, z0=START, z1=END))
-    assert len(frames) == 5 and frames[0].tobytes() == a.tobytes() and frames[-1].tobytes() == b.tobytes()
-    apart = [np.abs(pixels(f) - pixels(a)).mean() for f in frames]
-    assert apart == sorted(apart), "from the one to the other"
-    other = textured(90, 210, seed=9)
-    frames = list(igan_transfer.morph(stand, a, other, 3, z0=START, z1=END))
-    assert {f.size for f in frames} == {a.size}
-
-
-def test_a_morph_projects_what_has_no_latent():
-    torch.manual_seed(0)
-    net = DCGAN({"z_dim": 4, "widths": (8, 8, 8, 8), "prior": "uniform"}).eval().requires_grad_(False)
-    frames = list(igan_transfer.morph(net, textured(64, 64), textured(64, 64, 8), 3, steps=2))
-    assert len(frames) == 3
-
-
 # -- what is refused
 
 
@@ -316,8 +314,5 @@ def test_other_refusals(stand, found):
             igan_transfer.apply(found, image, t)
     with pytest.raises(UserError):
         igan_transfer.apply("change", image)
-    for wrong in ({"frames": 1}, {"steps": 0}, {"z0": "text"}, {"smoothness": 99}):
-        with pytest.raises(UserError):
-            igan_transfer.morph(stand, image, image, **wrong)
     with pytest.raises(ValueError):
         Change(np.zeros((1, 64, 64, 2)), np.zeros((1, 64, 64, 3, 4)))

@@ -30,8 +30,9 @@ is measured how everything moves and how its colours change from frame to frame;
 to your *photograph*, in all its pixels. Grain, threads and letters stay, because they were never redrawn.
 """
 MORPH = r"""
-Both photographs get their latents; on the way from one to the other the changes are carried over to both of them, from
-both ends, and what comes is a blend of the two.
+Both photographs get their latents; of two that are much alike the network is made to err alike in both, so that its
+pictures differ by what the photographs differ by. On the way from one to the other the changes are carried over to both
+of them, from both ends, and what comes is a blend of the two.
 """
 API = """Does to the photograph of igan_project what was painted on it in this session. Yields while it runs; the last
 answer has the result at the photograph's own size as PNG, before and after, the animation as a picture or as a video,
