@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY ?= passive
 # 33 MB three times faster and two trainings side by side possible at all. Other allocators ignore these.
 TUNED := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
 
-.PHONY: run test test-browser lint bench gpu-check browser clean train-faces train-cats train-flowers train-cartoons train-history train-attributes train-attgan train-landmarks train-encoder train-directions train-diffcam train-deghosting train-igan-shoes train-igan-faces train-igan-flowers
+.PHONY: run test test-browser lint bench gpu-check browser clean train-faces train-cats train-flowers train-cartoons train-history train-attributes train-attgan train-landmarks train-encoder train-directions train-diffcam train-deghosting train-occlusion train-igan-shoes train-igan-faces train-igan-flowers
 
 run: $(VENV)/.run
 	$(PYTHON) app.py $(ARGS)
@@ -134,6 +134,10 @@ train-deghosting: $(VENV)/.run
 	@test -f weights/embedded/diffcam/faces.safetensors || { echo "make train-diffcam first: its masks are what ghosts are made of"; exit 1; }
 	$(TUNED) nice -n 10 $(PYTHON) -m training deghosting --threads 1 --data $(DATA)/faces_128.zip --images 36000 --adversarial 0 --out runs/deghosting
 	$(CARD) --run runs/deghosting --name deghosting/faces --data $(DATA)/faces_128.zip
+
+train-occlusion: $(VENV)/.run
+	$(TUNED) nice -n 10 $(PYTHON) -m training occlusion --threads 1 --data $(DATA)/faces_128.zip --textures $(DATA)/cats_128.zip $(DATA)/flowers_128.zip --images 40000 --out runs/occlusion
+	$(CARD) --run runs/occlusion --name occlusion/faces --data $(DATA)/faces_128.zip
 
 HISTORY = $(TRAIN) --data $(DATA)/faces_128.zip --resolution 32 --channel-base 512 --channel-max 64 --z-dim 64 --w-dim 64 --images 60000 --seed 1
 train-history: $(VENV)/.run

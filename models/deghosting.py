@@ -65,11 +65,11 @@ class RRDB(nn.Module):
 
 
 class RRDBNet(nn.Module):
-    """Pictures ``[N, 3, s, s]`` -> maps ``[N, n_out, s, s]``."""
+    """Pictures ``[N, n_in, s, s]`` -> maps ``[N, n_out, s, s]``."""
 
-    def __init__(self, channels: int, growth: int, blocks: int, n_out: int):
+    def __init__(self, channels: int, growth: int, blocks: int, n_out: int, n_in: int = 3):
         super().__init__()
-        self.conv_first = nn.Conv2d(3, channels, 3, 1, 1)
+        self.conv_first = nn.Conv2d(n_in, channels, 3, 1, 1)
         self.body = nn.Sequential(*(RRDB(channels, growth) for _ in range(blocks)))
         self.conv_body = nn.Conv2d(channels, channels, 3, 1, 1)
         self.conv_up = nn.Conv2d(channels, n_out, 3, 1, 1)
@@ -105,6 +105,8 @@ class Deghosting(nn.Module):
         last_channels: of the layer before the colours.
         residual: (ours) the last layers also see the picture in full size, and say what is to be added to it; a new
             network adds nothing, and the latent is counted from the generator's average.
+        guided: (ours, of residual networks) the first and the last layers also see the mask of the blend, which says
+            which of the two pictures is to stay, and how strongly the other one shines through.
         generator: name of the checkpoint that ``attach`` is to be given.
         own: arguments of a StyleGAN2 generator that is kept in this module, as in published files.
     """
@@ -121,6 +123,7 @@ class Deghosting(nn.Module):
         latent_channels: int | None = None,
         last_channels: int = 64,
         residual: bool = False,
+        guided: bool = False,
         generator: str | None = None,
         own: dict | None = None,
     ):
@@ -129,6 +132,8 @@ class Deghosting(nn.Module):
         widths = {4 << i: widths[4 << i] for i in range(img_resolution.bit_length() - 2)}
         if in_size not in widths or not 4 < in_size < img_resolution or max(widths) != img_resolution:
             raise ValueError("in_size and img_resolution must be powers of two, 4 < in_size < img_resolution")
+        if guided and not residual:
+            raise ValueError("only residual networks can be guided")
         self.config = {
             "widths": {str(res): n for res, n in widths.items()},
             "img_resolution": img_resolution,
@@ -140,13 +145,15 @@ class Deghosting(nn.Module):
             "latent_channels": latent_channels,
             "last_channels": last_channels,
             "residual": residual,
+            "guided": guided,
             "generator": generator,
             "own": own,
         }
         self.widths, self.img_resolution, self.in_size, self.w_dim = widths, img_resolution, in_size, w_dim
-        self.num_ws, self.residual = 2 * len(widths), residual
+        self.num_ws, self.residual, self.guided = 2 * len(widths), residual, guided
         fused = [res for res in widths if res <= in_size]
-        self.encoder = nn.ModuleList([RRDBNet(rrdb_channels, rrdb_growth, num_rrdbs, widths[in_size])])
+        seen = 3 + guided
+        self.encoder = nn.ModuleList([RRDBNet(rrdb_channels, rrdb_growth, num_rrdbs, widths[in_size], seen)])
         for res in reversed(fused[1:]):
             n_in, n_out = widths[res], widths[res // 2]
             layers = [nn.Conv2d(n_in, n_out, 3, 2, 1), _lrelu(), nn.Conv2d(n_out, n_out, 3, 1, 1), _lrelu()]
@@ -161,7 +168,7 @@ class Deghosting(nn.Module):
             if res < img_resolution:
                 self.decoder.append(PixelShuffle(n_in, widths[res * 2]))
             else:
-                n_in += 3 if residual else 0
+                n_in += seen if residual else 0
                 layers = [nn.Conv2d(n_in, last_channels, 3, 1, 1), _lrelu(), nn.Conv2d(last_channels, 3, 3, 1, 1)]
                 self.decoder.append(nn.Sequential(*layers))
         if residual:
@@ -192,9 +199,18 @@ class Deghosting(nn.Module):
             raise RuntimeError("attach(generator) comes before the first picture")
         return found
 
-    def forward(self, blended: Tensor) -> Tensor:
+    def forward(self, blended: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Args: pictures ``[N, 3, H, W]`` in [-1, 1]; for guided networks the masks ``[N, 1, H, W]`` in 0..1 through
+        which they were blended, as ``F = M T + (1 - M) I``. Raises ValueError when a guided network gets none.
+        """
         generator = self.stylegan2()
-        maps, x = [], brought_to(blended, self.in_size)
+        if self.guided:
+            if mask is None:
+                raise ValueError("this network wants the mask of the blend beside the picture")
+            seen = torch.cat([blended, mask.to(blended.dtype) * 2 - 1], dim=1)
+        else:
+            seen = blended
+        maps, x = [], brought_to(seen, self.in_size)
         for block in self.encoder:
             x = block(x)
             maps.append(x)
@@ -206,8 +222,8 @@ class Deghosting(nn.Module):
         for res, block in zip([r for r in self.widths if r >= self.in_size], self.decoder, strict=True):
             x = x if res == self.in_size else torch.cat([x, above[res].to(x.dtype)], dim=1)
             if self.residual and res == self.img_resolution:
-                picture = brought_to(blended, res)
-                return picture + block(torch.cat([x, picture.to(x.dtype)], dim=1)).float()
+                seen = brought_to(seen, res)
+                return seen[:, :3] + block(torch.cat([x, seen.to(x.dtype)], dim=1)).float()
             x = block(x)
         return x.float()
 

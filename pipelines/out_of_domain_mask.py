@@ -14,7 +14,10 @@ from .out_of_domain_defaults import SOFTNESS, THRESHOLD
 FEATHER = 0.1  # of the picture's side: how far a painted area fades at softness 1
 FAINT = 0.15  # a mean difference of colours, of 1 at most, that counts as a full change where no network judges
 VISIBLE = 0.03  # a mean difference of colours, of 1 at most, from which on a change is taken as Diff-CAM sees it
+REACH = 0.05  # of the side: how far beyond its cells Diff-CAM's map reaches, which are an eighth of 64 pixels wide
 TRUSTED, DISTRUSTED = 0.08, 0.15  # mean |I - I'|, of 1 at most: up to here T may be shown, from there on it may not
+FAILED = 0.16, 0.3  # the same where a network finds what lies before the face: then only a face that is another's counts
+OCCLUDED = 0.15, 0.5  # how sure that network is: up to here T may be shown, from there on it may not
 BLUR = 0.02  # of the side, on plain differences: a face that moves a little changes along lines
 OVERLAY = (222, 38, 32)  # rubylith, as on the canvas
 
@@ -34,14 +37,40 @@ def visible(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.clip(_apart(before, after) / VISIBLE, 0, 1)
 
 
-def trusted(photo: np.ndarray, inverted: np.ndarray) -> np.ndarray:
+def widened(seen: np.ndarray) -> np.ndarray:
+    """Diff-CAM's map ``[H, W]`` 0..1, reaching a little farther.
+
+    Its cells are coarse and it is strongest in their middle, so that by itself it ends inside of what changed: of a
+    mouth that opens the lips would stay.
+    """
+    import cv2
+
+    radius = max(1, round(REACH * len(seen)))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
+    return cv2.GaussianBlur(cv2.dilate(seen.astype(np.float32), disc), (0, 0), radius / 3)
+
+
+def trusted(photo: np.ndarray, inverted: np.ndarray, occluded: np.ndarray | None = None) -> np.ndarray:
     """How far T may be shown, ``[H, W]`` 0..1, of I and I' ``[H, W, 3]`` uint8.
 
     Where I' is far from I, there is something that the generator has not made, and what it makes of an edit there is
     nothing of this photograph (ours; the paper trusts the mask alone).
+
+    Args:
+        occluded: how surely something lies before the face, ``[H, W]`` 0..1. Where that is known, I' may be as far from
+            I as a poor generator leaves it; without it every blur and every strand of hair counts against T.
     """
-    far = np.clip((_apart(photo, inverted) - TRUSTED) / (DISTRUSTED - TRUSTED), 0, 1)
-    return (1 - far * far * (3 - 2 * far)).astype(np.float32)
+    low, high = (TRUSTED, DISTRUSTED) if occluded is None else FAILED
+    trust = 1 - _rise(_apart(photo, inverted), low, high)
+    if occluded is not None:
+        trust = trust * (1 - _rise(occluded, *OCCLUDED))
+    return trust.astype(np.float32)
+
+
+def _rise(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """From 0 at ``low`` without a kink to 1 at ``high``."""
+    part = np.clip((x - low) / (high - low), 0, 1)
+    return part * part * (3 - 2 * part)
 
 
 def _apart(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -75,8 +104,7 @@ def softened(
     softness = checks.number(softness, "The softness", 0, 1)
     width = min(softness, 1 - threshold)  # where the map is largest, the mask is whole
     if width:
-        rise = np.clip((seen - threshold) / width, 0, 1)
-        mask = rise * rise * (3 - 2 * rise)
+        mask = _rise(seen, threshold, threshold + width)
     else:
         mask = (seen > threshold).astype(np.float32)
     if trust is not None:

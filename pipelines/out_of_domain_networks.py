@@ -1,7 +1,7 @@
 """The networks that an out-of-domain edit needs, and what to say where one of them is not there yet.
 
-Each belongs to a generator: an encoder and a deghosting network to the very file that they were trained with, Diff-CAM,
-which sees pictures only, to every generator whose faces lie alike.
+Each belongs to a generator: an encoder and a deghosting network to the very file that they were trained with, Diff-CAM
+and the occlusion network, which see pictures only, to every generator whose faces lie alike.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from . import checks, directions, draggan_files, inversion, stylegan2
 from .out_of_domain_defaults import MAX_EDITS, MAX_STRENGTH, METHODS, STEPS
 
 NUMBERED = 8  # directions that are offered where none has a name
-PARTS = ("encoder", "diffcam", "deghosting", "directions")
+PARTS = ("encoder", "diffcam", "occlusion", "deghosting", "directions")
 MISSING = {
     "encoder": "No encoder belongs to this network, so photographs are inverted by optimisation, which takes longer.",
     "diffcam": "No Diff-CAM network fits this one, so the mask is the plain difference of I′ and T.",
+    "occlusion": "No network knows what lies before such faces, so the mask fades where the inversion is far off.",
     "deghosting": "No deghosting network belongs to this one, so the blend is left as it is.",
     "directions": "No named directions belong to this network, so those offered are numbered, from its weights (SeFa).",
 }
@@ -51,6 +52,7 @@ class Networks:
     steps: Mapping[str, Tensor]
     hashes: Mapping[str, str | None] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    occlusion: Any = None
 
     @property
     def size(self) -> int:
@@ -72,7 +74,12 @@ def gather(nets: Generator | Networks) -> Networks:
         return nets
     if not isinstance(nets, Generator):
         raise UserError("Edits of this kind need a StyleGAN2 network; load one first.")
-    found = {"encoder": inversion.encoder_for(nets), "diffcam": _diffcam(nets), "deghosting": _deghosting(nets)}
+    found = {
+        "encoder": inversion.encoder_for(nets),
+        "diffcam": _alike(nets, "diffcam"),
+        "occlusion": _alike(nets, "occlusion"),
+        "deghosting": _deghosting(nets),
+    }
     hashes = {part: net.info.sha256 if net is not None else None for part, net in found.items()}
     named = {name: one.step() for name, one in directions.named(nets).items()}
     hashes["directions"] = _directions_hash(nets) if named else None
@@ -159,13 +166,13 @@ def _shipped(technique: str) -> Iterator[str]:
     return (f"{technique}/{short}" for short in weights.names(technique))
 
 
-def _diffcam(net: Generator):
+def _alike(net: Generator, technique: str):
     """One that was trained with this very generator, else one for faces that lie alike."""
     info = getattr(net, "info", None)
     if info is None:
         return None
-    same = [name for name in _shipped("diffcam") if weights.card(name).get("generator_sha256") == info.sha256]
-    alike = [name for name in _shipped("diffcam") if info.crop and weights.entry(name).crop == info.crop]
+    same = [name for name in _shipped(technique) if weights.card(name).get("generator_sha256") == info.sha256]
+    alike = [name for name in _shipped(technique) if info.crop and weights.entry(name).crop == info.crop]
     name = next(iter(same + alike), None)
     return weights.load(name, net.synthesis.b4.const.device) if name else None
 

@@ -143,7 +143,7 @@ def changed(
     nets = gather(nets)
     wanted, steps = edits_of(nets, edits, own, apart)
     judge = "Diff-CAM" if nets.diffcam is not None else "difference"
-    trust = masks.trusted(np.asarray(known.photo), np.asarray(known.image))
+    trust = masks.trusted(np.asarray(known.photo), np.asarray(known.image), _occluded(nets, known))
     if not wanted:
         nothing = np.zeros((nets.size, nets.size), np.float32)
         return Changed((), known.image, nothing, judge, None, known.latent, trust)
@@ -165,8 +165,18 @@ def changed(
         found, logits = nets.diffcam.mask(before, after, target)
         seen = found.amax(dim=0)[0].float().cpu().numpy()
         # The root, because the map is as steep as its largest value is far above the others.
-        seen = np.sqrt(seen) * masks.visible(np.asarray(known.image), np.asarray(image))
+        seen = masks.widened(np.sqrt(seen)) * masks.visible(np.asarray(known.image), np.asarray(image))
     return Changed(wanted, image, seen, judge, names[int(logits[0].argmax())] if seen.any() else None, moved, trust)
+
+
+def _occluded(nets: Networks, known: Inverted) -> np.ndarray | None:
+    """What lies before the face ``[H, W]`` from 0 to 1, where there is a network that finds it."""
+    if nets.occlusion is None:
+        return None
+    pair = (torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] for picture in (known.photo, known.image))
+    with torch.inference_mode():
+        found = nets.occlusion.mask(*(x.to(nets.device).float() / 127.5 - 1 for x in pair))
+    return found[0, 0].float().cpu().numpy()
 
 
 # -- at every move of a slider -------------------------------------------------------------------------------------
@@ -203,7 +213,8 @@ def composed(
     if deghost and nets.deghosting is not None and masks.border(mask).any():
         with torch.inference_mode():
             x = torch.from_numpy(fused.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None].to(nets.device)
-            clean = (nets.deghosting(x)[0].float().cpu().permute(1, 2, 0).numpy() + 1) * 127.5
+            through = torch.from_numpy(mask).to(nets.device)[None, None]
+            clean = (nets.deghosting(x, through)[0].float().cpu().permute(1, 2, 0).numpy() + 1) * 127.5
         result, deghosted = masks.smoothed(fused, clean, mask), True
     apart = masks.residual(photo, image, mask)
     return OutOfDomainEdit(

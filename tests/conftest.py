@@ -28,6 +28,9 @@ def pytest_collection_modifyitems(items):
         group = str(item.path.relative_to(ROOT))
         if item.path.parent.name == "browser":
             group = "page, first half" if item.path.name < "test_d" else "page, second half"
+            # Of some hundred visits on a busy machine one may go wrong where no other did; twice is a fault. The window
+            # of a failed test is closed, so the second try is another visitor's. What was tried again is printed.
+            item.add_marker(pytest.mark.flaky(reruns=1))
         item.add_marker(pytest.mark.xdist_group(group))
 
 

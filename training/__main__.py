@@ -16,6 +16,7 @@ TRAINERS = {
     "directions": "named directions in w of a StyleGAN2 that ships, from a classifier's scores",
     "diffcam": "network that names an edit and shows where it is, from pairs of a StyleGAN2",
     "deghosting": "network that removes what shines through after blending, with a frozen StyleGAN2",
+    "occlusion": "network that finds what lies before a face, from what a StyleGAN2 makes of it",
     "card": "export a training state: weights, card, sheet",
 }
 

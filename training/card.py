@@ -35,6 +35,7 @@ OTHERS = (
     "encoder",
     "igan",
     "landmarks",
+    "occlusion",
 )  # techniques whose cards say other things; each has a module of its own
 
 

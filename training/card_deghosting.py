@@ -31,8 +31,9 @@ def ship(args, notes: dict) -> int:
     card = {
         "data": notes["data"],
         "terms": notes["terms"],
-        "images": state["shown"],
-        "seconds": round(state["seconds"]),
+        "images": state["shown"] + state.get("shown_before", 0),
+        "seconds": round(state["seconds"] + state.get("seconds_before", 0)),
+        "images_before": state.get("shown_before", 0),
         "command": command(given, options(), "deghosting", state, args.data),
         "generator": given["generator"],
         "generator_sha256": sha256_of(given["generator"]),
@@ -74,7 +75,13 @@ def _write(path: Path, name: str, net: Deghosting, state: dict, card: dict, note
         f"| masks | {card['masks']}, folded |",
         f"| loss | L2, {state['args']['perceptual']:g} of {card['compared_by']}, {state['args']['adversarial']:g}"
         " adversarial |",
-        f"| ghosts shown | {state['shown']:,} |",
+        f"| ghosts shown | {card['images']:,} |",
+        *(
+            [f"| began with | the network that shipped before, after {card['images_before']:,} of them |"]
+            if card["images_before"]
+            else []
+        ),
+        *(["| also sees | the mask of the blend |"] if config["guided"] else []),
         f"| training time | {card['seconds']:,} s ({notes['machine']}) |",
         "| stored as | float16; the numbers below are of the stored file |",
         "",

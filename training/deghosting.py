@@ -10,7 +10,8 @@ shines through. In use T shows most inside the mask; so that T is kept there, a 
 has the two change places, with T as the truth. Photographs get things drawn before them (``training.occluders``),
 which the inversion lacks. Where there is no encoder, the photographs are generated too, and inverted with an error.
 
-The network's picture is taken in the border of the mask alone, as in use, and judged as it is taken.
+The network also sees the mask (ours): it says which of the two is to stay, and how strongly the other one shines
+through. Its picture is taken in the border of the mask alone, as in use, and judged as it is taken.
 
 Loss: squared difference, 1e-2 perceptual, 1e-2 adversarial. The paper: Adam 1e-4 (cosine), a pretrained discriminator,
 and a decoder that draws all of the picture. Here the network says only what is to be changed, so that it begins with
@@ -30,7 +31,7 @@ from torch import Tensor
 import weights
 from models.deghosting import Deghosting, border
 from models.discriminator import Discriminator
-from weights import vgg16
+from weights import store, vgg16
 
 from . import edit_pairs, loop, losses, occluders, sheets
 from .data import Images, load_images
@@ -49,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
     add("--data", default=None, help="zip or folder of faces; without it, or an encoder, generated faces stand in")
     add("--diffcam", default="auto", help="name or file of the mask network; auto: the one that ships, if any; none")
     add("--images", type=int, default=40_000)
+    add("--start-from", default=None, help="safetensors file of a deghosting network to begin with")
+    add("--unguided", dest="guided", action="store_false", help="the network does not see the mask, as in the paper")
     add("--in-size", type=int, default=64)
     add("--rrdb-channels", type=int, default=16)
     add("--rrdb-growth", type=int, default=8)
@@ -88,7 +91,9 @@ class Ghosts:
     def made(
         self, photographs: Tensor | None, count: int, rng: torch.Generator, swap: float | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """``count`` blended pictures and their truths, ``[N, 3, R, R]`` in [-1, 1], and masks ``[N, 1, R, R]``.
+        """``count`` blended pictures and their truths, ``[N, 3, R, R]`` in [-1, 1], and masks M ``[N, 1, R, R]``.
+
+        ``F = M T + (1 - M) I`` holds for all: M is at most one half where I is the truth, and at least where T is.
 
         Args:
             photographs: uint8 ``[N, 3, R, R]``; needs an encoder, without one they are generated.
@@ -118,7 +123,27 @@ class Ghosts:
         swapped = swapped[:, None, None, None].to(photo.device)
         under, over = torch.where(swapped, photo, after), torch.where(swapped, after, photo)
         mask = fold(mask)
-        return torch.lerp(over, under, mask), over, mask
+        return torch.lerp(over, under, mask), over, torch.where(swapped, 1 - mask, mask)
+
+
+@torch.no_grad()
+def begin_with(net: Deghosting, path: str) -> tuple[int, float]:
+    """Gives a network the weights of a file; of what it sees and the file's did not, it takes no notice at first.
+
+    Returns the images and the seconds that the file's card counts. Raises UserError when the sizes are others.
+    """
+    found, card = store.load(path).state_dict(), store.header(path)["card"]
+    for name, own in net.state_dict().items():
+        given = found.get(name)
+        more = own.ndim == 4 and given is not None and own.shape[1] > given.shape[1]
+        if given is None or (own.shape != given.shape and not more) or own.shape[:1] != given.shape[:1]:
+            raise weights.UserError(f"The network in {Path(path).name} has other sizes than these options make.")
+        if more:
+            own.zero_()
+            own[:, : given.shape[1]] = given
+        else:
+            own.copy_(given)
+    return card.get("images", 0), card.get("seconds", 0.0)
 
 
 def compare(device: str):
@@ -145,9 +170,11 @@ class Run(Supervised):
             args.latent_channels,
             args.last_channels,
             residual=True,
+            guided=args.guided,
             generator=None if args.generator.endswith(".safetensors") else args.generator,
         )
-        super().__init__(args, images, net.to(memory_format=torch.channels_last), 5_000)
+        self.shown_before, self.seconds_before = begin_with(net, args.start_from) if args.start_from else (0, 0.0)
+        super().__init__(args, images, net, 5_000)
         for group in self.optimizer.param_groups:
             group["betas"] = BETAS
         self.ghosts = ghosts
@@ -173,7 +200,7 @@ class Run(Supervised):
         blended, truth, mask = self.ghosts.made(photographs, self.batch, rng)
         self.net.train()
         with self.autocast():
-            found = self.net(blended.contiguous(memory_format=torch.channels_last))
+            found = self.net(blended, mask)
         found = torch.lerp(blended, found.float(), border(mask))  # as it is used
         loss = F.mse_loss(found, truth)
         if self.maps is not None:
@@ -195,10 +222,12 @@ class Run(Supervised):
 
     def state(self) -> dict:
         more = {} if self.D is None else {"D": self.D.state_dict(), "opt_D": self.opt_D.state_dict()}
-        return {**super().state(), **more, "judged_by": self.judged_by}
+        before = {"shown_before": self.shown_before, "seconds_before": self.seconds_before}
+        return {**super().state(), **more, **before, "judged_by": self.judged_by}
 
     def restore(self, state: dict) -> None:
         super().restore(state)
+        self.shown_before, self.seconds_before = state.get("shown_before", 0), state.get("seconds_before", 0.0)
         if self.D is not None and "D" in state:
             self.D.load_state_dict(state["D"])
             self.opt_D.load_state_dict(state["opt_D"])
@@ -220,11 +249,11 @@ def measured(
             some = None if photographs is None else photographs[total : min(total + 8, count)]
             n = min(8, count - total) if some is None else len(some)
             blended, truth, mask = ghosts.made(some, n, rng, swap)
-            clean = torch.lerp(blended, net(blended).clamp(-1, 1), border(mask))
+            clean = torch.lerp(blended, net(blended, mask).clamp(-1, 1), border(mask))
             parts["blended"] += n * psnr(blended, truth)
             parts["deghosted"] += n * psnr(clean, truth)
             if not swap:
-                parts["levels"] += n * float((net(truth).clamp(-1, 1) - truth).abs().mean()) * 127.5
+                parts["levels"] += n * float((net(truth, torch.zeros_like(mask)).clamp(-1, 1) - truth).abs().mean()) * 127.5
             total += n
         found |= {prefix + k: round(parts[k] / total, 2) for k in ("blended", "deghosted")}
         if not swap:
@@ -239,7 +268,7 @@ def sheet(net: Deghosting, ghosts: Ghosts, count: int = 8, seed: int = 7):
     generated.pairs = copy.copy(ghosts.pairs)
     generated.pairs.encoder = None  # photographs themselves are not for passing on
     blended, truth, mask = generated.made(None, count, torch.Generator().manual_seed(seed), 0.0)
-    clean = torch.lerp(blended, net(blended).clamp(-1, 1), border(mask))
+    clean = torch.lerp(blended, net(blended, mask).clamp(-1, 1), border(mask))
     return sheets.grid(torch.cat([blended, clean, truth]).cpu(), count)
 
 

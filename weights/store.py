@@ -32,6 +32,7 @@ MODULES = {  # (technique, kind) -> class
     ("landmarks", "network"): "models.landmarks:LandmarkNet",
     ("igan", "generator"): "models.dcgan:DCGAN",
     ("diffcam", "network"): "models.diffcam:DiffCAM",
+    ("occlusion", "network"): "models.occlusion:OcclusionNet",
     ("deghosting", "network"): "models.deghosting:Deghosting",
     ("encoder", "encoder"): "models.encoders:Encoder",
     ("psp", "encoder"): "models.encoders:GradualStyleEncoder",

@@ -164,3 +164,20 @@ def test_a_copy_keeps_what_was_lent():
     net = make(residual=True).attach(generator())
     with torch.no_grad():
         assert torch.equal(copy.deepcopy(net)(pictures()), net(pictures()))
+
+
+def test_a_guided_network_sees_the_mask():
+    """It begins with changing nothing, wants the mask, and looks at it; others have no use for one."""
+    x, mask = pictures(), torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(3))
+    net = make(residual=True, guided=True).attach(generator())
+    with torch.inference_mode():
+        assert torch.equal(net(x, mask), x)
+        shaken(net)
+        assert (net(x, mask) - net(x, 1 - mask)).abs().max() > 1e-3
+        with pytest.raises(ValueError, match="wants the mask"):
+            net(x)
+        other = shaken(make(residual=True)).attach(generator())
+        assert torch.equal(other(x, mask), other(x))
+    assert net.encoder[0].conv_first.weight.shape[1] == 4
+    with pytest.raises(ValueError, match="residual"):
+        make(guided=True)

@@ -157,6 +157,16 @@ def test_what_is_painted_counts():
         masks.softened(seen, 0.4, 0.8, "no mask")
 
 
+def test_the_map_reaches_beyond_its_cells():
+    """What was seen stays seen, a little more comes in, and nothing far away."""
+    seen = np.zeros((128, 128), np.float32)
+    assert not masks.widened(seen).any()
+    seen[40:56, 40:56] = 0.8
+    wide = masks.widened(seen)
+    assert np.allclose(wide[40:56, 40:56], 0.8, atol=0.01) and wide[36, 48] > 0.6 and wide.max() <= 0.8 + 1e-6
+    assert not wide[:24].any() and not wide[72:].any()
+
+
 def test_only_the_border_is_deghosted():
     mask = np.array([[0, 0.02, 0.5, 0.98, 1]], np.float32)
     blended, clean = np.full((1, 5, 3), 100, np.uint8), np.full((1, 5, 3), 200.0)
@@ -173,7 +183,7 @@ def test_diff_cam_is_asked_about_what_was_edited(nets, known):
     )
     asked = [nets.diffcam.mask(before, after, NAMES.index(name))[0][0, 0].numpy() for name in ("Smiling", "Bangs")]
     change = ood.changed(nets, known, [one, two])
-    asked = [np.sqrt(mask) * masks.visible(array(known.image), array(change.image)) for mask in asked]
+    asked = [masks.widened(np.sqrt(mask)) * masks.visible(array(known.image), array(change.image)) for mask in asked]
     seen = ood.changed(nets, known, [one, two]).seen
     assert seen.shape == (SIZE, SIZE) and np.abs(seen - np.maximum(*asked)).max() < 0.1  # pictures are rounded here
     logits = nets.diffcam(before, after)
@@ -190,6 +200,36 @@ def test_the_mask_fades_where_the_inversion_fails(nets, known):
     assert careful[:6].max() < 30 < 200 < careless[:6].max() and (careful[14:] == careless[14:]).all()
     painted = array(ood.edit(nets, known, "Smiling", 4.0, add=np.ones((SIZE, SIZE)), **everything).mask)
     assert (painted == 255).all()
+
+
+class Finds:
+    """In place of an occlusion network: it finds what it is told to find, and remembers what it was shown."""
+
+    def __init__(self, found: np.ndarray):
+        self.found, self.shown = torch.from_numpy(found)[None, None], None
+
+    def mask(self, photo, inverted):
+        self.shown = photo, inverted
+        return self.found
+
+
+def test_what_lies_before_the_face_stays(nets, known):
+    """Where a network finds it; and then an inversion that is merely inexact counts for nothing any more."""
+    found = np.zeros((SIZE, SIZE), np.float32)
+    found[:, :10] = 1
+    knowing = dataclasses.replace(nets, occlusion=Finds(found))
+    change = ood.changed(knowing, known, [("Smiling", 4.0)])
+    photo, inverted = knowing.occlusion.shown
+    for seen, picture in ((photo, known.photo), (inverted, known.image)):
+        assert torch.allclose(seen[0].permute(1, 2, 0), torch.from_numpy(array(picture) / 127.5 - 1).float(), atol=1e-6)
+    mask = ood.soft_mask(change, 0.0, 0.0)
+    assert not mask[:, :10].any() and mask[12:, 12:].max() == 1
+    inexact = np.clip(array(known.image).astype(int) + 28, 0, 255).astype(np.uint8)
+    alone = masks.trusted(inexact, array(known.image))
+    beside = masks.trusted(inexact, array(known.image), np.zeros((SIZE, SIZE), np.float32))
+    assert alone.mean() < 0.9 and beside.min() == 1
+    far = np.full_like(inexact, 255)
+    assert masks.trusted(far, np.zeros_like(far), np.zeros((SIZE, SIZE), np.float32)).max() == 0
 
 
 @pytest.mark.parametrize("which", ["nets", "bare"])

@@ -148,3 +148,21 @@ def test_the_card_says_what_the_stored_file_does(generator, tmp_path):
     assert f"{numbers['blended']:.2f}" in text and f"{numbers['deghosted']:.2f}" in text
     with Image.open(tmp_path / "deghosting" / "faces.png") as sheet:
         assert sheet.size == (128, 48)
+
+
+def test_it_begins_with_the_weights_of_a_file(generator, tmp_path):
+    """Of one that did not see the mask too: at first the new network makes the same of everything."""
+    ghosts = deghosting.Ghosts(options(generator), "cpu")
+    old = deghosting.Run(options(generator, "--unguided"), [], ghosts).net
+    with torch.no_grad():
+        for p in old.parameters():
+            p.add_(0.1 * torch.randn(p.shape, generator=rng(p.numel())))
+    store.save(tmp_path / "old.safetensors", old, "deghosting", "network", card={"images": 40, "seconds": 3})
+    run = deghosting.Run(options(generator, "--start-from", tmp_path / "old.safetensors"), [], ghosts)
+    blended, _truth, mask = ghosts.made(None, 4, rng())
+    with torch.no_grad():
+        assert torch.allclose(run.net(blended, mask), old(blended), atol=1e-5)
+        assert torch.allclose(run.average(blended, mask), old(blended), atol=1e-5)
+    assert run.state()["shown_before"] == 40
+    with pytest.raises(UserError, match="other sizes"):
+        deghosting.Run(options(generator, "--rrdbs", 2, "--start-from", tmp_path / "old.safetensors"), [], ghosts)
