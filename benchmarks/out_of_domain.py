@@ -21,6 +21,8 @@ NETWORK, FILE = "faces", "faces_128.zip"
 USUAL = 40  # photographs, where nobody says how many
 ATTRIBUTES = ("Smiling", "Mouth_Slightly_Open", "Eyeglasses", "Young", "Male", "Bangs", "No_Beard", "Pale_Skin")
 STRENGTH = 4.0
+FARTHER = 1.25  # of it: what a mask takes away of an edit, one makes up for with the slider, at no cost outside of it
+WAYS = ("plain", "hybrid", "ours", "ours, farther")
 WANTED = {"kept": 5.0, "changed": 0.9, "gain": 1.5}
 
 
@@ -62,11 +64,13 @@ def outcome(edit: Image.Image, photo: Image.Image, outside: np.ndarray, drawn, j
 
 
 def measured(nets, judge, count: int, attributes=ATTRIBUTES) -> dict[str, dict[str, list[Outcome]]]:
-    """Outcomes by "without" or "with" a drawing, then by way: "plain" (T of the encoder), "hybrid" (T), "ours"."""
+    """Outcomes by "without" or "with" a drawing, then by way (``WAYS``): T of the encoder's latent, T of the hybrid one,
+    the result, and the result of a strength ``FARTHER``.
+    """
     from pipelines import inversion
     from pipelines import out_of_domain as ood
 
-    found: dict = {key: {way: [] for way in ("plain", "hybrid", "ours")} for key in ("without", "with")}
+    found: dict = {key: {way: [] for way in WAYS} for key in ("without", "with")}
     for photo, drawn in cases(count, nets.size):
         *_, last = ood.invert(nets, photo, show_every=0)
         known = ood.inverted(nets, photo, last.latent)
@@ -77,10 +81,11 @@ def measured(nets, judge, count: int, attributes=ATTRIBUTES) -> dict[str, dict[s
             up = had[name] < 0.5
             edits = [(name, STRENGTH if up else -STRENGTH)]
             made = ood.edit(nets, known, edits=edits)
-            pictures = {"plain": ood.changed(nets, encoded, edits).image, "hybrid": made.edited, "ours": made.result}
-            outside = np.asarray(made.mask) == 0
-            for way, picture in pictures.items():
-                row = outcome(picture, made.photo, outside, drawn, judge, name, up)
+            farther = ood.edit(nets, known, name, FARTHER * edits[0][1])
+            pictures = (ood.changed(nets, encoded, edits).image, made.edited, made.result, farther.result)
+            masks = (made.mask, made.mask, made.mask, farther.mask)
+            for way, picture, mask in zip(WAYS, pictures, masks, strict=True):
+                row = outcome(picture, made.photo, np.asarray(mask) == 0, drawn, judge, name, up)
                 found["without" if drawn is None else "with"][way].append(row)
     return found
 
@@ -118,7 +123,7 @@ def show_edits(found: dict) -> bool:
                 missed.append(f"{words}: {ours[3] / theirs[3]:.0%} of the successes of {other}")
     print(measure.table(["photograph, way", "lost outside", "lost on it", "way gone", "succeeded"], rows))
     print(
-        "\nLost: mean |edit - photograph| in levels. Way gone: of the judge's probability, of the whole way there is."
+        f"\nFarther: with {FARTHER:g} times the strength. Lost: mean |edit - photograph| in levels. Way gone: of the judge's probability, of the whole way there is."
     )
     for line in missed:
         print(f"MISSED {line}")

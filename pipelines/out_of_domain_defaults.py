@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-THRESHOLD, SOFTNESS = 0.06, 0.2  # of the mask
+THRESHOLD, SOFTNESS = 0.03, 0.12  # of the mask
 STEPS = {"encoder": 1, "hybrid": 30, "optimisation": 100}  # of the inversion, by method; an encoder alone takes none
 METHODS = tuple(STEPS)
 MAX_EDITS = 12

@@ -17,7 +17,7 @@ VISIBLE = 0.03  # a mean difference of colours, of 1 at most, from which on a ch
 REACH = 0.05  # of the side: how far beyond its cells Diff-CAM's map reaches, which are an eighth of 64 pixels wide
 TRUSTED, DISTRUSTED = 0.08, 0.15  # mean |I - I'|, of 1 at most: up to here T may be shown, from there on it may not
 FAILED = 0.16, 0.3  # the same where a network finds what lies before the face: then only a face that is another's counts
-OCCLUDED = 0.15, 0.5  # how sure that network is: up to here T may be shown, from there on it may not
+OCCLUDED = 0.1, 0.4  # how sure that network is: up to here T may be shown, from there on it may not
 BLUR = 0.02  # of the side, on plain differences: a face that moves a little changes along lines
 OVERLAY = (222, 38, 32)  # rubylith, as on the canvas
 

@@ -192,7 +192,7 @@ def soft_mask(
 ) -> np.ndarray:
     """The mask ``[H, W]`` from 0 to 1; see ``out_of_domain_mask.softened``. Where nothing was edited it is empty.
 
-    ``cautious``: it fades where I' is far from I, unless that was painted.
+    ``cautious``: it leaves out what lies before the face, and where I' is far from I, unless that was painted.
     """
     mask = masks.softened(change.seen, threshold, softness, add, keep, change.trust if cautious else None)
     return mask if change.edits else np.zeros_like(change.seen)

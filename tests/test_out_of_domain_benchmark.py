@@ -72,9 +72,11 @@ def test_every_way_has_its_outcomes(room):
     nets = ood.load("faces")
     found = out_of_domain.measured(nets, brightness, 2, ("Direction 1",))
     assert {key: {way: len(rows) for way, rows in ways.items()} for key, ways in found.items()} == {
-        key: {"plain": 2, "hybrid": 2, "ours": 2} for key in ("without", "with")
+        key: {"plain": 2, "hybrid": 2, "ours": 2, "ours, farther": 2} for key in ("without", "with")
     }
-    assert all(row.outside in (0, None) for key in found for row in found[key]["ours"])
+    assert all(row.outside in (0, None) for key in found for way in out_of_domain.WAYS[2:] for row in found[key][way])
+    gone = [sum(row.moved for key in found for row in found[key][way]) for way in out_of_domain.WAYS[2:]]
+    assert gone[0] != gone[1], "a strength of its own"
     assert all(row.drawn is None for row in found["without"]["plain"])
     assert all(row.drawn is not None for row in found["with"]["plain"])
 

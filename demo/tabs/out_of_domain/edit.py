@@ -23,8 +23,8 @@ and says where the smile is, $M$. Only that is taken over,
 $$F = M \cdot T + (1 - M) \cdot I,$$
 
 and a last network removes what shines through at the seam. Where the mask is nothing, the result is the photograph
-itself; and where $I'$ is far from $I$, at the hat and the hand, the mask fades, because what the network makes there is
-not yours. Tick several things, pull the sliders, paint: the photograph is inverted once.
+itself; and what lies before the face, the hat and the hand, a small network finds and leaves out of the mask, because
+what the generator makes there is not yours. Tick several things, pull the sliders, paint: the photograph is inverted once.
 """
 
 API_PHOTO = """Finds a face in a photograph and inverts it; the other out-of-domain endpoints of this session then edit
@@ -48,7 +48,8 @@ Args:
     drawing: painted areas, change and keep, as {"size": [w, h], "layers": {"keep": {"size": [w, h], "runs": [...]}}}.
     deghost: lets a network go over the border of the mask.
     apart: directions without what they have of the other named ones.
-    cautious: the mask fades where the inversion is far from the photograph, unless that was painted.
+    cautious: the mask leaves out what lies before the face, and where the inversion is far from the photograph,
+        unless that was painted.
 """
 API_FILES = """The present edit of this session as files: the face, the whole photograph, the mask, the recipe.
 
@@ -107,7 +108,7 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
             part["cautious"] = gr.Checkbox(
                 True,
                 label="Leave alone what it cannot make",
-                info="the mask fades where I′ is far from I",
+                info="what lies before the face, and where I′ is far from I",
                 elem_id=cell.id("cautious"),
             )
             part["deghost"] = gr.Checkbox(True, label="Take ghosts out of the seam", elem_id=cell.id("deghost"))
