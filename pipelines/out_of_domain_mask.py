@@ -17,7 +17,8 @@ VISIBLE = 0.03  # a mean difference of colours, of 1 at most, from which on a ch
 REACH = 0.05  # of the side: how far beyond its cells Diff-CAM's map reaches, which are an eighth of 64 pixels wide
 TRUSTED, DISTRUSTED = 0.08, 0.15  # mean |I - I'|, of 1 at most: up to here T may be shown, from there on it may not
 FAILED = 0.16, 0.3  # the same where a network finds what lies before the face: then only a face that is another's counts
-OCCLUDED = 0.1, 0.4  # how sure that network is: up to here T may be shown, from there on it may not
+STRONG = 0.05, 0.12  # a mean difference of colours, of 1 at most, from which on a change counts whatever named it
+OCCLUDED = 0.05, 0.3  # how sure that network is: up to here T may be shown, from there on it may not
 BLUR = 0.02  # of the side, on plain differences: a face that moves a little changes along lines
 OVERLAY = (222, 38, 32)  # rubylith, as on the canvas
 
@@ -50,6 +51,15 @@ def widened(seen: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(cv2.dilate(seen.astype(np.float32), disc), (0, 0), radius / 3)
 
 
+def strong(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Where a change is strong, ``[H, W]`` 0..1, of two pictures ``[H, W, 3]`` uint8.
+
+    Diff-CAM needs little to name an edit that is all over the face, and looks at that alone: of one that makes a man of
+    a woman at brows and chin, and the hair would stay hers.
+    """
+    return _rise(_apart(before, after), *STRONG)
+
+
 def trusted(photo: np.ndarray, inverted: np.ndarray, occluded: np.ndarray | None = None) -> np.ndarray:
     """How far T may be shown, ``[H, W]`` 0..1, of I and I' ``[H, W, 3]`` uint8.
 
@@ -63,7 +73,10 @@ def trusted(photo: np.ndarray, inverted: np.ndarray, occluded: np.ndarray | None
     low, high = (TRUSTED, DISTRUSTED) if occluded is None else FAILED
     trust = 1 - _rise(_apart(photo, inverted), low, high)
     if occluded is not None:
-        trust = trust * (1 - _rise(occluded, *OCCLUDED))
+        import cv2
+
+        edges = cv2.dilate(occluded, np.ones((3, 3), np.uint8))  # soft ones are blends of two things already
+        trust = trust * (1 - _rise(edges, *OCCLUDED))
     return trust.astype(np.float32)
 
 

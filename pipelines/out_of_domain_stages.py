@@ -138,7 +138,8 @@ def changed(
         apart: named directions without what they have of the other named ones.
 
     Diff-CAM is asked about each attribute that was edited, and the largest answer counts, as far as a change can be
-    seen there; about an edit whose direction it does not know it is asked what it takes it for. Raises UserError.
+    seen there; about an edit whose direction it does not know it is asked what it takes it for. Where the change is
+    strong it counts in any case (ours). Raises UserError.
     """
     nets = gather(nets)
     wanted, steps = edits_of(nets, edits, own, apart)
@@ -165,7 +166,8 @@ def changed(
         found, logits = nets.diffcam.mask(before, after, target)
         seen = found.amax(dim=0)[0].float().cpu().numpy()
         # The root, because the map is as steep as its largest value is far above the others.
-        seen = masks.widened(np.sqrt(seen)) * masks.visible(np.asarray(known.image), np.asarray(image))
+        pair = np.asarray(known.image), np.asarray(image)
+        seen = np.maximum(masks.widened(np.sqrt(seen)) * masks.visible(*pair), masks.strong(*pair))
     return Changed(wanted, image, seen, judge, names[int(logits[0].argmax())] if seen.any() else None, moved, trust)
 
 

@@ -167,6 +167,15 @@ def test_the_map_reaches_beyond_its_cells():
     assert not wide[:24].any() and not wide[72:].any()
 
 
+def test_a_strong_change_counts_whatever_named_it():
+    before = np.full((64, 64, 3), 100, np.uint8)
+    after = before.copy()
+    after[:, 32:] += 60
+    found = masks.strong(before, after)
+    assert found[:, 40:].min() == 1 and not found[:, :26].any() and not masks.strong(before, before).any()
+    assert not masks.strong(before, before + np.uint8(9)).any(), "a faint one does not"
+
+
 def test_only_the_border_is_deghosted():
     mask = np.array([[0, 0.02, 0.5, 0.98, 1]], np.float32)
     blended, clean = np.full((1, 5, 3), 100, np.uint8), np.full((1, 5, 3), 200.0)
@@ -183,9 +192,10 @@ def test_diff_cam_is_asked_about_what_was_edited(nets, known):
     )
     asked = [nets.diffcam.mask(before, after, NAMES.index(name))[0][0, 0].numpy() for name in ("Smiling", "Bangs")]
     change = ood.changed(nets, known, [one, two])
-    asked = [masks.widened(np.sqrt(mask)) * masks.visible(array(known.image), array(change.image)) for mask in asked]
+    pair = array(known.image), array(change.image)
+    asked = [masks.widened(np.sqrt(mask)) * masks.visible(*pair) for mask in asked] + [masks.strong(*pair)]
     seen = ood.changed(nets, known, [one, two]).seen
-    assert seen.shape == (SIZE, SIZE) and np.abs(seen - np.maximum(*asked)).max() < 0.1  # pictures are rounded here
+    assert seen.shape == (SIZE, SIZE) and np.abs(seen - np.max(asked, axis=0)).max() < 0.1  # pictures are rounded here
     logits = nets.diffcam(before, after)
     assert ood.changed(nets, known, [one, two]).named == NAMES[int(logits.argmax())]
 
