@@ -64,8 +64,8 @@ def outcome(edit: Image.Image, photo: Image.Image, outside: np.ndarray, drawn, j
 
 
 def measured(nets, judge, count: int, attributes=ATTRIBUTES) -> dict[str, dict[str, list[Outcome]]]:
-    """Outcomes by "without" or "with" a drawing, then by way (``WAYS``): T of the encoder's latent, T of the hybrid one,
-    the result, and the result of a strength ``FARTHER``.
+    """Outcomes by "without" or "with" a drawing, then by way (``WAYS``): T of the encoder's latent, T of the hybrid
+    one, the result, and the result of a strength ``FARTHER``.
     """
     from pipelines import inversion
     from pipelines import out_of_domain as ood
@@ -123,7 +123,8 @@ def show_edits(found: dict) -> bool:
                 missed.append(f"{words}: {ours[3] / theirs[3]:.0%} of the successes of {other}")
     print(measure.table(["photograph, way", "lost outside", "lost on it", "way gone", "succeeded"], rows))
     print(
-        f"\nFarther: with {FARTHER:g} times the strength. Lost: mean |edit - photograph| in levels. Way gone: of the judge's probability, of the whole way there is."
+        f"\nFarther: with {FARTHER:g} times the strength. Lost: mean |edit - photograph| in levels. Way gone: of the"
+        " judge's probability, of the whole way there is."
     )
     for line in missed:
         print(f"MISSED {line}")

@@ -16,7 +16,10 @@ FAINT = 0.15  # a mean difference of colours, of 1 at most, that counts as a ful
 VISIBLE = 0.03  # a mean difference of colours, of 1 at most, from which on a change is taken as Diff-CAM sees it
 REACH = 0.05  # of the side: how far beyond its cells Diff-CAM's map reaches, which are an eighth of 64 pixels wide
 TRUSTED, DISTRUSTED = 0.08, 0.15  # mean |I - I'|, of 1 at most: up to here T may be shown, from there on it may not
-FAILED = 0.16, 0.3  # the same where a network finds what lies before the face: then only a face that is another's counts
+FAILED = (
+    0.16,
+    0.3,
+)  # the same where a network finds what lies before the face: then only a face that is another's counts
 STRONG = 0.05, 0.12  # a mean difference of colours, of 1 at most, from which on a change counts whatever named it
 OCCLUDED = 0.05, 0.3  # how sure that network is: up to here T may be shown, from there on it may not
 BLUR = 0.02  # of the side, on plain differences: a face that moves a little changes along lines

@@ -18,7 +18,10 @@ from .occlusion import parser as options
 from .supervised import finished
 
 KINDS = {"drawn": 1.0, "pieces": None}  # what lies there -> the share of drawings that ``measured`` is asked for
-WORDS = {"drawn": "something drawn before each", "pieces": "a drawing, or a piece of another photograph, before three of four"}
+WORDS = {
+    "drawn": "something drawn before each",
+    "pieces": "a drawing, or a piece of another photograph, before three of four",
+}
 
 
 def ship(args, notes: dict) -> int:
@@ -59,8 +62,8 @@ def _write(path: Path, name: str, net: OcclusionNet, state: dict, card: dict, no
         "",
         f"![Sample sheet]({path.with_suffix('.png').name})",
         "",
-        f"{notes['what']} Columns: generated faces with something before them; what their generator makes of that; in red"
-        " what the network finds.",
+        f"{notes['what']} Columns: generated faces with something before them; what their generator makes of that; in"
+        " red what the network finds.",
         "",
         "| | |",
         "|---|---|",
@@ -75,8 +78,8 @@ def _write(path: Path, name: str, net: OcclusionNet, state: dict, card: dict, no
         "",
         "## How much it finds",
         "",
-        f"Pixels of the {card['test_images']} photographs of the test split. Found: of what lies there. Taken for it: of",
-        "all else, whatever nobody has marked included. Union: the intersection of found and there, over their union.",
+        f"Pixels of the {card['test_images']} photographs of the test split. Found: of what lies there. Taken for",
+        "it: of all else, whatever nobody has marked included. Union: the intersection of found and there, over their union.",
         "",
         "| photographs with | found | taken for it | union |",
         "|---|---|---|---|",

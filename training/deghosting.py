@@ -253,7 +253,9 @@ def measured(
             parts["blended"] += n * psnr(blended, truth)
             parts["deghosted"] += n * psnr(clean, truth)
             if not swap:
-                parts["levels"] += n * float((net(truth, torch.zeros_like(mask)).clamp(-1, 1) - truth).abs().mean()) * 127.5
+                parts["levels"] += (
+                    n * float((net(truth, torch.zeros_like(mask)).clamp(-1, 1) - truth).abs().mean()) * 127.5
+                )
             total += n
         found |= {prefix + k: round(parts[k] / total, 2) for k in ("blended", "deghosted")}
         if not swap:

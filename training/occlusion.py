@@ -5,8 +5,8 @@ other photographs, cut out along wavy borders, so that the network learns that s
 What else lies before a face in a photograph, nobody has marked: the network is taught to leave that alone, and finds
 some of it even so, because it looks like what was put there.
 
-I' is what the generator makes of what the encoder says. In use a short optimisation follows, which brings the colours of
-what lies there into I'; so (``blended``) I' is drawn to a blurred photograph by a random share.
+I' is what the generator makes of what the encoder says. In use a short optimisation follows, which brings the colours
+of what lies there into I'; so (``blended``) I' is drawn to a blurred photograph by a random share.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def pieced(photos: Tensor, textures: Tensor, rng: torch.Generator) -> tuple[Tens
     corner = torch.randint(0, size + 1, (count, 2), generator=rng).tolist()
     some = torch.stack([p[:, y : y + size, x : x + size] for p, (y, x) in zip(enlarged, corner, strict=True)])
     plain = torch.rand(count, 1, 1, 1, generator=rng) < 0.3  # in one colour, or nearly
-    some = torch.where(plain, some.mean(dim=(2, 3), keepdim=True) + 0.2 * (some - some.mean(dim=(2, 3), keepdim=True)), some)
+    colour = some.mean(dim=(2, 3), keepdim=True)
+    some = torch.where(plain, torch.lerp(colour, some, 0.2), some)
     light = torch.rand(count, 3, 1, 1, generator=rng) * 0.8 - 0.4
     where = blobs(count, size, rng)
     return torch.lerp(photos, (some + light).clamp(-1, 1), where), where

@@ -271,8 +271,8 @@ def test_sliders_do_not_invert_again(desk, once, monkeypatch):
     assert made[mine.sliders[0]]["value"] == 3
     assert not made[mine.sliders[1]]["visible"] and mine.part["ticks"] not in made
     first = np.asarray(mydesk.made.result)
-    moved = last(mine.slid(ann, 5.0, 0, 0))
-    assert mydesk.wanted == {"Smiling": 5.0} and (np.asarray(mydesk.made.result) != first).any()
+    moved = last(mine.slid(ann, 0.4, 0, 0))
+    assert mydesk.wanted == {"Smiling": 0.4} and (np.asarray(mydesk.made.result) != first).any()
     assert not set(moved) & set(mine.sliders), "sliders stay where the hand has moved them"
     monkeypatch.setattr(ood, "changed", lambda *a, **k: pytest.fail("T was made again"))
     tall = np.asarray(mydesk.made.mask).sum()

@@ -24,7 +24,8 @@ $$F = M \cdot T + (1 - M) \cdot I,$$
 
 and a last network removes what shines through at the seam. Where the mask is nothing, the result is the photograph
 itself; and what lies before the face, the hat and the hand, a small network finds and leaves out of the mask, because
-what the generator makes there is not yours. Tick several things, pull the sliders, paint: the photograph is inverted once.
+what the generator makes there is not yours. Tick several things, pull the sliders, paint: the photograph is inverted
+once.
 """
 
 API_PHOTO = """Finds a face in a photograph and inverts it; the other out-of-domain endpoints of this session then edit
