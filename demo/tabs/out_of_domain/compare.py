@@ -33,7 +33,7 @@ and the news.
 Args:
     steps: of the inversions that optimise, as text, 1 to 1000; empty: as suits the network.
 """
-COLUMNS = ("inverted by", "lost", "has it", "seconds")
+COLUMNS = ("inverted by", "lost", "has it", "s")
 METHODS = {"w": "optimisation in w", "w+": "optimisation in w+"}
 
 
