@@ -132,11 +132,11 @@ train-diffcam: $(VENV)/.run
 
 train-deghosting: $(VENV)/.run
 	@test -f weights/embedded/diffcam/faces.safetensors || { echo "make train-diffcam first: its masks are what ghosts are made of"; exit 1; }
-	$(TUNED) nice -n 10 $(PYTHON) -m training deghosting --threads 1 --data $(DATA)/faces_128.zip --images 36000 --adversarial 0 --out runs/deghosting
+	$(TUNED) nice -n 10 $(PYTHON) -m training deghosting --threads 1 --data $(DATA)/faces_128.zip --images 43000 --adversarial 0 --out runs/deghosting
 	$(CARD) --run runs/deghosting --name deghosting/faces --data $(DATA)/faces_128.zip
 
 train-occlusion: $(VENV)/.run
-	$(TUNED) nice -n 10 $(PYTHON) -m training occlusion --threads 1 --data $(DATA)/faces_128.zip --textures $(DATA)/cats_128.zip $(DATA)/flowers_128.zip --images 40000 --out runs/occlusion
+	$(TUNED) nice -n 10 $(PYTHON) -m training occlusion --threads 1 --data $(DATA)/faces_128.zip --textures $(DATA)/cats_128.zip $(DATA)/flowers_128.zip --images 26000 --out runs/occlusion
 	$(CARD) --run runs/occlusion --name occlusion/faces --data $(DATA)/faces_128.zip
 
 HISTORY = $(TRAIN) --data $(DATA)/faces_128.zip --resolution 32 --channel-base 512 --channel-max 64 --z-dim 64 --w-dim 64 --images 60000 --seed 1

@@ -16,12 +16,10 @@ FAINT = 0.15  # a mean difference of colours, of 1 at most, that counts as a ful
 VISIBLE = 0.03  # a mean difference of colours, of 1 at most, from which on a change is taken as Diff-CAM sees it
 REACH = 0.05  # of the side: how far beyond its cells Diff-CAM's map reaches, which are an eighth of 64 pixels wide
 TRUSTED, DISTRUSTED = 0.08, 0.15  # mean |I - I'|, of 1 at most: up to here T may be shown, from there on it may not
-FAILED = (
-    0.16,
-    0.3,
-)  # the same where a network finds what lies before the face: then only a face that is another's counts
+# The same where a network finds what lies before the face: in medians of |I - I'| of this photograph, within limits.
+FAILED, TWICE, WITHIN = 2.5, 1.9, (0.08, 0.16)
 STRONG = 0.05, 0.12  # a mean difference of colours, of 1 at most, from which on a change counts whatever named it
-OCCLUDED = 0.05, 0.3  # how sure that network is: up to here T may be shown, from there on it may not
+OCCLUDED = 0.04, 0.2  # how sure that network is: up to here T may be shown, from there on it may not
 BLUR = 0.02  # of the side, on plain differences: a face that moves a little changes along lines
 OVERLAY = (222, 38, 32)  # rubylith, as on the canvas
 
@@ -70,11 +68,15 @@ def trusted(photo: np.ndarray, inverted: np.ndarray, occluded: np.ndarray | None
     nothing of this photograph (ours; the paper trusts the mask alone).
 
     Args:
-        occluded: how surely something lies before the face, ``[H, W]`` 0..1. Where that is known, I' may be as far from
-            I as a poor generator leaves it; without it every blur and every strand of hair counts against T.
+        occluded: how surely something lies before the face, ``[H, W]`` 0..1. Where that is known, only what is far off
+            for this photograph counts, however poor the generator; without it every blur and every strand of hair does.
     """
-    low, high = (TRUSTED, DISTRUSTED) if occluded is None else FAILED
-    trust = 1 - _rise(_apart(photo, inverted), low, high)
+    apart = _apart(photo, inverted)
+    low, high = TRUSTED, DISTRUSTED
+    if occluded is not None:
+        low = float(np.clip(FAILED * np.median(apart), *WITHIN))
+        high = TWICE * low
+    trust = 1 - _rise(apart, low, high)
     if occluded is not None:
         import cv2
 

@@ -70,7 +70,8 @@ def blobs(count: int, size: int, rng: torch.Generator) -> Tensor:
 def pieced(photos: Tensor, textures: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Photographs ``[N, 3, S, S]`` in [-1, 1] with pieces of as many other pictures before them, and where they are.
 
-    The other pictures are seen enlarged, turned or mirrored, and lighter or darker.
+    The other pictures are seen enlarged, turned, and lighter or darker; some pieces have one colour only, or nearly,
+    and half of these that of the middle of the face, as a hand has.
     """
     count, size = len(photos), photos.shape[-1]
     turned = [
@@ -79,10 +80,14 @@ def pieced(photos: Tensor, textures: Tensor, rng: torch.Generator) -> tuple[Tens
     enlarged = F.interpolate(torch.stack(turned), scale_factor=2, mode="bilinear", align_corners=False)
     corner = torch.randint(0, size + 1, (count, 2), generator=rng).tolist()
     some = torch.stack([p[:, y : y + size, x : x + size] for p, (y, x) in zip(enlarged, corner, strict=True)])
-    plain = torch.rand(count, 1, 1, 1, generator=rng) < 0.3  # in one colour, or nearly
-    colour = some.mean(dim=(2, 3), keepdim=True)
-    some = torch.where(plain, torch.lerp(colour, some, 0.2), some)
+    plain = torch.rand(count, 1, 1, 1, generator=rng) < 0.4
+    middle = slice(size * 3 // 8, size * 5 // 8)
+    skin = torch.rand(count, 1, 1, 1, generator=rng) < 0.5
+    colour = torch.where(skin, photos[:, :, middle, middle], some[:, :, middle, middle]).mean(dim=(2, 3), keepdim=True)
+    detail = some - some.mean(dim=(2, 3), keepdim=True)
+    some = torch.where(plain, colour + 0.2 * detail, some)
     light = torch.rand(count, 3, 1, 1, generator=rng) * 0.8 - 0.4
+    light = torch.where(plain & skin, 0.4 * light, light)
     where = blobs(count, size, rng)
     return torch.lerp(photos, (some + light).clamp(-1, 1), where), where
 
