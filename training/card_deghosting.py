@@ -10,6 +10,7 @@ import torch
 from models.deghosting import Deghosting
 from weights import store
 
+from . import sheets
 from .card_diffcam import command, sha256_of
 from .data import load_images
 from .deghosting import Ghosts, measured, sheet
@@ -48,7 +49,7 @@ def ship(args, notes: dict) -> int:
     stored = store.load(target).attach(ghosts.pairs.net)
     card["psnr"] = found = measured(stored, ghosts, photographs, count)
     store.save(target, net, "deghosting", "network", card=card, dtype=torch.float16)
-    sheet(stored, ghosts).save(target.with_suffix(".png"))
+    sheets.kept(sheet(stored, ghosts)).save(target.with_suffix(".png"))
     _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
     gain = found["deghosted"] - found["blended"]
     print(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, {found['deghosted']:.2f} dB ({gain:+.2f})")

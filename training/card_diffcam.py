@@ -10,6 +10,7 @@ import torch
 from models.diffcam import DiffCAM
 from weights import hub, paths, store
 
+from . import sheets
 from .card import words_of
 from .data import load_images
 from .diffcam import REGIONS, measured, sheet
@@ -46,7 +47,7 @@ def ship(args, notes: dict) -> int:
     stored = store.load(target)
     card["accuracy"] = found = measured(stored, pairs, photographs, LATENTS)
     store.save(target, net, "diffcam", "network", card=card, dtype=torch.float16)
-    sheet(stored, pairs).save(target.with_suffix(".png"))
+    sheets.kept(sheet(stored, pairs)).save(target.with_suffix(".png"))
     _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
     size = target.stat().st_size / 1e6
     print(f"{target.name}: {size:.2f} MB, {found['latents']:.1f} % (chance {found['chance']:.1f} %)")

@@ -31,7 +31,7 @@ def sheet(net, file: DirectionsFile, seed: int = 0) -> Image.Image:
 
 def ship(path: Path, net, file: DirectionsFile) -> None:
     """Writes the card ``.md`` and the sheet ``.png`` beside the file."""
-    sheet(net, file).save(path.with_suffix(".png"))
+    sheets.kept(sheet(net, file)).save(path.with_suffix(".png"))
     card = file.card
     name = f"directions/{path.stem}"
     found = card["directions"]

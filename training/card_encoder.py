@@ -96,7 +96,7 @@ def ship(args, notes: dict) -> int:
     stored = store.load(target)  # what is measured is what is stored
     card |= measure(G, stored, photos)
     store.save(target, net, "encoder", "encoder", card=card, dtype=torch.float16)
-    sheet(G, stored).save(target.with_suffix(".png"))
+    sheets.kept(sheet(G, stored)).save(target.with_suffix(".png"))
     _write(target.with_suffix(".md"), args.name, net, state, card, notes)
     print(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, L2 {card['l2']:.4f}, {card['seconds_each']:.3f} s")
     return 0

@@ -10,6 +10,7 @@ import torch
 from models.occlusion import OcclusionNet
 from weights import store
 
+from . import sheets
 from .card import words_of
 from .card_diffcam import sha256_of
 from .data import load_images
@@ -50,7 +51,7 @@ def ship(args, notes: dict) -> int:
     stored = store.load(target)
     card["found"] = {kind: measured(stored, covered, photographs, drawn=share) for kind, share in KINDS.items()}
     store.save(target, net, "occlusion", "network", card=card, dtype=torch.float16)
-    sheet(stored, covered).save(target.with_suffix(".png"))
+    sheets.kept(sheet(stored, covered)).save(target.with_suffix(".png"))
     _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
     print(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, {card['found']}")
     return 0
