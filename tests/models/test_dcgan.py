@@ -112,7 +112,8 @@ def test_the_configuration_makes_the_network_again(norm, tmp_path):
             again = store.load(path)
         again.eval()
         assert again.config == net.config and torch.equal(again(z), net(z))
-        assert torch.equal(again.discriminator(x), net.discriminator(x))
+        # Frozen or not, a convolution may be computed by another kernel of the machine's.
+        assert torch.allclose(again.discriminator(x), net.discriminator(x), atol=1e-7, rtol=1e-5)
         assert torch.equal(again.predictor(x), net.predictor(x))
     alone = DCGAN({"widths": (8, 4)})
     assert alone.discriminator is None and alone.predictor is None

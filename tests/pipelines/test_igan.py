@@ -58,7 +58,9 @@ def test_free_numbers_are_bound_again(any_net):
     space = igan.Space(any_net)
     latents = space.random(5, 3)
     assert torch.allclose(space.bind(space.free(latents)), latents, atol=1e-5)
-    assert latents.shape == (5, space.dim) and torch.equal(space.random(2, 3), latents[:2])
+    assert latents.shape == (5, space.dim)
+    # The same two; how a batch of another size is rounded is the affair of the machine's matrix multiplication.
+    assert torch.allclose(space.random(2, 3), latents[:2], atol=1e-6, rtol=1e-5)
     assert not torch.equal(space.random(2, 4), latents[:2])
     assert 0.3 < space.free(space.random(200, 0)).std() < 1.5, "free numbers are about 1, whatever the network"
 

@@ -159,7 +159,7 @@ def test_from_photographs_to_the_card(shipped, tmp_path, capsys):
     assert found["l2"] == pytest.approx(float((made - test).square().mean()), abs=1e-3)
     text = path.with_suffix(".md").read_text()
     assert f"{found['l2']:.4f}" in text and "48" in text and found["generator_sha256"] in text
-    sheet = np.asarray(Image.open(path.with_suffix(".png")))
+    sheet = np.asarray(Image.open(path.with_suffix(".png")).convert("RGB"))
     assert sheet.shape == (6 * 128, 8 * 128, 3)
     again = generator(seed=1)
     store.save(paths.embedded("stylegan2/faces"), again, "stylegan2", "generator")
