@@ -7,6 +7,8 @@ ARGS   ?=
 # A browser mostly waits for answers: the two halves of its tests side by side take little more than one. In their order,
 # so that each half has one server and one browser.
 WORKERS ?= --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
+# One thread for each of them: two that want two of two cores take several times as long.
+PYTEST  := OMP_NUM_THREADS=1 $(PYTHON) -m pytest
 
 # Threads that spin while they wait take the cores away from the process that works.
 export OMP_WAIT_POLICY ?= passive
@@ -20,11 +22,11 @@ run: $(VENV)/.run
 	$(PYTHON) app.py $(ARGS)
 
 test: $(VENV)/.dev browser lint
-	$(PYTHON) -m pytest $(WORKERS) $(ARGS)
+	$(PYTEST) $(WORKERS) $(ARGS)
 
 # The page in Chromium alone.
 test-browser: $(VENV)/.dev browser
-	$(PYTHON) -m pytest tests/browser $(WORKERS) $(ARGS)
+	$(PYTEST) tests/browser $(WORKERS) $(ARGS)
 
 lint: $(VENV)/.dev
 	$(PYTHON) -m ruff check .
