@@ -52,7 +52,7 @@ SHARED = 0.4  # of the steps of "w+" are made with one w for all rows
 STEP = 0.1  # Adam's step size in deviations of w
 APART = 0.02  # weight of the rows' mean square distance from their mean, in deviations of w
 # The same of the distance from what an encoder said. A latent that has gone far from it makes a better likeness and
-# worse edits (Tov et al. 2021): this costs 3 % of the distance, and as many edits succeed as from the encoder's.
+# worse edits (Tov et al. 2021): this costs 3 % of the distance, and of a hundred edits two or three more succeed.
 NEAR = 0.15
 
 
