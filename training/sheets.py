@@ -24,7 +24,7 @@ def grid(x: Tensor, columns: int) -> Image.Image:
 
 
 def kept(picture: Image.Image) -> Image.Image:
-    """A sheet as it lies beside a card: in 256 colours of its own, dithered, which takes less than half of the bytes."""
+    """A sheet as it lies beside a card: in 256 colours of its own, dithered, in less than half of the bytes."""
     picture = picture.convert("RGB")
     return picture.quantize(palette=picture.quantize(256), dither=Image.Dither.FLOYDSTEINBERG)
 
