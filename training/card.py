@@ -17,7 +17,17 @@ import torch
 from models.stylegan2 import Generator
 from weights import store
 
-from . import loop, metrics, sheets
+from . import metrics, sheets
+from .card_common import (
+    change_words,
+    command_line,
+    data_and_out,
+    distance_lines,
+    distances,
+    parameters,
+    test_and_train,
+    write,
+)
 from .data import load_images
 
 try:
@@ -63,16 +73,8 @@ def load_run(folder: str | Path) -> tuple[dict, Generator]:
 
 def measure(net: Generator, data: str, label: str | None = None) -> dict:
     """Sliced Wasserstein distance (x 1e3) to the test split, beside that of as many training pictures."""
-    size = net.img_resolution
-    test = load_images(data, size, "test").pixels.float() / 127.5 - 1
-    train = load_images(data, size, "train", limit=4 * len(test)).pixels
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[: len(test)]
-    fake = sheets.sample(net, len(test), seed=1234, noise_mode="random")
-    return {
-        "test_images": len(test),
-        "swd": metrics.sliced_wasserstein(fake, test),
-        "swd_of_photographs": metrics.sliced_wasserstein(train[order].float() / 127.5 - 1, test),
-    }
+    test, train = test_and_train(data, net.img_resolution)
+    return distances(sheets.sample(net, len(test), seed=1234, noise_mode="random"), test, train)
 
 
 def measure_history(net: Generator, data: str) -> dict:
@@ -90,25 +92,8 @@ def command(state: dict, data: str) -> str:
     """The options of the run that differ from the defaults."""
     from .stylegan2 import parser as options
 
-    defaults = vars(options().parse_args(["--data", "x", "--out", "x"]))
-    words = [f"python -m training stylegan2 --data {Path(data).name} --out runs/NAME"]
-    words += words_of(state["args"], defaults)
-    if "--images" not in " ".join(words):
-        words.append(f"--images {state['shown']}")
-    return " ".join(words)
-
-
-def words_of(given: dict, defaults: dict) -> list[str]:
-    """The options of a run that differ from the defaults, as one types them."""
-    words = []
-    for key, value in given.items():
-        # What only concerns the machine it ran on, or the log, makes no other network.
-        if (key in loop.HARMLESS and key != "images") or defaults.get(key) == value:
-            continue
-        flag = "--" + key.replace("_", "-")
-        value = " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-        words.append("--no-xflip" if key == "xflip" else f"{flag} {value}")
-    return words
+    line = command_line(options(), data_and_out(data), state["args"])
+    return line if "--images" in line else f"{line} --images {state['shown']}"
 
 
 def summary(state: dict) -> dict:
@@ -122,69 +107,34 @@ def summary(state: dict) -> dict:
     }
 
 
-def change_words(change: dict) -> str:
-    former = ", ".join(f"--{k.replace('_', '-')} {v}" for k, v in change.items() if k != "until")
-    return f"{former} until image {change['until']:,}"
-
-
 def _commands(stage: dict) -> str:
     return "; ".join([f"`{stage['command']}`", *(f"`{c}`" for c in stage.get("changes", []))])
-
-
-def distance_lines(measured: dict, what: str) -> list[str]:
-    """The section of a card on the distance to photographs; ``what`` was compared with the test split."""
-    swd, photographs = measured["swd"], measured["swd_of_photographs"]
-    levels = [k for k in swd if k != "mean"]
-    return [
-        "## Distance to photographs",
-        "",
-        f"Sliced Wasserstein distance × 10³ (Karras et al. 2018) of {measured['test_images']} {what}",
-        "to the test split, and of as many training photographs to it: what a perfect generator would score.",
-        "",
-        "| | " + " | ".join(f"{k} px" for k in levels) + " | mean |",
-        "|---|" + "---|" * (len(levels) + 1),
-        "| this network | " + " | ".join(f"{swd[k]:.1f}" for k in levels) + f" | {swd['mean']:.1f} |",
-        "| photographs | " + " | ".join(f"{photographs[k]:.1f}" for k in levels) + f" | {photographs['mean']:.1f} |",
-        "",
-    ]
 
 
 def write_card(
     path: Path, name: str, net: Generator, state: dict, chain: list[dict], measured: dict, notes: dict, psi: float
 ):
-    parameters = sum(p.numel() for p in net.parameters())
     images, seconds = sum(s["images"] for s in chain), sum(s["seconds"] for s in chain)
-    lines = [
-        f"# {name}",
-        "",
-        f"![Sample sheet]({path.with_suffix('.png').name})",
-        "",
-        f"{notes['what']} Seeds of one fixed list, truncation psi {psi:g}, not chosen by hand.",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| network | StyleGAN2, {state['G_config']['architecture']} generator, {net.img_resolution} px, "
-        f"{parameters:,} parameters |",
-        f"| mapping | {state['G_config']['mapping_layers']} layers, z {net.z_dim}, w {net.w_dim} |",
-        f"| widths | {', '.join(f'{c} at {r} px' for r, c in net.synthesis.widths.items())} |",
-        f"| data | {notes['data']}; {state['train_images']:,} pictures of the train split |",
-        f"| terms | {notes['terms']} |",
-        f"| images shown | {images:,} |",
-        f"| training time | {seconds:,} s in all ({notes['machine']}) |",
-        f"| stored as | {notes.get('stored', 'float16')} |",
-        "",
-        *distance_lines(measured, "pictures (psi 1)"),
-        "## How it was made",
-        "",
+    what = f"{notes['what']} Seeds of one fixed list, truncation psi {psi:g}, not chosen by hand."
+    table = {
+        "network": f"StyleGAN2, {state['G_config']['architecture']} generator, {net.img_resolution} px, "
+        f"{parameters(net)} parameters",
+        "mapping": f"{state['G_config']['mapping_layers']} layers, z {net.z_dim}, w {net.w_dim}",
+        "widths": ", ".join(f"{c} at {r} px" for r, c in net.synthesis.widths.items()),
+        "data": f"{notes['data']}; {state['train_images']:,} pictures of the train split",
+        "terms": notes["terms"],
+        "images shown": f"{images:,}",
+        "training time": f"{seconds:,} s in all ({notes['machine']})",
+        "stored as": notes.get("stored", "float16"),
+    }
+    made = [
         f"`make train-{notes.get('target', name.split('/')[-1])}` runs all of it. Stage by stage:",
         "",
         "| px | images | seconds | command |",
         "|---|---|---|---|",
         *[f"| {s['resolution']} | {s['images']:,} | {s['seconds']:,} | {_commands(s)} |" for s in chain],
-        "",
-        notes.get("limits", ""),
     ]
-    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    write(path, name, what, table, distance_lines(measured, "pictures (psi 1)"), made, notes.get("limits", ""))
 
 
 def main(argv: list[str]) -> int:

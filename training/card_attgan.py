@@ -11,12 +11,13 @@ from PIL import Image
 import weights
 from models.attgan import Generator
 from models.attributes import Classifier
-from weights import store
 
 from . import sheets
+from .attgan import complete
 from .attgan import parser as options
 from .attributes import accuracy
-from .card import words_of
+from .attributes import parser as judge_options
+from .card_common import command_line, data_and_out, last_rows, made_by, parameters, store_measured, write
 from .data import load_images
 from .editing import edited, flips, reconstructed, restored
 from .supervised import finished
@@ -42,22 +43,19 @@ def ship(args, notes: dict) -> int:
         "recipe": state["args"]["recipe"],
         "images": state["shown"],
         "seconds": round(state["seconds"]),
-        "command": _command("attgan", args.data, state["args"]),
+        "command": _command(args.data, state["args"]),
         "test_images": len(test),
         "judge": {
-            "command": _command("attributes", args.data, judging["args"]),
+            "command": command_line(judge_options(), data_and_out(args.data), judging["args"]),
             "accuracy": accuracy(judge, load_images(args.data, judge.img_size, "test", attributes=judge.attrs))["mean"],
         },
     }
-    target = Path(args.out) / f"{args.name}.safetensors"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # What is measured is what is stored.
-    store.save(target, net.eval(), "attgan", "generator", card=card, dtype=torch.float16)
-    stored = store.load(target)
     x, a = test.pixels.float() / 127.5 - 1, test.attributes.float()
-    card |= {"restored": restored(stored, x, a), **edited(stored, judge, x, a)}
-    store.save(target, net, "attgan", "generator", card=card, dtype=torch.float16)
-    sheet(stored).save(target.with_suffix(".png"))
+
+    def measured(stored: Generator) -> dict:
+        return {"restored": restored(stored, x, a), **edited(stored, judge, x, a)}
+
+    target, stored = store_measured(args, net, "generator", card, measured, sheet)
     _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
     print(
         f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, flips {card['success']['mean']:.1f} %, others move "
@@ -66,21 +64,10 @@ def ship(args, notes: dict) -> int:
     return 0
 
 
-def _command(trainer: str, data: str, given: dict) -> str:
-    if trainer == "attgan":
-        from .attgan import complete
-
-        usual = vars(complete(options().parse_args(["--data", "x", "--out", "x", "--recipe", given["recipe"]])))
-    else:
-        from .attributes import parser
-
-        usual = vars(parser().parse_args(["--data", "x", "--out", "x"]))
-    words = " ".join(
-        [f"python -m training {trainer} --data {Path(data).name} --out runs/NAME", *words_of(given, usual)]
-    )
-    if trainer == "attgan" and given["recipe"] != "paper":
-        words += " --recipe ours --classifier runs/attributes"
-    return words
+def _command(data: str, given: dict) -> str:
+    usual = vars(complete(options().parse_args(["--data", "x", "--out", "x", "--recipe", given["recipe"]])))
+    line = command_line(options(), data_and_out(data), given, usual)
+    return line if given["recipe"] == "paper" else f"{line} --recipe ours --classifier runs/attributes"
 
 
 @torch.no_grad()
@@ -100,26 +87,21 @@ def sheet(net: Generator, count: int = 8) -> Image.Image:
 
 def _write(path: Path, name: str, net: Generator, state: dict, card: dict, notes: dict) -> None:
     told, moved, back, config = card["success"], card["shift"], card["restored"], net.config
-    lines = [
-        f"# {name}",
-        "",
-        f"![Sample sheet]({path.with_suffix('.png').name})",
-        "",
+    what = (
         f"{notes['what']} Each row is a generated face (`stylegan2/faces`), its reconstruction, and the face with one"
-        f" attribute turned over: {', '.join(a.replace('_', ' ').lower() for a in net.attrs)}.",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| network | AttGAN, {net.img_size} px, {sum(p.numel() for p in net.parameters()):,} parameters |",
-        f"| layers | encoder {config['enc_layers']}, decoder {config['dec_layers']}, from {config['enc_dim']} maps; "
-        f"shortcuts {config['shortcut_layers']}, injections {config['inject_layers']} |",
-        f"| data | {notes['data']}; {state['train_images']:,} pictures of the train split |",
-        f"| terms | {notes['terms']} |",
-        f"| recipe | {card['recipe']} (see `training/attgan.py`) |",
-        f"| images shown | {state['shown']:,} |",
-        f"| training time | {card['seconds']:,} s ({notes['machine']}) |",
-        "| stored as | float16; the numbers below are of the stored file |",
-        "",
+        f" attribute turned over: {', '.join(a.replace('_', ' ').lower() for a in net.attrs)}."
+    )
+    table = {
+        "network": f"AttGAN, {net.img_size} px, {parameters(net)} parameters",
+        "layers": f"encoder {config['enc_layers']}, decoder {config['dec_layers']}, from {config['enc_dim']} maps; "
+        f"shortcuts {config['shortcut_layers']}, injections {config['inject_layers']}",
+        "data": f"{notes['data']}; {state['train_images']:,} pictures of the train split",
+        "terms": notes["terms"],
+        "recipe": f"{card['recipe']} (see `training/attgan.py`)",
+        "images shown": f"{state['shown']:,}",
+        **last_rows(card, notes),
+    }
+    sections = [
         "## How well it edits",
         "",
         f"On the {card['test_images']} photographs of the test split, at test intensity 1, judged by a classifier of"
@@ -134,12 +116,6 @@ def _write(path: Path, name: str, net: Generator, state: dict, card: dict, notes
         f"| **mean** | **{told['mean']:.1f}** | {moved['mean']:.1f} |",
         "",
         f"Reconstruction: PSNR **{back['psnr']:.2f} dB**, SSIM **{back['ssim']:.3f}**, L1 {back['l1']:.4f} in [-1, 1].",
-        "",
-        "## How it was made",
-        "",
-        f"`make train-{name.split('/')[0]}`, which runs `{card['command']}`; the judge is"
-        f" `{card['judge']['command']}`.",
-        "",
-        notes.get("limits", ""),
     ]
-    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    made = [f"{made_by(name, card)}; the judge is `{card['judge']['command']}`."]
+    write(path, name, what, table, sections, made, notes.get("limits", ""))

@@ -10,12 +10,11 @@ from PIL import Image
 
 import weights
 from models.attributes import Classifier
-from weights import store
 
 from . import sheets
 from .attributes import ATTGAN, accuracy
 from .attributes import parser as options
-from .card import words_of
+from .card_common import command_line, data_and_out, last_rows, made_by, parameters, store_measured, write
 from .data import load_images
 from .supervised import finished
 
@@ -27,31 +26,21 @@ def ship(args, notes: dict) -> int:
     often = test.attributes.float().mean(dim=0)
     usual = {a: round(max(p, 1 - p) * 100, 2) for a, p in zip(net.attrs, often.tolist(), strict=True)}
     usual["mean"] = round(sum(usual[a] for a in ATTGAN if a in usual) / sum(a in usual for a in ATTGAN), 2)
-    command = " ".join(
-        [
-            f"python -m training attributes --data {Path(args.data).name} --out runs/NAME",
-            *words_of(state["args"], vars(options().parse_args(["--data", "x", "--out", "x"]))),
-        ]
-    )
     card = {
         "data": notes["data"],
         "terms": notes["terms"],
         "images": state["shown"],
         "seconds": round(state["seconds"]),
-        "command": command,
+        "command": command_line(options(), data_and_out(args.data), state["args"]),
         "test_images": len(test),
         "majority": usual,
     }
-    target = Path(args.out) / f"{args.name}.safetensors"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # What is measured is what is stored.
-    store.save(target, net, "attributes", "classifier", card=card, dtype=torch.float16)
-    card["accuracy"] = right = accuracy(store.load(target), test)
-    store.save(target, net, "attributes", "classifier", card=card, dtype=torch.float16)
-    sheet(store.load(target)).save(target.with_suffix(".png"))
-    _write(target.with_suffix(".md"), args.name, net, state, card, notes)
+    target, stored = store_measured(
+        args, net, "classifier", card, lambda stored: {"accuracy": accuracy(stored, test)}, sheet
+    )
+    _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
     size = target.stat().st_size / 1e6
-    print(f"{target.name}: {size:.2f} MB, {right['mean']:.2f} % (majority {usual['mean']:.2f} %)")
+    print(f"{target.name}: {size:.2f} MB, {card['accuracy']['mean']:.2f} % (majority {usual['mean']:.2f} %)")
     return 0
 
 
@@ -69,25 +58,19 @@ def sheet(net, count: int = 768, rows: int = 4) -> Image.Image:
 
 def _write(path: Path, name: str, net, state: dict, card: dict, notes: dict) -> None:
     right, usual = card["accuracy"], card["majority"]
-    lines = [
-        f"# {name}",
-        "",
-        f"![Sample sheet]({path.with_suffix('.png').name})",
-        "",
+    what = (
         f"{notes['what']} Each column has the generated faces (`stylegan2/faces`) in which one of them is seen most"
-        f" surely: {', '.join(a.replace('_', ' ').lower() for a in net.attrs)}.",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| network | {net.config['kind']} convolutional classifier, {net.img_size} px, "
-        f"{sum(p.numel() for p in net.parameters()):,} parameters |",
-        f"| widths | {', '.join(map(str, net.config['widths']))}; blocks {', '.join(map(str, net.config['blocks']))} |",
-        f"| data | {notes['data']}; {state['train_images']:,} pictures of the train split |",
-        f"| terms | {notes['terms']} |",
-        f"| images shown | {state['shown']:,} |",
-        f"| training time | {card['seconds']:,} s ({notes['machine']}) |",
-        "| stored as | float16; the numbers below are of the stored file |",
-        "",
+        f" surely: {', '.join(a.replace('_', ' ').lower() for a in net.attrs)}."
+    )
+    table = {
+        "network": f"{net.config['kind']} convolutional classifier, {net.img_size} px, {parameters(net)} parameters",
+        "widths": f"{', '.join(map(str, net.config['widths']))}; blocks {', '.join(map(str, net.config['blocks']))}",
+        "data": f"{notes['data']}; {state['train_images']:,} pictures of the train split",
+        "terms": notes["terms"],
+        "images shown": f"{state['shown']:,}",
+        **last_rows(card, notes),
+    }
+    sections = [
         "## How often it is right",
         "",
         f"On the {card['test_images']} photographs of the test split (mean of each and its mirror image), in percent,",
@@ -97,11 +80,5 @@ def _write(path: Path, name: str, net, state: dict, card: dict, notes: dict) -> 
         "|---|---|---|",
         *[f"| {a.replace('_', ' ').lower()} | {right[a]:.1f} | {usual[a]:.1f} |" for a in net.attrs],
         f"| **mean of AttGAN's {sum(a in right for a in ATTGAN)}** | **{right['mean']:.2f}** | {usual['mean']:.2f} |",
-        "",
-        "## How it was made",
-        "",
-        f"`make train-{name.split('/')[0]}`, which runs `{card['command']}`.",
-        "",
-        notes.get("limits", ""),
     ]
-    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    write(path, name, what, table, sections, [f"{made_by(name, card)}."], notes.get("limits", ""))

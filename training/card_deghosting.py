@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
 from models.deghosting import Deghosting
-from weights import store
 
 from . import sheets
-from .card_diffcam import command, sha256_of
+from .card_common import command_line, last_rows, made_by, out_and_data, parameters, sha256_of, store_measured, write
 from .data import load_images
 from .deghosting import Ghosts, measured, sheet
 from .deghosting import parser as options
@@ -35,7 +32,7 @@ def ship(args, notes: dict) -> int:
         "images": state["shown"] + state.get("shown_before", 0),
         "seconds": round(state["seconds"] + state.get("seconds_before", 0)),
         "images_before": state.get("shown_before", 0),
-        "command": command(given, options(), "deghosting", state, args.data),
+        "command": command_line(options(), out_and_data(args.data, state), given),
         "generator": given["generator"],
         "generator_sha256": sha256_of(given["generator"]),
         "compared_by": state["judged_by"],
@@ -43,14 +40,13 @@ def ship(args, notes: dict) -> int:
         "test_images": count,
         "of_photographs": photographs is not None,
     }
-    target = Path(args.out) / f"{args.name}.safetensors"
-    # What is measured is what is stored.
-    store.save(target, net, "deghosting", "network", card=card, dtype=torch.float16)
-    stored = store.load(target).attach(ghosts.pairs.net)
-    card["psnr"] = found = measured(stored, ghosts, photographs, count)
-    store.save(target, net, "deghosting", "network", card=card, dtype=torch.float16)
-    sheets.kept(sheet(stored, ghosts)).save(target.with_suffix(".png"))
+
+    def psnr(stored: Deghosting) -> dict:
+        return {"psnr": measured(stored.attach(ghosts.pairs.net), ghosts, photographs, count)}
+
+    target, stored = store_measured(args, net, "network", card, psnr, lambda stored: sheets.kept(sheet(stored, ghosts)))
     _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
+    found = card["psnr"]
     gain = found["deghosted"] - found["blended"]
     print(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, {found['deghosted']:.2f} dB ({gain:+.2f})")
     return 0
@@ -59,33 +55,23 @@ def ship(args, notes: dict) -> int:
 def _write(path: Path, name: str, net: Deghosting, state: dict, card: dict, notes: dict) -> None:
     found, config = card["psnr"], net.config
     of = "photographs of the test split" if card["of_photographs"] else "generated faces"
-    lines = [
-        f"# {name}",
-        "",
-        f"![Sample sheet]({path.with_suffix('.png').name})",
-        "",
-        f"{notes['what']} Columns: ghosts made of generated faces; blended, deghosted, the truth.",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| network | {config['num_rrdbs']} dense blocks of {config['rrdb_channels']} channels at {config['in_size']}"
-        f" px, fused with the generator, {sum(p.numel() for p in net.parameters()):,} parameters without it |",
-        f"| belongs to | {card['generator']}, sha256 {card['generator_sha256'][:16]}…, which it does not contain |",
-        f"| data | {notes['data']}; {state['train_images']:,} photographs of the train split |",
-        f"| terms | {notes['terms']} |",
-        f"| masks | {card['masks']}, folded |",
-        f"| loss | L2, {state['args']['perceptual']:g} of {card['compared_by']}, {state['args']['adversarial']:g}"
-        " adversarial |",
-        f"| ghosts shown | {card['images']:,} |",
-        *(
-            [f"| began with | the network that shipped before, after {card['images_before']:,} of them |"]
-            if card["images_before"]
-            else []
-        ),
-        *(["| also sees | the mask of the blend |"] if config["guided"] else []),
-        f"| training time | {card['seconds']:,} s ({notes['machine']}) |",
-        "| stored as | float16; the numbers below are of the stored file |",
-        "",
+    before = card["images_before"]
+    what = f"{notes['what']} Columns: ghosts made of generated faces; blended, deghosted, the truth."
+    table = {
+        "network": f"{config['num_rrdbs']} dense blocks of {config['rrdb_channels']} channels at"
+        f" {config['in_size']} px, fused with the generator, {parameters(net)} parameters without it",
+        "belongs to": f"{card['generator']}, sha256 {card['generator_sha256'][:16]}…, which it does not contain",
+        "data": f"{notes['data']}; {state['train_images']:,} photographs of the train split",
+        "terms": notes["terms"],
+        "masks": f"{card['masks']}, folded",
+        "loss": f"L2, {state['args']['perceptual']:g} of {card['compared_by']},"
+        f" {state['args']['adversarial']:g} adversarial",
+        "ghosts shown": f"{card['images']:,}",
+        "began with": f"the network that shipped before, after {before:,} of them" if before else None,
+        "also sees": "the mask of the blend" if config["guided"] else None,
+        **last_rows(card, notes),
+    }
+    sections = [
         "## How near to the truth",
         "",
         f"PSNR over {card['test_images']} made ghosts of {of}, about half of them with something drawn before the",
@@ -103,11 +89,5 @@ def _write(path: Path, name: str, net: Deghosting, state: dict, card: dict, note
         ],
         "",
         f"Pictures without ghosts are changed by {found['untouched']:.2f} of 255 levels on average.",
-        "",
-        "## How it was made",
-        "",
-        f"`make train-{name.split('/')[0]}`, which runs `{card['command']}`.",
-        "",
-        notes.get("limits", ""),
     ]
-    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    write(path, name, what, table, sections, [f"{made_by(name, card)}."], notes.get("limits", ""))

@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
 from models.diffcam import DiffCAM
-from weights import hub, paths, store
 
 from . import sheets
-from .card import words_of
+from .card_common import command_line, last_rows, made_by, out_and_data, parameters, sha256_of, store_measured, write
 from .data import load_images
 from .diffcam import REGIONS, measured, sheet
 from .diffcam import parser as options
@@ -35,36 +32,22 @@ def ship(args, notes: dict) -> int:
         "terms": notes["terms"],
         "images": state["shown"],
         "seconds": round(state["seconds"]),
-        "command": command(given, options(), "diffcam", state, args.data),
+        "command": command_line(options(), out_and_data(args.data, state), given),
         "generator": given["generator"],
         "generator_sha256": sha256_of(given["generator"]),
         "strength": list(given["strength"]),
         "test_images": 0 if photographs is None else len(photographs),
     }
-    target = Path(args.out) / f"{args.name}.safetensors"
-    # What is measured is what is stored.
-    store.save(target, net, "diffcam", "network", card=card, dtype=torch.float16)
-    stored = store.load(target)
-    card["accuracy"] = found = measured(stored, pairs, photographs, LATENTS)
-    store.save(target, net, "diffcam", "network", card=card, dtype=torch.float16)
-    sheets.kept(sheet(stored, pairs)).save(target.with_suffix(".png"))
+
+    def right(stored: DiffCAM) -> dict:
+        return {"accuracy": measured(stored, pairs, photographs, LATENTS)}
+
+    target, stored = store_measured(args, net, "network", card, right, lambda stored: sheets.kept(sheet(stored, pairs)))
     _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
+    found = card["accuracy"]
     size = target.stat().st_size / 1e6
     print(f"{target.name}: {size:.2f} MB, {found['latents']:.1f} % (chance {found['chance']:.1f} %)")
     return 0
-
-
-def sha256_of(generator: str) -> str:
-    """Of the file of a generator that ships, or of a file."""
-    own = Path(generator)
-    return hub.file_sha256(own if own.suffix == ".safetensors" else paths.embedded(generator))
-
-
-def command(given: dict, parser: argparse.ArgumentParser, trainer: str, state: dict, data: str) -> str:
-    """The line that made a run; ``--data`` only where photographs took part."""
-    words = words_of(given, vars(parser.parse_args(["--out", "x"])))
-    with_data = [f"--data {Path(data).name}"] if state["train_images"] else []
-    return " ".join([f"python -m training {trainer} --out runs/NAME", *with_data, *words])
 
 
 def _write(path: Path, name: str, net: DiffCAM, state: dict, card: dict, notes: dict) -> None:
@@ -93,26 +76,18 @@ def _write(path: Path, name: str, net: DiffCAM, state: dict, card: dict, notes: 
             *places,
         ]
     data = f"{state['train_images']:,} photographs of the train split, inverted, and random faces"
-    lines = [
-        f"# {name}",
-        "",
-        f"![Sample sheet]({path.with_suffix('.png').name})",
-        "",
-        f"{notes['what']} Columns: {', '.join(words)}; a generated face, the same edited, and the mask in red.",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| network | {config['body']} body, {net.img_resolution} px, "
-        f"{sum(p.numel() for p in net.parameters()):,} parameters |",
-        f"| widths | {', '.join(map(str, config['widths']))}; head {', '.join(map(str, config['head']))} |",
-        f"| belongs to | {card['generator']}, sha256 {card['generator_sha256'][:16]}… |",
-        f"| pairs of | {data if state['train_images'] else 'random faces'} |",
-        f"| data | {notes['data']} |",
-        f"| terms | {notes['terms']} |",
-        f"| pairs shown | {state['shown']:,} |",
-        f"| training time | {card['seconds']:,} s ({notes['machine']}) |",
-        "| stored as | float16; the numbers below are of the stored file |",
-        "",
+    what = f"{notes['what']} Columns: {', '.join(words)}; a generated face, the same edited, and the mask in red."
+    table = {
+        "network": f"{config['body']} body, {net.img_resolution} px, {parameters(net)} parameters",
+        "widths": f"{', '.join(map(str, config['widths']))}; head {', '.join(map(str, config['head']))}",
+        "belongs to": f"{card['generator']}, sha256 {card['generator_sha256'][:16]}…",
+        "pairs of": data if state["train_images"] else "random faces",
+        "data": notes["data"],
+        "terms": notes["terms"],
+        "pairs shown": f"{state['shown']:,}",
+        **last_rows(card, notes),
+    }
+    sections = [
         "## How often it names the edit",
         "",
         f"Steps of {low:g} to {high:g} standard deviations of w, of both signs.",
@@ -121,11 +96,5 @@ def _write(path: Path, name: str, net: DiffCAM, state: dict, card: dict, notes: 
         "|---|---|---|",
         *judged,
         *places,
-        "",
-        "## How it was made",
-        "",
-        f"`make train-{name.split('/')[0]}`, which runs `{card['command']}`.",
-        "",
-        notes.get("limits", ""),
     ]
-    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    write(path, name, what, table, sections, [f"{made_by(name, card)}."], notes.get("limits", ""))

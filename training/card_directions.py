@@ -10,6 +10,7 @@ from PIL import Image
 from weights.latent_directions import DirectionsFile
 
 from . import sheets
+from .card_common import write
 
 STEPS = (-3, -2, -1, 0, 1, 2, 3)
 PSI = 0.7
@@ -33,27 +34,23 @@ def ship(path: Path, net, file: DirectionsFile) -> None:
     """Writes the card ``.md`` and the sheet ``.png`` beside the file."""
     sheets.kept(sheet(net, file)).save(path.with_suffix(".png"))
     card = file.card
-    name = f"directions/{path.stem}"
     found = card["directions"]
-    lines = [
-        f"# {name}",
-        "",
-        f"![Sheet]({path.with_suffix('.png').name})",
-        "",
+    ranges = next(iter(found.values()))["ranges"]
+    what = (
         f"Directions in w of `{file.generator}`, one for each attribute. A row of the sheet is one face, from −3 to +3"
-        " standard deviations of w along the direction, in the order of the table.",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| generator | `{file.generator}`, SHA-256 {file.sha256} |",
-        f"| judge | `{card['classifier']}`, SHA-256 {card['classifier_sha256']} |",
-        "| terms | research, non-commercial: generator and judge have learnt from CelebA |",
-        f"| pictures scored | {card['samples']:,}, of which a fifth is held out |",
-        f"| time | {card['seconds']:,} s |",
-        f"| left out, for want of an effect | {', '.join(card['left_out']) or 'none'} |",
-        "| method | InterFaceGAN (Shen et al. 2020): logistic regression with L2 in w, weighted by how sure the judge"
-        " is |",
-        "",
+        " standard deviations of w along the direction, in the order of the table."
+    )
+    table = {
+        "generator": f"`{file.generator}`, SHA-256 {file.sha256}",
+        "judge": f"`{card['classifier']}`, SHA-256 {card['classifier_sha256']}",
+        "terms": "research, non-commercial: generator and judge have learnt from CelebA",
+        "pictures scored": f"{card['samples']:,}, of which a fifth is held out",
+        "time": f"{card['seconds']:,} s",
+        "left out, for want of an effect": ", ".join(card["left_out"]) or "none",
+        "method": "InterFaceGAN (Shen et al. 2020): logistic regression with L2 in w, weighted by how sure the judge"
+        " is",
+    }
+    sections = [
         "`make train-directions` makes them; they belong to this one state of the generator and have to be made again"
         " when it changes.",
         "",
@@ -66,24 +63,15 @@ def ship(path: Path, net, file: DirectionsFile) -> None:
         "",
         "| attribute | right | share | rows | −3 | −2 | −1 | +1 | +2 | +3 | along with it |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for attribute, one in found.items():
-        moved = [f"{e['own']:+.2f} ({e['others']:.2f})".replace("-", "−") for e in one["effects"].values()]
-        last = one["effects"]["+3"]
-        lines.append(
-            f"| {attribute} | {one['accuracy']:.1f} % | {100 * one['share']:.1f} % | {one['rows']} | "
-            + " | ".join(moved)
-            + f" | {last['most']} ({last['most_by']:.2f}) |"
-        )
-    lines += [
+        *[_row(attribute, one) for attribute, one in found.items()],
         "",
         "## Which rows",
         "",
         "From −2 to +2: the attribute's change, and the others' mean change. Of the rows that change it at least 0.7 as"
         " much as any do, those with the largest ratio are the direction's own.",
         "",
-        "| attribute | " + " | ".join(next(iter(found.values()))["ranges"]) + " |",
-        "|---|" + "---|" * len(next(iter(found.values()))["ranges"]),
+        "| attribute | " + " | ".join(ranges) + " |",
+        "|---|" + "---|" * len(ranges),
         *[
             f"| {attribute} | " + " | ".join(f"{own:.2f} ({rest:.2f})" for own, rest in one["ranges"].values()) + " |"
             for attribute, one in found.items()
@@ -93,4 +81,15 @@ def ship(path: Path, net, file: DirectionsFile) -> None:
         " together in CelebA (beard and man, hair and age) go together here, and can be taken apart with"
         " `pipelines.directions.orthogonal`.",
     ]
-    path.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write(path.with_suffix(".md"), f"directions/{path.stem}", what, table, sections, alt="Sheet")
+
+
+def _row(attribute: str, one: dict) -> str:
+    """A line of the table of what the directions do."""
+    moved = [f"{e['own']:+.2f} ({e['others']:.2f})".replace("-", "−") for e in one["effects"].values()]
+    last = one["effects"]["+3"]
+    return (
+        f"| {attribute} | {one['accuracy']:.1f} % | {100 * one['share']:.1f} % | {one['rows']} | "
+        + " | ".join(moved)
+        + f" | {last['most']} ({last['most_by']:.2f}) |"
+    )

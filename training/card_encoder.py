@@ -14,10 +14,9 @@ from torch import Tensor
 import weights
 from models.encoders import Encoder
 from models.stylegan2 import Generator
-from weights import store
 
 from . import sheets
-from .card import words_of
+from .card_common import command_line, data_and_out, last_rows, made_by, parameters, store_measured, write
 from .data import load_images
 from .encoder import inverted, l2, pairs
 from .encoder import parser as options
@@ -74,11 +73,6 @@ def ship(args, notes: dict) -> int:
     net, state = finished(Encoder, args.run)
     G = weights.load(net.generator, device="cpu")
     photos = load_images(args.data, G.img_resolution, "test").pixels
-    given = vars(options().parse_args(["--data", "x", "--out", "x"]))
-    words = [
-        f"python -m training encoder --data {Path(args.data).name} --out runs/NAME",
-        *words_of(state["args"], given),
-    ]
     if state["generator_sha256"] != G.info.sha256:
         raise SystemExit(f"{net.generator} has changed since this run began: train its encoder again")
     card = {
@@ -88,41 +82,36 @@ def ship(args, notes: dict) -> int:
         "generator_sha256": G.info.sha256,
         "images": state["shown"],
         "seconds": round(state["seconds"]),
-        "command": " ".join(words),
+        "command": command_line(options(), data_and_out(args.data), state["args"]),
     }
-    target = Path(args.out) / f"{args.name}.safetensors"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    store.save(target, net, "encoder", "encoder", card=card, dtype=torch.float16)
-    stored = store.load(target)  # what is measured is what is stored
-    card |= measure(G, stored, photos)
-    store.save(target, net, "encoder", "encoder", card=card, dtype=torch.float16)
-    sheets.kept(sheet(G, stored)).save(target.with_suffix(".png"))
-    _write(target.with_suffix(".md"), args.name, net, state, card, notes)
+    target, stored = store_measured(
+        args,
+        net,
+        "encoder",
+        card,
+        lambda stored: measure(G, stored, photos),
+        lambda stored: sheets.kept(sheet(G, stored)),
+    )
+    _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
     print(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, L2 {card['l2']:.4f}, {card['seconds_each']:.3f} s")
     return 0
 
 
 def _write(path: Path, name: str, net: Encoder, state: dict, card: dict, notes: dict) -> None:
-    lines = [
-        f"# {name}",
-        "",
-        f"![Sample sheet]({path.with_suffix('.png').name})",
-        "",
+    what = (
         f"{notes['what']} The first, third and fifth row are pictures of `{net.generator}`; under each is what that"
-        " network makes of the latent that the encoder says. Seeds of one fixed list, not chosen by hand.",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| network | residual convolutional encoder, {net.img_resolution} px, "
-        f"{sum(p.numel() for p in net.parameters()):,} parameters |",
-        f"| says | w+ of {net.num_ws} rows of {net.w_dim}: one w for all, and what each row differs from it |",
-        f"| belongs to | `{net.generator}`, the file with SHA-256 `{card['generator_sha256']}` |",
-        f"| data | {notes['data']}; {state['train_images']:,} pictures of the train split; the generator's own |",
-        f"| terms | {notes['terms']} |",
-        f"| images shown | {state['shown']:,}, half of them photographs |",
-        f"| training time | {card['seconds']:,} s ({notes['machine']}) |",
-        "| stored as | float16; the numbers below are of the stored file |",
-        "",
+        " network makes of the latent that the encoder says. Seeds of one fixed list, not chosen by hand."
+    )
+    table = {
+        "network": f"residual convolutional encoder, {net.img_resolution} px, {parameters(net)} parameters",
+        "says": f"w+ of {net.num_ws} rows of {net.w_dim}: one w for all, and what each row differs from it",
+        "belongs to": f"`{net.generator}`, the file with SHA-256 `{card['generator_sha256']}`",
+        "data": f"{notes['data']}; {state['train_images']:,} pictures of the train split; the generator's own",
+        "terms": notes["terms"],
+        "images shown": f"{state['shown']:,}, half of them photographs",
+        **last_rows(card, notes),
+    }
+    sections = [
         "## How near it comes",
         "",
         f"Mean square difference of pixels in [-1, 1] to the {card['test_images']} photographs of the test split.",
@@ -138,11 +127,5 @@ def _write(path: Path, name: str, net: Encoder, state: dict, card: dict, notes: 
         f" {card['row_spread']:.2f} deviations of w; of the generator's own pictures the known latents are missed by"
         f" {card['latent_error_of_own_pictures']:.2f} deviations. What optimisation reaches is measured by"
         " `python -m benchmarks inversion`.",
-        "",
-        "## How it was made",
-        "",
-        f"`make train-{name.split('/')[0]}`, which runs `{card['command']}`.",
-        "",
-        notes.get("limits", ""),
     ]
-    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    write(path, name, what, table, sections, [f"{made_by(name, card)}."], notes.get("limits", ""))

@@ -12,10 +12,9 @@ from torch import Tensor
 
 import weights
 from models.landmarks import LandmarkNet
-from weights import store
 
 from . import sheets
-from .card import words_of
+from .card_common import command_line, data_and_out, last_rows, made_by, parameters, store_measured, write
 from .data import load_images
 from .landmarks import NEAR, SOURCE, WIDE, Spread, eye_error, seen, told, transforms
 from .landmarks import parser as options
@@ -53,25 +52,14 @@ def ship(args, notes: dict) -> int:
     """Writes ``TECHNIQUE/NAME.safetensors`` (float16), and its card and sheet for a run of ``training landmarks``."""
     net, state = finished(LandmarkNet, args.run)
     photos = load_images(args.data, SOURCE, "test").pixels
-    given = vars(options().parse_args(["--data", "x", "--out", "x"]))
-    words = [
-        f"python -m training landmarks --data {Path(args.data).name} --out runs/NAME",
-        *words_of(state["args"], given),
-    ]
     card = {
         "data": notes["data"],
         "terms": notes["terms"],
         "images": state["shown"],
         "seconds": round(state["seconds"]),
-        "command": " ".join(words),
+        "command": command_line(options(), data_and_out(args.data), state["args"]),
     }
-    target = Path(args.out) / f"{args.name}.safetensors"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    store.save(target, net, "landmarks", "network", card=card, dtype=torch.float16)
-    stored = store.load(target)  # what is measured is what is stored
-    card |= measure(stored, photos)
-    store.save(target, net, "landmarks", "network", card=card, dtype=torch.float16)
-    sheet(stored).save(target.with_suffix(".png"))
+    target, stored = store_measured(args, net, "network", card, lambda stored: measure(stored, photos), sheet)
     _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
     print(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, {card['eye_error']}, told {card['told']} %")
     return 0
@@ -85,24 +73,15 @@ def _words(spread: Spread) -> str:
 
 
 def _write(path: Path, name: str, net: LandmarkNet, state: dict, card: dict, notes: dict) -> None:
-    parameters = sum(p.numel() for p in net.parameters())
-    lines = [
-        f"# {name}",
-        "",
-        f"![What it finds]({path.with_suffix('.png').name})",
-        "",
-        notes["what"],
-        "",
-        "| | |",
-        "|---|---|",
-        f"| network | convolutional, {net.img_resolution} px, {parameters:,} parameters |",
-        f"| widths | {', '.join(map(str, net.config['widths']))} |",
-        f"| data | {notes['data']}; {state['train_images']:,} pictures of the train split |",
-        f"| terms | {notes['terms']} |",
-        f"| images shown | {state['shown']:,} |",
-        f"| training time | {card['seconds']:,} s ({notes['machine']}) |",
-        "| stored as | float16; the numbers below are of the stored file |",
-        "",
+    table = {
+        "network": f"convolutional, {net.img_resolution} px, {parameters(net)} parameters",
+        "widths": ", ".join(map(str, net.config["widths"])),
+        "data": f"{notes['data']}; {state['train_images']:,} pictures of the train split",
+        "terms": notes["terms"],
+        "images shown": f"{state['shown']:,}",
+        **last_rows(card, notes),
+    }
+    sections = [
         "## How far from their place the eyes are",
         "",
         f"Each of the {card['test_images']} photographs of the test split under a random transform, in pixels of the",
@@ -120,11 +99,6 @@ def _write(path: Path, name: str, net: LandmarkNet, state: dict, card: dict, not
         "",
         f"Of pictures half of which show a face and half none, or one out of its place, it tells {card['told']:.1f} %",
         "rightly.",
-        "",
-        "## How it was made",
-        "",
-        f"`make train-{name.split('/')[0]}`, which runs `{card['command']}`.",
-        "",
-        notes.get("limits", ""),
     ]
-    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    made = [f"{made_by(name, card)}."]
+    write(path, name, notes["what"], table, sections, made, notes.get("limits", ""), alt="What it finds")

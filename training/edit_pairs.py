@@ -140,6 +140,12 @@ def options(p: argparse.ArgumentParser) -> argparse.ArgumentParser:
     add("--random-directions", type=int, default=0, help="so many without meaning instead, to try the trainer")
     add("--attrs", nargs="+", default=[], help="which of the directions; all if not given")
     add("--strength", type=float, nargs=2, default=[0.5, 4.0], help="in standard deviations of w")
+    return run_options(p)
+
+
+def run_options(p: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """How long, on what and on how much of the data a trainer runs: of all trainers for photographs out of domain."""
+    add = p.add_argument
     add("--precision", default="fp32", choices=tuple(PRECISIONS))
     add("--minutes", type=float, default=None)
     add("--device", default="auto")

@@ -23,7 +23,7 @@ from weights.errors import UserError
 
 from . import edit_pairs, loop, occluders, sheets
 from .data import Images, load_images
-from .supervised import PRECISIONS, Supervised
+from .supervised import Supervised
 
 FAR = 8.0  # pixels of 128: the widest blur with which colours of the photograph come into I'
 SURE = 0.5
@@ -45,12 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add("--batch", type=int, default=16)
     add("--lr", type=float, default=2e-3)
     add("--decay", type=float, default=0.02, help="weight decay of AdamW")
-    add("--precision", default="fp32", choices=tuple(PRECISIONS))
-    add("--minutes", type=float, default=None)
-    add("--device", default="auto")
-    add("--threads", type=int, default=None)
-    add("--limit", type=int, default=None, help="photographs, at most")
-    add("--seed", type=int, default=0)
+    edit_pairs.run_options(p)
     add("--tick", type=int, default=4_000)
     return p
 

@@ -1,0 +1,181 @@
+"""What the writers of model cards share: the command of a run, what is stored and measured, the frame of the text."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from weights import hub, paths, store
+
+from . import loop, metrics
+from .data import load_images
+
+STORED = "float16; the numbers below are of the stored file"
+
+
+# -- the command of a run --------------------------------------------------------------------------------------------
+
+
+def command_line(parser: argparse.ArgumentParser, fixed: str, given: dict, defaults: dict | None = None) -> str:
+    """The line that made a run: ``fixed``, and the options ``given`` that differ from ``defaults`` (the parser's)."""
+    if defaults is None:
+        defaults = {name: parser.get_default(name) for name in given}
+    return " ".join([parser.prog, fixed, *words_of(given, defaults)])
+
+
+def data_and_out(data: str) -> str:
+    return f"--data {Path(data).name} --out runs/NAME"
+
+
+def out_and_data(data: str, state: dict) -> str:
+    """The same for a trainer that needs no photographs: ``--data`` only where some took part."""
+    return "--out runs/NAME" + (f" --data {Path(data).name}" if state["train_images"] else "")
+
+
+def words_of(given: dict, defaults: dict) -> list[str]:
+    """The options of a run that differ from the defaults, as one types them."""
+    words = []
+    for key, value in given.items():
+        # What only concerns the machine it ran on, or the log, makes no other network.
+        if (key in loop.HARMLESS and key != "images") or defaults.get(key) == value:
+            continue
+        flag = "--" + key.replace("_", "-")
+        value = " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        words.append("--no-xflip" if key == "xflip" else f"{flag} {value}")
+    return words
+
+
+def change_words(change: dict) -> str:
+    former = ", ".join(f"--{k.replace('_', '-')} {v}" for k, v in change.items() if k != "until")
+    return f"{former} until image {change['until']:,}"
+
+
+# -- what is stored and measured -------------------------------------------------------------------------------------
+
+
+def sha256_of(generator: str) -> str:
+    """Of the file of a generator that ships, or of a file."""
+    own = Path(generator)
+    return hub.file_sha256(own if own.suffix == ".safetensors" else paths.embedded(generator))
+
+
+def store_measured(
+    args: argparse.Namespace,
+    net: nn.Module,
+    kind: str,
+    card: dict,
+    measured: Callable[[nn.Module], dict],
+    sheet: Callable[[nn.Module], Image.Image],
+) -> tuple[Path, nn.Module]:
+    """Writes ``TECHNIQUE/NAME.safetensors`` (float16) and its sheet; returns the path and the network as stored.
+
+    Args:
+        args: of ``training card``: ``out`` and ``name``.
+        measured: what it says of the stored network is added to ``card``.
+    """
+    target = Path(args.out) / f"{args.name}.safetensors"
+    target.parent.mkdir(parents=True, exist_ok=True)
+
+    def save() -> None:
+        store.save(target, net, args.name.split("/")[0], kind, card=card, dtype=torch.float16)
+
+    save()
+    stored = store.load(target)  # what is measured is what is stored
+    card |= measured(stored)
+    save()
+    sheet(stored).save(target.with_suffix(".png"))
+    return target, stored
+
+
+def test_and_train(data: str, size: int) -> tuple[Tensor, Tensor]:
+    """The test split and as many pictures of the train split, ``[N, 3, size, size]`` in [-1, 1]."""
+    test = load_images(data, size, "test").pixels.float() / 127.5 - 1
+    train = load_images(data, size, "train", limit=4 * len(test)).pixels
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[: len(test)]
+    return test, train[order].float() / 127.5 - 1
+
+
+def distances(fake: Tensor, test: Tensor, train: Tensor) -> dict:
+    """Sliced Wasserstein distance (x 1e3) of generated pictures to the test split, and of training pictures to it."""
+    return {
+        "test_images": len(test),
+        "swd": metrics.sliced_wasserstein(fake, test),
+        "swd_of_photographs": metrics.sliced_wasserstein(train, test),
+    }
+
+
+# -- the text --------------------------------------------------------------------------------------------------------
+
+
+def parameters(net: nn.Module) -> str:
+    return f"{sum(p.numel() for p in net.parameters()):,}"
+
+
+def last_rows(card: dict, notes: dict) -> dict[str, str]:
+    """The rows with which most tables end."""
+    return {"training time": f"{card['seconds']:,} s ({notes['machine']})", "stored as": STORED}
+
+
+def made_by(name: str, card: dict) -> str:
+    return f"`make train-{name.split('/')[0]}`, which runs `{card['command']}`"
+
+
+def distance_lines(measured: dict, what: str) -> list[str]:
+    """The section of a card on the distance to photographs; ``what`` was compared with the test split."""
+    swd, photographs = measured["swd"], measured["swd_of_photographs"]
+    levels = [k for k in swd if k != "mean"]
+    return [
+        "## Distance to photographs",
+        "",
+        f"Sliced Wasserstein distance × 10³ (Karras et al. 2018) of {measured['test_images']} {what}",
+        "to the test split, and of as many training photographs to it: what a perfect generator would score.",
+        "",
+        "| | " + " | ".join(f"{k} px" for k in levels) + " | mean |",
+        "|---|" + "---|" * (len(levels) + 1),
+        "| this network | " + " | ".join(f"{swd[k]:.1f}" for k in levels) + f" | {swd['mean']:.1f} |",
+        "| photographs | " + " | ".join(f"{photographs[k]:.1f}" for k in levels) + f" | {photographs['mean']:.1f} |",
+    ]
+
+
+def write(
+    path: Path,
+    name: str,
+    what: str,
+    table: dict[str, str | None],
+    sections: Sequence[str],
+    made: Sequence[str] = (),
+    limits: str = "",
+    alt: str = "Sample sheet",
+) -> None:
+    """Writes a card.
+
+    Args:
+        what: the words below the sheet.
+        table: a row for each entry; None leaves it out.
+        sections: the lines between the table and how it was made.
+        made: how it was made.
+        alt: what stands for the sheet where pictures are not shown.
+    """
+    lines = [
+        f"# {name}",
+        "",
+        f"![{alt}]({path.with_suffix('.png').name})",
+        "",
+        what,
+        "",
+        "| | |",
+        "|---|---|",
+        *[f"| {label} | {value} |" for label, value in table.items() if value is not None],
+        "",
+        *sections,
+        "",
+    ]
+    if made:
+        lines += ["## How it was made", "", *made, ""]
+    lines.append(limits)
+    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
