@@ -25,11 +25,20 @@ from .out_of_domain_networks import Networks, edits_of, gather, method_of, searc
 
 @dataclass(frozen=True, eq=False)
 class Inverted:
-    """A photograph that need not be inverted again. ``latent`` w+ ``[1, num_ws, w_dim]`` on the CPU."""
+    """A photograph that need not be inverted again.
+
+    Attributes:
+        photo: I.
+        latent: w+ ``[1, num_ws, w_dim]`` on the CPU.
+        image: I'.
+        trust: how far an edit may be shown, ``[H, W]`` float32 from 0 to 1: less where something lies before the face
+            and where I' is far from I.
+    """
 
     photo: Image.Image
     latent: Tensor
     image: Image.Image
+    trust: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +52,7 @@ class Changed:
         by: "Diff-CAM", or "difference" where that is not there.
         named: the attribute that Diff-CAM takes the edit for, None without it and where nothing differs.
         latent: of T, w+ ``[1, num_ws, w_dim]`` on the CPU.
-        trust: how far T may be shown, ``[H, W]`` float32 from 0 to 1.
+        trust: of ``Inverted``.
     """
 
     edits: tuple[tuple[str, float], ...]
@@ -117,7 +126,19 @@ def inverted(nets: Networks | Generator, image: Image.Image | str, latent: Tenso
     if isinstance(latent, str):
         latent = draggan_files.decode_latent(latent, nets.generator)
     latent = checked_latent(nets.generator, latent).cpu()
-    return Inverted(_photo(nets, image), latent, to_pil(_synthesised(nets, latent))[0])
+    photo, made = _photo(nets, image), to_pil(_synthesised(nets, latent))[0]
+    pair = np.asarray(photo), np.asarray(made)
+    return Inverted(photo, latent, made, masks.trusted(*pair, _occluded(nets, *pair)))
+
+
+def _occluded(nets: Networks, photo: np.ndarray, made: np.ndarray) -> np.ndarray | None:
+    """What lies before the face ``[H, W]`` from 0 to 1, of I and I'; None without a network that finds it."""
+    if nets.occlusion is None:
+        return None
+    pair = (torch.from_numpy(picture.copy()).permute(2, 0, 1)[None] for picture in (photo, made))
+    with torch.inference_mode():
+        found = nets.occlusion.mask(*(x.to(nets.device).float() / 127.5 - 1 for x in pair))
+    return found[0, 0].float().cpu().numpy()
 
 
 # -- once for an edit ------------------------------------------------------------------------------------------------
@@ -144,17 +165,16 @@ def changed(
     nets = gather(nets)
     wanted, steps = edits_of(nets, edits, own, apart)
     judge = "Diff-CAM" if nets.diffcam is not None else "difference"
-    trust = masks.trusted(np.asarray(known.photo), np.asarray(known.image), _occluded(nets, known))
     if not wanted:
         nothing = np.zeros((nets.size, nets.size), np.float32)
-        return Changed((), known.image, nothing, judge, None, known.latent, trust)
+        return Changed((), known.image, nothing, judge, None, known.latent, known.trust)
     moved = known.latent + sum(value * steps[name] for name, value in wanted)
     with torch.inference_mode():
         both = _synthesised(nets, torch.cat([known.latent, moved]))
         image = to_pil(both)[1]
         if nets.diffcam is None:
             seen = masks.plain_difference(np.asarray(known.image), np.asarray(image))
-            return Changed(wanted, image, seen, judge, None, moved, trust)
+            return Changed(wanted, image, seen, judge, None, moved, known.trust)
         names = list(nets.diffcam.names)
         before, after = both.clamp(-1, 1).chunk(2)
         asked = sorted({names.index(name) for name, _value in wanted if name in names})
@@ -168,17 +188,9 @@ def changed(
         # The root, because the map is as steep as its largest value is far above the others.
         pair = np.asarray(known.image), np.asarray(image)
         seen = np.maximum(masks.widened(np.sqrt(seen)) * masks.visible(*pair), masks.strong(*pair))
-    return Changed(wanted, image, seen, judge, names[int(logits[0].argmax())] if seen.any() else None, moved, trust)
-
-
-def _occluded(nets: Networks, known: Inverted) -> np.ndarray | None:
-    """What lies before the face ``[H, W]`` from 0 to 1, where there is a network that finds it."""
-    if nets.occlusion is None:
-        return None
-    pair = (torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] for picture in (known.photo, known.image))
-    with torch.inference_mode():
-        found = nets.occlusion.mask(*(x.to(nets.device).float() / 127.5 - 1 for x in pair))
-    return found[0, 0].float().cpu().numpy()
+    return Changed(
+        wanted, image, seen, judge, names[int(logits[0].argmax())] if seen.any() else None, moved, known.trust
+    )
 
 
 # -- at every move of a slider -------------------------------------------------------------------------------------

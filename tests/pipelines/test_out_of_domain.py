@@ -228,10 +228,13 @@ def test_what_lies_before_the_face_stays(nets, known):
     found = np.zeros((SIZE, SIZE), np.float32)
     found[:, :10] = 1
     knowing = dataclasses.replace(nets, occlusion=Finds(found))
+    known = ood.inverted(knowing, known.photo, known.latent)
     change = ood.changed(knowing, known, [("Smiling", 4.0)])
     photo, inverted = knowing.occlusion.shown
     for seen, picture in ((photo, known.photo), (inverted, known.image)):
         assert torch.allclose(seen[0].permute(1, 2, 0), torch.from_numpy(array(picture) / 127.5 - 1).float(), atol=1e-6)
+    knowing.occlusion.shown = None
+    assert ood.changed(knowing, known, [("Smiling", 2.0)]).trust is change.trust and not knowing.occlusion.shown
     mask = ood.soft_mask(change, 0.0, 0.0)
     assert not mask[:, :10].any() and mask[12:, 12:].max() == 1
     inexact = np.clip(array(known.image).astype(int) + 28, 0, 255).astype(np.uint8)
