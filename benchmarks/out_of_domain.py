@@ -23,6 +23,9 @@ ATTRIBUTES = ("Smiling", "Mouth_Slightly_Open", "Eyeglasses", "Young", "Male", "
 STRENGTH = 4.0
 FARTHER = 1.25  # of it: what a mask takes away of an edit, one makes up for with the slider, at no cost outside of it
 WAYS = ("plain", "hybrid", "ours", "ours, farther")
+# With the drawing laid over the plain edit again, which takes knowing where it is: what an edit that leaves the drawing
+# alone can come to, as far as the judge sees it.
+LAID = "plain, drawing laid over"
 WANTED = {"kept": 5.0, "changed": 0.9, "gain": 1.5}
 
 
@@ -65,12 +68,12 @@ def outcome(edit: Image.Image, photo: Image.Image, outside: np.ndarray, drawn, j
 
 def measured(nets, judge, count: int, attributes=ATTRIBUTES) -> dict[str, dict[str, list[Outcome]]]:
     """Outcomes by "without" or "with" a drawing, then by way (``WAYS``): T of the encoder's latent, T of the hybrid
-    one, the result, and the result of a strength ``FARTHER``.
+    one, the result, and the result of a strength ``FARTHER``; with a drawing also ``LAID``.
     """
     from pipelines import inversion
     from pipelines import out_of_domain as ood
 
-    found: dict = {key: {way: [] for way in WAYS} for key in ("without", "with")}
+    found: dict = {"without": {way: [] for way in WAYS}, "with": {way: [] for way in (*WAYS, LAID)}}
     for photo, drawn in cases(count, nets.size):
         *_, last = ood.invert(nets, photo, show_every=0)
         known = ood.inverted(nets, photo, last.latent)
@@ -82,9 +85,17 @@ def measured(nets, judge, count: int, attributes=ATTRIBUTES) -> dict[str, dict[s
             edits = [(name, STRENGTH if up else -STRENGTH)]
             made = ood.edit(nets, known, edits=edits)
             farther = ood.edit(nets, known, name, FARTHER * edits[0][1])
-            pictures = (ood.changed(nets, encoded, edits).image, made.edited, made.result, farther.result)
-            masks = (made.mask, made.mask, made.mask, farther.mask)
-            for way, picture, mask in zip(WAYS, pictures, masks, strict=True):
+            plain = ood.changed(nets, encoded, edits).image
+            results = {
+                "plain": (plain, made.mask),
+                "hybrid": (made.edited, made.mask),
+                "ours": (made.result, made.mask),
+                "ours, farther": (farther.result, farther.mask),
+            }
+            if drawn is not None:
+                laid = Image.composite(made.photo, plain, Image.fromarray(drawn))
+                results[LAID] = (laid, made.mask)
+            for way, (picture, mask) in results.items():
                 row = outcome(picture, made.photo, np.asarray(mask) == 0, drawn, judge, name, up)
                 found["without" if drawn is None else "with"][way].append(row)
     return found
@@ -119,8 +130,9 @@ def show_edits(found: dict) -> bool:
             for i, what in ((0, "outside of the mask"), (1, "on what was drawn")):
                 if theirs[i] == theirs[i] and theirs[i] < WANTED["kept"] * ours[i]:
                     missed.append(f"{words}, {what}: {theirs[i] / ours[i]:.1f}x less is lost than by {other}")
-            if ours[3] < WANTED["changed"] * theirs[3]:
-                missed.append(f"{words}: {ours[3] / theirs[3]:.0%} of the successes of {other}")
+        for other in ("plain", "hybrid", LAID):
+            if other in means and ours[3] < WANTED["changed"] * means[other][3]:
+                missed.append(f"{words}: {ours[3] / means[other][3]:.0%} of the successes of {other}")
     print(measure.table(["photograph, way", "lost outside", "lost on it", "way gone", "succeeded"], rows))
     print(
         f"\nFarther: with {FARTHER:g} times the strength. Lost: mean |edit - photograph| in levels. Way gone: of the"

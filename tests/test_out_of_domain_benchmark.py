@@ -72,13 +72,16 @@ def test_every_way_has_its_outcomes(room):
     nets = ood.load("faces")
     found = out_of_domain.measured(nets, brightness, 2, ("Direction 1",))
     assert {key: {way: len(rows) for way, rows in ways.items()} for key, ways in found.items()} == {
-        key: {"plain": 2, "hybrid": 2, "ours": 2, "ours, farther": 2} for key in ("without", "with")
+        "without": {way: 2 for way in out_of_domain.WAYS},
+        "with": {way: 2 for way in (*out_of_domain.WAYS, out_of_domain.LAID)},
     }
     assert all(row.outside in (0, None) for key in found for way in out_of_domain.WAYS[2:] for row in found[key][way])
     gone = [sum(row.moved for key in found for row in found[key][way]) for way in out_of_domain.WAYS[2:]]
     assert gone[0] != gone[1], "a strength of its own"
     assert all(row.drawn is None for row in found["without"]["plain"])
     assert all(row.drawn is not None for row in found["with"]["plain"])
+    laid = found["with"][out_of_domain.LAID]
+    assert all(row.drawn == 0 for row in laid) and any(row.outside for row in laid)
 
 
 def test_what_is_missed_is_said(capsys):
@@ -91,6 +94,7 @@ def test_what_is_missed_is_said(capsys):
     found = {
         key: {"plain": [good], "hybrid": [good], "ours": [out_of_domain.Outcome(0.0, 2.0, 0.9, True)]} for key in found
     }
+    found["with"][out_of_domain.LAID] = [good]
     assert not out_of_domain.show_edits(found) and "MISSED" not in capsys.readouterr().out
 
 
