@@ -316,3 +316,25 @@ def test_other_refusals(stand, found):
         igan_transfer.apply("change", image)
     with pytest.raises(ValueError):
         Change(np.zeros((1, 64, 64, 2)), np.zeros((1, 64, 64, 3, 4)))
+
+
+def test_the_motion_solves_its_equations(monkeypatch):
+    """Against a direct solver: at once where the structure tensor is even, and soon where it is not."""
+    from scipy import sparse
+    from scipy.sparse.linalg import spsolve
+
+    size, alpha, beta = 24, 0.01, 0.3
+    line = sparse.diags([np.r_[1, np.full(size - 2, 2.0), 1], -np.ones(size - 1), -np.ones(size - 1)], [0, 1, -1])
+    laplacian = sparse.kron(line, sparse.eye(size)) + sparse.kron(sparse.eye(size), line)
+    rough = alpha * laplacian + beta * laplacian @ laplacian
+    rng = np.random.default_rng(0)
+    right = rng.normal(size=(size, size, 2))
+    gradients = rng.normal(size=(2, size, size))
+    uneven = [0.1 + gradients[0] ** 2, gradients[0] * gradients[1], 0.1 + gradients[1] ** 2]
+    for steps, tensor in ((1, [np.full((size, size), v) for v in (0.5, 0.0, 0.5)]), (40, uneven)):
+        xx, xy, yy = (sparse.diags(part.ravel()) for part in tensor)
+        whole = sparse.bmat([[xx + rough, xy], [xy, yy + rough]]).tocsc()
+        wanted = spsolve(whole, right.transpose(2, 0, 1).ravel()).reshape(2, size, size).transpose(1, 2, 0)
+        monkeypatch.setattr(igan_flow, "SOLVER", steps)
+        found = igan_flow._solved(tensor, alpha, beta, right)
+        assert np.abs(found - wanted).max() < 1e-3 * np.abs(wanted).max()
