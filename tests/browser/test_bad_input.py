@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import weakref
 import zipfile
 from pathlib import Path
 
@@ -49,9 +50,13 @@ RESULT = {
 }
 
 
+# Windows, and the cells of each that have a good result.
+well: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
 @pytest.mark.parametrize(("cell", "control", "text"), TYPED)
 def test_typed(wide, cell, control, text):
-    _good(wide, cell)
+    _ready(wide, cell)
     before = wide.addresses(f"{cell}-{RESULT[cell]}")
     assert before
     ran = wide.ran(cell)
@@ -68,6 +73,12 @@ def test_typed(wide, cell, control, text):
     _good(wide, cell)
 
 
+def _ready(visit, cell: str) -> None:
+    """The cell has a result of good settings, as the test before may have left it."""
+    if cell not in well.get(visit, ()):
+        _good(visit, cell)
+
+
 def _good(visit, cell: str) -> None:
     for control, value in GOOD[cell].items():
         _type(visit, f"{cell}-{control}", value)
@@ -75,6 +86,7 @@ def _good(visit, cell: str) -> None:
     visit.press(f"{cell}-run")
     assert visit.toasts() == []
     visit.ran(cell)
+    well.setdefault(visit, set()).add(cell)
 
 
 def _type(visit, control: str, text: object) -> None:
@@ -166,7 +178,7 @@ def test_a_file_that_is_far_too_large(checkpoints, tmp_path):
 def test_recipe(wide, tmp_path, text):
     path = tmp_path / "recipe.json"
     path.write_text(text)
-    _good(wide, "sample")
+    _ready(wide, "sample")
     before = wide.addresses("sample-gallery")
     wide.upload("sample-recipe-load", path)
     wide.complaint()

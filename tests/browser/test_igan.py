@@ -140,63 +140,62 @@ def test_from_nothing_and_back(wide):
     assert candidates(wide) == []
 
 
-def test_to_a_photograph(visit, tmp_path):
+def test_to_a_photograph(wide, tmp_path):
     """Its latent is found, something is painted on it, and the photograph itself has it in the end."""
-    hand = opened(visit)
+    hand = opened(wide)
     rng = np.random.default_rng(1)
     levels = np.linspace(60, 190, 320)[None, :, None] + rng.normal(0, 14, (220, 320, 3))
     photo = tmp_path / "photo.png"
     Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(photo)
-    clear = visit.at("ig-project-upload").get_by_label("Clear")
-    if not visit.at("ig-project-upload").locator("input[type=file]").count():
+    clear = wide.at("ig-project-upload").get_by_label("Clear")
+    if not wide.at("ig-project-upload").locator("input[type=file]").count():
         clear.click()
-    visit.at("ig-project-upload").locator("input[type=file]").set_input_files(str(photo))
-    visit.settle()
-    visit.pick("ig-project-crop", "middle")
-    visit.unfold("ig-project-how")
-    visit.write("ig-project-steps", 10)
-    visit.press("ig-project-run")
-    assert "hybrid" in visit.ran("ig-project")
-    assert "Features:" in visit.at("ig-project-features").inner_text()
-    visit.press("ig-project-send")
-    assert visit.value("ig-brush-origin") == "photo"
-    stroke(visit, hand, "Colour", (0.3, 0.4), (0.7, 0.6))
-    visit.write("ig-transfer-frames", 3)
-    visit.press("ig-transfer-run")
-    assert "320 x 220 px" in visit.ran("ig-transfer")
-    path = visit.download("ig-transfer-download", tmp_path)
+    wide.at("ig-project-upload").locator("input[type=file]").set_input_files(str(photo))
+    wide.settle()
+    wide.pick("ig-project-crop", "middle")
+    wide.unfold("ig-project-how")
+    wide.write("ig-project-steps", 10)
+    wide.press("ig-project-run")
+    assert "hybrid" in wide.ran("ig-project")
+    assert "Features:" in wide.at("ig-project-features").inner_text()
+    wide.press("ig-project-send")
+    assert wide.value("ig-brush-origin") == "photo"
+    stroke(wide, hand, "Colour", (0.3, 0.4), (0.7, 0.6))
+    wide.write("ig-transfer-frames", 3)
+    wide.press("ig-transfer-run")
+    assert "320 x 220 px" in wide.ran("ig-transfer")
+    path = wide.download("ig-transfer-download", tmp_path)
     made = np.asarray(Image.open(path).convert("RGB"))
     assert made.shape == (220, 320, 3) and (made != np.asarray(Image.open(photo))).any()
-    assert visit.download("ig-transfer-file", tmp_path).suffix == ".gif"
-    assert visit.overflow() == []
-    visit.screenshot("igan-transfer", "ig-transfer")
+    assert wide.download("ig-transfer-file", tmp_path).suffix == ".gif"
+    assert wide.overflow() == []
+    wide.screenshot("igan-transfer", "ig-transfer")
 
 
-def test_the_manifold(visit, tmp_path):
-    opened(visit)
-    visit.write("ig-ring-steps", 50)
-    visit.press("ig-ring-run")
-    assert "50 steps" in visit.ran("ig-ring")
-    visit.write("ig-plane-rows", 3)
-    visit.press("ig-plane-run")
-    assert visit.ran("ig-plane").startswith("9 pictures")
-    tiles = visit.at("ig-plane-map").locator(".gt-tile")
+def test_the_manifold(wide, tmp_path):
+    opened(wide)
+    wide.write("ig-ring-steps", 50)
+    wide.press("ig-ring-run")
+    assert "50 steps" in wide.ran("ig-ring")
+    wide.write("ig-plane-rows", 3)
+    wide.press("ig-plane-run")
+    assert wide.ran("ig-plane").startswith("9 pictures")
+    tiles = wide.at("ig-plane-map").locator(".gt-tile")
     expect(tiles).to_have_count(9)
-    with visit.event("ig-plane-map"):
+    with wide.event("ig-plane-map"):
         tiles.nth(2).click()
-    assert float(visit.value("ig-plane-x")) > 0 > float(visit.value("ig-plane-y"))
-    with visit.event("ig-plane-map"):
+    assert float(wide.value("ig-plane-x")) > 0 > float(wide.value("ig-plane-y"))
+    with wide.event("ig-plane-map"):
         tiles.nth(4).focus()
-        visit.page.keyboard.press("ArrowDown")
-        visit.page.keyboard.press("Enter")
-    assert Image.open(visit.download("ig-plane-download", tmp_path)).width > 30
-    visit.press("ig-plane-send")
-    assert "from the map" in visit.status("ig-brush")
-    assert visit.overflow() == []
+        wide.page.keyboard.press("ArrowDown")
+        wide.page.keyboard.press("Enter")
+    assert Image.open(wide.download("ig-plane-download", tmp_path)).width > 30
+    wide.press("ig-plane-send")
+    assert "from the map" in wide.status("ig-brush")
+    assert wide.overflow() == []
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("size", "theme"), [(WIDE, "dark"), (NARROW, "light")])
 def test_how_it_looks(window, size, theme):
     """For people to look at."""
     visit = window(size, new=True, options=f"?__theme={theme}")

@@ -115,31 +115,31 @@ def test_painting(wide):
     assert (stages(wide)[5] == first).all()
 
 
-def test_a_photograph_of_ones_own(visit, photo, tmp_path):
+def test_a_photograph_of_ones_own(wide, photo, tmp_path):
     """Outside of the mask the download is the photograph, and a recipe brings everything back."""
-    opened(visit)
-    visit.upload("od-edit-upload", photo) if visit.at("od-edit-upload").locator("input[type=file]").count() else None
-    finished(visit)
-    tap(visit, 0)
-    made = stages(visit)[5]
-    whole = pixels(visit.download("od-edit-full", tmp_path).read_bytes())
-    face = pixels(visit.download("od-edit-download", tmp_path).read_bytes())
-    mask = pixels(visit.download("od-edit-mask", tmp_path).read_bytes())
-    kept = visit.download("od-edit-recipe", tmp_path)
+    opened(wide)
+    wide.upload("od-edit-upload", photo) if wide.at("od-edit-upload").locator("input[type=file]").count() else None
+    finished(wide)
+    tap(wide, 0)
+    made = stages(wide)[5]
+    whole = pixels(wide.download("od-edit-full", tmp_path).read_bytes())
+    face = pixels(wide.download("od-edit-download", tmp_path).read_bytes())
+    mask = pixels(wide.download("od-edit-mask", tmp_path).read_bytes())
+    kept = wide.download("od-edit-recipe", tmp_path)
     recipe = Recipe.from_json(kept.read_text()).run()
     assert np.array_equal(np.asarray(recipe.result), face)
     outside = mask[..., 0] == 0
     assert (face[outside] == np.asarray(recipe.photo)[outside]).all() and (face != np.asarray(recipe.photo)).any()
     original = np.asarray(Image.open(photo))
     assert whole.shape == original.shape and (whole != original).any() and (whole[:, -8:] == original[:, -8:]).all()
-    assert "out_of_domain.paste" in visit.code("od-edit")
-    visit.screenshot("out-of-domain-photograph", whole=True)
-    assert visit.overflow() == []
-    visit.press("od-edit-undo")
-    visit.upload("od-edit-recipe-load", kept)
-    assert (stages(visit)[5] == made).all() and "from a recipe" in visit.status("od-edit")
-    visit.at("od-edit-upload").get_by_label("Clear").click() if visit.at("od-edit-upload").locator("img").count() else 0
-    visit.settle()
+    assert "out_of_domain.paste" in wide.code("od-edit")
+    wide.screenshot("out-of-domain-photograph", whole=True)
+    assert wide.overflow() == []
+    wide.press("od-edit-undo")
+    wide.upload("od-edit-recipe-load", kept)
+    assert (stages(wide)[5] == made).all() and "from a recipe" in wide.status("od-edit")
+    wide.at("od-edit-upload").get_by_label("Clear").click() if wide.at("od-edit-upload").locator("img").count() else 0
+    wide.settle()
 
 
 def test_stop(wide):
@@ -154,8 +154,9 @@ def test_stop(wide):
     wide.write("od-edit-steps", STEPS)
 
 
-def test_the_comparison_and_the_animation(visit, tmp_path):
-    opened(visit)
+def test_the_comparison_and_the_animation(window, tmp_path):
+    """In a narrow window, where the table has the least room."""
+    visit = opened(window(NARROW))
     visit.write("od-compare-steps", 3)
     visit.press("od-compare-run")
     visit.ran("od-compare")
