@@ -12,7 +12,9 @@ at first it is the identity, and then a few rounds of estimating it and searchin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -34,8 +36,25 @@ ROUNDS = 2  # of estimating the change anew
 AGAIN = 0.6  # of the steps, in each of these rounds
 
 
+@dataclass(frozen=True, eq=False)
+class PairStep:
+    """``done`` of at most ``total`` steps of the search; the last one has the two latents ``[1, ...]``, on the CPU."""
+
+    done: int
+    total: int
+    latents: tuple[Tensor, Tensor] | None = None
+
+
 def pair(net, image0: Image.Image | str, image1: Image.Image | str, steps: int = 100, *, z0=None) -> tuple:
-    """The latents ``[1, ...]``, on the CPU, of a photograph and of an edited version of it.
+    """The latents ``[1, ...]``, on the CPU, of a photograph and of an edited version of it: the end of ``pairing``."""
+    *_, last = pairing(net, image0, image1, steps, z0=z0)
+    return last.latents
+
+
+def pairing(
+    net, image0: Image.Image | str, image1: Image.Image | str, steps: int = 100, *, z0=None
+) -> Iterator[PairStep]:
+    """Looks for the latents of a photograph and of an edited version of it.
 
     The second picture is as far off its photograph as the first one, in the same way; ``project`` comes a little nearer
     to that photograph, but the difference of these two says more of the edit. Photographs that have little in common
@@ -47,26 +66,56 @@ def pair(net, image0: Image.Image | str, image1: Image.Image | str, steps: int =
         steps: of each projection at most, 1 to 500; there are up to 2.2 times as many for the second latent.
         z0: the first one's latent, where it is known.
 
-    Raises UserError.
+    Raises UserError at once.
     """
     space = Space(net)
     images = [igan_projection.prepare(image, net) for image in (image0, image1)]
     steps = checks.integer(steps, "The number of steps", 1, 500)
-    a = _projected(net, images[0], steps) if z0 is None else space.latent(z0).cpu()
+    known = None if z0 is None else space.latent(z0).cpu()
     first, second = (np.asarray(image, np.float32) / 255 for image in images)
-    if 4 * np.square(second - first).mean() > ALIKE:
-        return a, _projected(net, images[1], steps)
-    error = _levels(space, a) - first
-    b = igan_projection.nearest(space, a, second + error, steps)
-    for _ in range(ROUNDS):
-        found: Fields = change(net, a, b, 2).at(1)
-        # The change is affine: of the difference of two pictures it leaves what it would add to both.
-        carried = edited(found, error) - edited(found, np.zeros_like(error))
-        b = igan_projection.nearest(space, b, second + carried, max(1, round(AGAIN * steps)))
-    return a, b
+    alike = 4 * np.square(second - first).mean() <= ALIKE
+    again = max(1, round(AGAIN * steps))
+    total = steps * (1 if known is not None else 2) + (ROUNDS * again if alike else 0)
+
+    def told(search: Iterator, before: int) -> Generator[PairStep, None, Tensor]:
+        for last in search:
+            yield PairStep(before + last.step, total)
+        return last.latent
+
+    def made() -> Iterator[PairStep]:
+        a, done = known, 0
+        if a is None:
+            a, done = (yield from told(igan_projection.project(net, images[0], steps=steps, show_every=0), 0)), steps
+        if not alike:
+            b = yield from told(igan_projection.project(net, images[1], steps=steps, show_every=0), done)
+            yield PairStep(total, total, (a, b))
+            return
+        error = _levels(space, a) - first
+        b = yield from told(igan_projection.approach(space, a, second + error, steps), done)
+        done += steps
+        for _ in range(ROUNDS):
+            found: Fields = change(net, a, b, 2).at(1)
+            # The change is affine: of the difference of two pictures it leaves what it would add to both.
+            carried = edited(found, error) - edited(found, np.zeros_like(error))
+            b = yield from told(igan_projection.approach(space, b, second + carried, again), done)
+            done += again
+        yield PairStep(total, total, (a, b))
+
+    return made()
 
 
-def morph(
+def morph(net, image0: Image.Image | str, image1: Image.Image | str, frames: int = 16, **options) -> Iterator:
+    """One photograph turns into another: the pictures of ``morphing``, whose arguments it takes; UserError at once."""
+    steps = morphing(net, image0, image1, frames, **options)
+
+    def pictures() -> Iterator[Image.Image]:
+        with closing(steps):
+            yield from (step for step in steps if isinstance(step, Image.Image))
+
+    return pictures()
+
+
+def morphing(
     net,
     image0: Image.Image | str,
     image1: Image.Image | str,
@@ -77,12 +126,12 @@ def morph(
     smoothness: float = 1.0,
     colour_smoothness: float = 1.0,
     steps: int = 100,
-) -> Iterator[Image.Image]:
+) -> Iterator[Image.Image | PairStep]:
     """One photograph turns into another: each is edited towards the other one, and the two are blended over time.
 
     The first frame is the first photograph, the last one the second, cut and resized to the first one's size where they
-    differ. ``z0`` and ``z1`` are their latents; what is not given is looked for by ``pair``, in ``steps`` steps (1 to
-    500) a projection.
+    differ. ``z0`` and ``z1`` are their latents; what is not given is looked for as in ``pairing``, in ``steps`` steps
+    (1 to 500) a projection, and these steps come between the first two frames.
 
     Raises UserError: at once, for anything out of bounds.
     """
@@ -96,13 +145,19 @@ def morph(
     checks.number(smoothness, "The smoothness of the motion", 0.1, 10)
     checks.number(colour_smoothness, "The smoothness of the colours", 0.1, 10)
 
-    def made() -> Iterator[Image.Image]:
+    def search(first: Image.Image, second: Image.Image, known) -> Generator[PairStep, None, tuple]:
+        for step in pairing(net, first, second, steps, z0=known):
+            if step.latents is None:
+                yield step
+        return step.latents
+
+    def made() -> Iterator[Image.Image | PairStep]:
         yield image0.copy()
         a, b = z0, z1
         if b is None:
-            a, b = pair(net, image0, image1, steps, z0=a)
+            a, b = yield from search(image0, image1, a)
         elif a is None:
-            b, a = pair(net, image1, image0, steps, z0=b)
+            b, a = yield from search(image1, image0, b)
         options = {"smoothness": smoothness, "colour_smoothness": colour_smoothness}
         there, back = change(net, a, b, frames, **options), change(net, b, a, frames, **options)
         for number in range(1, frames - 1):
@@ -111,11 +166,6 @@ def morph(
         yield image1.copy()
 
     return made()
-
-
-def _projected(net, image: Image.Image, steps: int) -> Tensor:
-    *_, last = igan_projection.project(net, image, steps=steps, show_every=0)
-    return last.latent
 
 
 @torch.inference_mode(False)

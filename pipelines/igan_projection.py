@@ -102,8 +102,8 @@ def project(
     return _Task(space, target, weight, show_every).run(method, steps, seed, first)
 
 
-def nearest(space: Space, start: Tensor, levels: np.ndarray, steps: int) -> Tensor:
-    """The latent ``[1, ...]``, on the CPU, whose picture is nearest to one that need not be a photograph.
+def approach(space: Space, start: Tensor, levels: np.ndarray, steps: int) -> Iterator[ProjectionStep]:
+    """Looks for the latent whose picture is nearest to one that need not be a photograph; the last step's is it.
 
     Args:
         start: the latent to search from.
@@ -112,8 +112,9 @@ def nearest(space: Space, start: Tensor, levels: np.ndarray, steps: int) -> Tens
     """
     with torch.inference_mode(False):
         target = torch.from_numpy(np.ascontiguousarray(levels, np.float32)).permute(2, 0, 1)[None] * 2 - 1
-        *_, last = _Task(space, target.to(space.device), 0.0, 0).run("hybrid", steps, 0, space.latent(start))
-    return last.latent
+        task = _Task(space, target.to(space.device), 0.0, 0)
+        start = space.latent(start)
+    return task.run("hybrid", steps, 0, start)
 
 
 def features_in_use(net) -> str:

@@ -1,5 +1,7 @@
 """Latents of two photographs that go together, and morphs between them."""
 
+import threading
+
 import cv2
 import numpy as np
 import pytest
@@ -98,6 +100,25 @@ def test_a_pair_is_the_same_again():
     assert all(torch.equal(p, q) and p.shape == (1, 4) for p, q in zip(*found, strict=True))
 
 
+@pytest.mark.parametrize(("share", "searches"), [(0.9, 2 + igan_morph.ROUNDS), (0.0, 2)], ids=["alike", "unlike"])
+def test_how_far_the_search_is(share, searches):
+    """Steps come one by one, never more than there may be, and the last one has the latents; it can be left at any."""
+    net, image = random_net(), textured(80, 70)
+    other = image.point(lambda v: share * v)
+    *steps, last = igan_morph.pairing(net, image, other, 3)
+    done = [step.done for step in steps]
+    assert done == sorted(done) and len(done) >= searches and all(step.latents is None for step in steps)
+    assert {step.total for step in (*steps, last)} == {2 * 3 + (searches - 2) * 2} and last.done == last.total
+    assert all(torch.equal(p, q) for p, q in zip(last.latents, igan_morph.pair(net, image, other, 3), strict=True))
+    running = igan_morph.pairing(net, image, other, 500)
+    next(running)
+    threads = threading.active_count()
+    running.close()
+    assert threading.active_count() < threads, "nothing goes on searching"
+    with pytest.raises(UserError):
+        igan_morph.pairing(net, image, other, 0)
+
+
 def test_no_pair():
     net, image = random_net(), textured(80, 70)
     for wrong in ({"steps": 0}, {"steps": 501}, {"z0": "text"}, {"image1": None}):
@@ -110,6 +131,16 @@ def test_no_pair():
 
 def pixels(image) -> np.ndarray:
     return np.asarray(image).astype(np.float32)
+
+
+def test_steps_come_between_the_first_two_frames():
+    net, a = random_net(), textured(80, 70)
+    b = a.point(lambda v: 0.9 * v)
+    made = list(igan_morph.morphing(net, a, b, 4, steps=3))
+    kinds = ["frame" if isinstance(one, Image.Image) else "step" for one in made]
+    assert kinds == ["frame", *["step"] * (len(made) - 4), *["frame"] * 3] and len(made) > 7
+    frames = list(igan_morph.morph(net, a, b, 4, steps=3))
+    assert [f.tobytes() for f in frames] == [one.tobytes() for one in made if isinstance(one, Image.Image)]
 
 
 def test_a_morph_begins_and_ends_with_the_photographs(moving):

@@ -263,12 +263,18 @@ def build_morph(book: Notebook, hands: Hands) -> Cell:
         began, shown_at, pictures = time.perf_counter(), 0.0, []
         yield {part["news"]: note("Looking for both latents …")}
         with closing(work.morphed(reference, photos, crop, arguments)) as steps:
-            for image in steps:
-                pictures.append(image)
-                if time.perf_counter() - shown_at > BEAT_S:
-                    shown_at = time.perf_counter()
+            for step in steps:
+                search = not isinstance(step, Image.Image)
+                if not search:
+                    pictures.append(step)
+                if time.perf_counter() - shown_at < BEAT_S:
+                    continue
+                shown_at = time.perf_counter()
+                if search:
+                    yield {part["news"]: note(f"Looking for both latents: step {step.done} of {step.total} at most")}
+                else:
                     far = note(f"{len(pictures)} of {arguments['frames']} frames")
-                    yield {part["film"]: reduced(image), part["video"]: None, part["news"]: far}
+                    yield {part["film"]: reduced(step), part["video"]: None, part["news"]: far}
         info = reference.open().info
         with results.folder() as folder:
             name = info.name.split("/")[-1].replace(":", "-")

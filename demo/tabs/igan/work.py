@@ -211,10 +211,10 @@ def transferred(reference: Reference, photo: Image.Image, crop: str, arguments: 
 
 @in_worker
 def morphed(reference: Reference, photos: list, crop: str, arguments: dict) -> Iterator:
-    """Every frame of ``igan.morph``; of ``crop`` face the faces become each other."""
+    """Frames and steps of ``igan.morphing``; of ``crop`` face the faces become each other."""
     from pipelines import faces, igan
 
     net = reference.open()
     if crop == "face":
         photos = [faces.align(photo, crop=net.info.crop or "celeba", size=FACE_SIDE).image for photo in photos]
-    yield from igan.morph(net, *photos, **arguments)
+    yield from igan.morphing(net, *photos, **arguments)
