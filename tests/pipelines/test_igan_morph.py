@@ -158,8 +158,10 @@ def test_a_morph_begins_and_ends_with_the_photographs(moving):
 @pytest.mark.parametrize("known", [(), ("z0",), ("z1",)])
 def test_a_morph_looks_for_what_has_no_latent(monkeypatch, known):
     net, a, b, asked = random_net(), textured(64, 64), textured(64, 64, 8), []
-    pair = igan_morph.pair
-    monkeypatch.setattr(igan_morph, "pair", lambda *given, **more: asked.append((given, more)) or pair(*given, **more))
+    pairing = igan_morph.pairing
+    monkeypatch.setattr(
+        igan_morph, "pairing", lambda *given, **more: asked.append((given, more)) or pairing(*given, **more)
+    )
     frames = list(igan_morph.morph(net, a, b, 3, steps=2, **dict.fromkeys(known, 5)))
     assert len(frames) == 3
     [((_, first, second, steps), more)] = asked
