@@ -104,13 +104,25 @@ def pairing(
     return made()
 
 
-def morph(net, image0: Image.Image | str, image1: Image.Image | str, frames: int = 16, **options) -> Iterator:
+def morph(
+    net,
+    image0: Image.Image | str,
+    image1: Image.Image | str,
+    frames: int = 16,
+    *,
+    z0=None,
+    z1=None,
+    smoothness: float = 1.0,
+    colour_smoothness: float = 1.0,
+    steps: int = 100,
+) -> Iterator[Image.Image]:
     """One photograph turns into another: the pictures of ``morphing``, whose arguments it takes; UserError at once."""
-    steps = morphing(net, image0, image1, frames, **options)
+    options = {"smoothness": smoothness, "colour_smoothness": colour_smoothness, "steps": steps}
+    made = morphing(net, image0, image1, frames, z0=z0, z1=z1, **options)
 
     def pictures() -> Iterator[Image.Image]:
-        with closing(steps):
-            yield from (step for step in steps if isinstance(step, Image.Image))
+        with closing(made):
+            yield from (step for step in made if isinstance(step, Image.Image))
 
     return pictures()
 
