@@ -18,7 +18,7 @@ from torch import Tensor
 from .igan_brush import BrushStep, Candidate, brush, interpolate
 from .igan_edits import Edits, Warp, constraints, encode_colour
 from .igan_manifold import RingStep, Slice, ring, slice
-from .igan_morph import PairStep, morph, morphing, pair, pairing
+from .igan_morph import morph, pair
 from .igan_projection import METHODS, ProjectionStep, features_in_use, prepare, project
 from .igan_space import Space, decode_latent, encode_latent
 from .igan_transfer import Change, apply, change, transfer
@@ -30,7 +30,6 @@ __all__ = [
     "Candidate",
     "Change",
     "Edits",
-    "PairStep",
     "ProjectionStep",
     "RingStep",
     "Slice",
@@ -46,9 +45,7 @@ __all__ = [
     "features_in_use",
     "interpolate",
     "morph",
-    "morphing",
     "pair",
-    "pairing",
     "picture",
     "prepare",
     "project",

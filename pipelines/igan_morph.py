@@ -12,9 +12,8 @@ at first it is the identity, and then a few rounds of estimating it and searchin
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from .igan_space import Space
 from .igan_transfer import MAX_FRAMES, MIN_FRAMES, apply, change
 from .images import decode_image
 from .photographs import photograph
+from .steps import passed
 
 # Mean square difference of photographs in [-1, 1] below which one may be an edit of the other: of seeded edits (motion
 # to 5 % of the side, gains to 1.35) 99 % differ by less than 0.11, and of faces, flowers and cats 1 % of pairs by less
@@ -36,29 +36,12 @@ ROUNDS = 2  # of estimating the change anew
 AGAIN = 0.6  # of the steps, in each of these rounds
 
 
-@dataclass(frozen=True, eq=False)
-class PairStep:
-    """``done`` of at most ``total`` steps of the search; the last one has the two latents ``[1, ...]``, on the CPU."""
-
-    done: int
-    total: int
-    latents: tuple[Tensor, Tensor] | None = None
-
-
 def pair(net, image0: Image.Image | str, image1: Image.Image | str, steps: int = 100, *, z0=None) -> tuple:
-    """The latents ``[1, ...]``, on the CPU, of a photograph and of an edited version of it: the end of ``pairing``."""
-    *_, last = pairing(net, image0, image1, steps, z0=z0)
-    return last.latents
-
-
-def pairing(
-    net, image0: Image.Image | str, image1: Image.Image | str, steps: int = 100, *, z0=None
-) -> Iterator[PairStep]:
-    """Looks for the latents of a photograph and of an edited version of it.
+    """The latents ``[1, ...]``, on the CPU, of a photograph and of an edited version of it.
 
     The second picture is as far off its photograph as the first one, in the same way; ``project`` comes a little nearer
     to that photograph, but the difference of these two says more of the edit. Photographs that have little in common
-    are projected one by one.
+    are projected one by one. It says ``steps.passed`` after each step of the search.
 
     Args:
         net: a DCGAN or a StyleGAN2.
@@ -66,42 +49,38 @@ def pairing(
         steps: of each projection at most, 1 to 500; there are up to 2.2 times as many for the second latent.
         z0: the first one's latent, where it is known.
 
-    Raises UserError at once.
+    Raises UserError.
     """
     space = Space(net)
     images = [igan_projection.prepare(image, net) for image in (image0, image1)]
     steps = checks.integer(steps, "The number of steps", 1, 500)
-    known = None if z0 is None else space.latent(z0).cpu()
+    a = None if z0 is None else space.latent(z0).cpu()
     first, second = (np.asarray(image, np.float32) / 255 for image in images)
     alike = 4 * np.square(second - first).mean() <= ALIKE
     again = max(1, round(AGAIN * steps))
-    total = steps * (1 if known is not None else 2) + (ROUNDS * again if alike else 0)
+    total = steps * (1 if a is not None else 2) + (ROUNDS * again if alike else 0)
+    done = 0
 
-    def told(search: Iterator, before: int) -> Generator[PairStep, None, Tensor]:
-        for last in search:
-            yield PairStep(before + last.step, total)
+    def found(search: Iterator, at_most: int) -> Tensor:
+        nonlocal done
+        with closing(search):
+            for last in search:
+                passed(done + last.step, total)
+        done += at_most
         return last.latent
 
-    def made() -> Iterator[PairStep]:
-        a, done = known, 0
-        if a is None:
-            a, done = (yield from told(igan_projection.project(net, images[0], steps=steps, show_every=0), 0)), steps
-        if not alike:
-            b = yield from told(igan_projection.project(net, images[1], steps=steps, show_every=0), done)
-            yield PairStep(total, total, (a, b))
-            return
-        error = _levels(space, a) - first
-        b = yield from told(igan_projection.approach(space, a, second + error, steps), done)
-        done += steps
-        for _ in range(ROUNDS):
-            found: Fields = change(net, a, b, 2).at(1)
-            # The change is affine: of the difference of two pictures it leaves what it would add to both.
-            carried = edited(found, error) - edited(found, np.zeros_like(error))
-            b = yield from told(igan_projection.approach(space, b, second + carried, again), done)
-            done += again
-        yield PairStep(total, total, (a, b))
-
-    return made()
+    if a is None:
+        a = found(igan_projection.project(net, images[0], steps=steps, show_every=0), steps)
+    if not alike:
+        return a, found(igan_projection.project(net, images[1], steps=steps, show_every=0), steps)
+    error = _levels(space, a) - first
+    b = found(igan_projection.approach(space, a, second + error, steps), steps)
+    for _ in range(ROUNDS):
+        fields: Fields = change(net, a, b, 2).at(1)
+        # The change is affine: of the difference of two pictures it leaves what it would add to both.
+        carried = edited(fields, error) - edited(fields, np.zeros_like(error))
+        b = found(igan_projection.approach(space, b, second + carried, again), again)
+    return a, b
 
 
 def morph(
@@ -116,34 +95,11 @@ def morph(
     colour_smoothness: float = 1.0,
     steps: int = 100,
 ) -> Iterator[Image.Image]:
-    """One photograph turns into another: the pictures of ``morphing``, whose arguments it takes; UserError at once."""
-    options = {"smoothness": smoothness, "colour_smoothness": colour_smoothness, "steps": steps}
-    made = morphing(net, image0, image1, frames, z0=z0, z1=z1, **options)
-
-    def pictures() -> Iterator[Image.Image]:
-        with closing(made):
-            yield from (step for step in made if isinstance(step, Image.Image))
-
-    return pictures()
-
-
-def morphing(
-    net,
-    image0: Image.Image | str,
-    image1: Image.Image | str,
-    frames: int = 16,
-    *,
-    z0=None,
-    z1=None,
-    smoothness: float = 1.0,
-    colour_smoothness: float = 1.0,
-    steps: int = 100,
-) -> Iterator[Image.Image | PairStep]:
     """One photograph turns into another: each is edited towards the other one, and the two are blended over time.
 
     The first frame is the first photograph, the last one the second, cut and resized to the first one's size where they
-    differ. ``z0`` and ``z1`` are their latents; what is not given is looked for as in ``pairing``, in ``steps`` steps
-    (1 to 500) a projection, and these steps come between the first two frames.
+    differ. ``z0`` and ``z1`` are their latents; what is not given is looked for by ``pair``, in ``steps`` steps (1 to
+    500) a projection, between the first two frames.
 
     Raises UserError: at once, for anything out of bounds.
     """
@@ -157,19 +113,13 @@ def morphing(
     checks.number(smoothness, "The smoothness of the motion", 0.1, 10)
     checks.number(colour_smoothness, "The smoothness of the colours", 0.1, 10)
 
-    def search(first: Image.Image, second: Image.Image, known) -> Generator[PairStep, None, tuple]:
-        for step in pairing(net, first, second, steps, z0=known):
-            if step.latents is None:
-                yield step
-        return step.latents
-
-    def made() -> Iterator[Image.Image | PairStep]:
+    def made() -> Iterator[Image.Image]:
         yield image0.copy()
         a, b = z0, z1
         if b is None:
-            a, b = yield from search(image0, image1, a)
+            a, b = pair(net, image0, image1, steps, z0=a)
         elif a is None:
-            b, a = yield from search(image1, image0, b)
+            b, a = pair(net, image1, image0, steps, z0=b)
         options = {"smoothness": smoothness, "colour_smoothness": colour_smoothness}
         there, back = change(net, a, b, frames, **options), change(net, b, a, frames, **options)
         for number in range(1, frames - 1):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.dcgan import PRIORS, Discriminator, Generator
 from weights import store
 
-from . import loop, losses, metrics, sheets
+from . import critics, loop, losses, metrics, sheets
 from .augment import AdaptiveProbability, augment
 from .data import Images, load_images
 
@@ -57,14 +57,6 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def layer_widths(first: int, resolution: int) -> tuple[int, ...]:
-    """``(w, 2w, 4w, ...)``, a width for each halving down to 4 px."""
-    count = resolution.bit_length() - 3
-    if count < 1 or 4 << count != resolution:
-        raise ValueError("the resolution must be 8, 16, 32, 64, ...")
-    return tuple(first << i for i in range(count))
-
-
 @torch.no_grad()
 def settle(net: Generator, seed: int = 0, batch: int = 64) -> None:
     """Gives the batch norms the statistics that these weights have on average over many latents; leaves it in eval."""
@@ -99,14 +91,11 @@ class Run:
         self.images = images.to(self.device)
         self.dtype = PRECISIONS[args.precision]
         torch.manual_seed(args.seed)
-        widths = layer_widths(args.width, args.resolution)[::-1]
+        widths = critics.halving_widths(args.width, args.resolution)[::-1]
         self.G = Generator(args.z_dim, widths, kernel=args.kernel, prior=args.prior)
-        d_widths = layer_widths(args.d_width, args.resolution)
-        self.D = Discriminator(d_widths, kernel=args.kernel, norm="none", bias=True)
+        self.D = critics.strided(critics.halving_widths(args.d_width, args.resolution), args.kernel)
         for net in (self.G, self.D):
             net.to(self.device, memory_format=torch.channels_last)
-        for layer in self.D.downs:  # without norms, weights of deviation 0.02 would let the signal die on its way
-            nn.init.kaiming_normal_(layer.weight, 0.2)
         self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
         betas = (0.0, 0.99)
         self.opt_G = torch.optim.Adam(self.G.parameters(), args.lr, betas, foreach=True)

@@ -16,6 +16,8 @@ from typing import Protocol
 
 import torch
 
+from . import parallel
+
 # Options that make no other network: where and how long it runs, and what is logged.
 HARMLESS = ("threads", "tick", "device", "minutes", "impl", "images", "metric_images")
 
@@ -92,10 +94,13 @@ def until(
         signal.signal(sig, lambda *_: stop.append(True))
     began = last = time.time()
     shown_last = run.shown
-    while run.shown < images and not stop:
-        if minutes is not None and time.time() - began > minutes * 60:
+    while run.shown < images:
+        late = minutes is not None and time.time() - began > minutes * 60
+        if parallel.any_of(bool(stop) or late):
             break
         run.step()
+        if parallel.rank():
+            continue
         if run.shown // tick != (run.shown - run.batch) // tick or run.shown >= images:
             now = time.time()
             run.seconds += now - last
@@ -108,4 +113,5 @@ def until(
             log(" ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()))
             last, shown_last = time.time(), run.shown
     run.seconds += time.time() - last
-    save_state(run, out / "state.pt")
+    if not parallel.rank():
+        save_state(run, out / "state.pt")

@@ -16,8 +16,9 @@ from torch import Tensor
 from models.dcgan import Discriminator, Generator, Predictor
 
 from . import loop, sheets
+from .critics import halving_widths
 from .data import Images, load_images
-from .dcgan import layer_widths, load_run
+from .dcgan import load_run
 from .supervised import PRECISIONS, Supervised, finished
 
 
@@ -53,7 +54,7 @@ class Run(Supervised):
         size = self.G.img_resolution
         kernel = self.G.config["kernel"]
         bounded = self.G.prior == "uniform"
-        net = Predictor(layer_widths(args.width, size), kernel=kernel, outputs=self.G.z_dim, bounded=bounded)
+        net = Predictor(halving_widths(args.width, size), kernel=kernel, outputs=self.G.z_dim, bounded=bounded)
         super().__init__(args, images, net, half_life=10_000)
         for network in (self.net, self.average, self.G, self.D):
             network.to(self.device, memory_format=torch.channels_last)

@@ -18,7 +18,7 @@ from models.layers import channel_widths
 from models.stylegan2 import Discriminator, Generator
 from weights import store
 
-from . import loop, losses, metrics, sheets
+from . import critics, loop, losses, metrics, parallel, sheets
 from .augment import AdaptiveProbability, augment
 from .data import Images, load_images
 from .growing import Growth, fade_in, grow, growing_images
@@ -76,6 +76,19 @@ def parser() -> argparse.ArgumentParser:
         help="state.pt of a run whose weights are the start, or a generator's .safetensors such as those that ship",
     )
     add("--warm-up", type=int, default=0, help="images that a new discriminator sees before the generator learns too")
+    add(
+        "--strided",
+        type=int,
+        default=0,
+        help="so many feature maps in the first layer of a discriminator of strided convolutions (critics.py)",
+    )
+    add("--d-lr", type=float, default=None, help="of the discriminator; as the generator's when not given")
+    add(
+        "--freeze-below",
+        type=int,
+        default=0,
+        help="the mapping and the blocks below so many pixels stay as they are, and with them what latents mean",
+    )
     add("--fade", type=int, default=30_000, help="images over which a new discriminator block fades in")
     add("--growing-stage", type=int, default=20_000, help="images a stage of --architecture growing (fade, then stay)")
     add("--impl", default="composed", choices=("fast", "composed", "reference"))
@@ -97,6 +110,7 @@ class Run:
     def __init__(self, args: argparse.Namespace, images: Images):
         self.args, self.batch = args, args.batch
         self.device = loop.resolve(args.device)
+        parallel.share(args.batch)
         self.images = images.to(self.device)
         self.dtype = PRECISIONS[args.precision]
         c_dim = len(images.classes) if images.classes else 0
@@ -113,13 +127,19 @@ class Run:
             modulation=args.modulation,
             conv_clamp=clamp,
         ).to(self.device)
-        self.D = Discriminator(
-            c_dim=c_dim,
-            img_resolution=args.resolution,
-            **widths(args, args.d_channel_base or args.channel_base),
-            architecture="growing" if args.architecture == "growing" else "resnet",
-            conv_clamp=clamp,
-        ).to(self.device)
+        if args.strided:
+            if c_dim or args.architecture == "growing" or args.grow_from:
+                raise ValueError("--strided goes with neither --label nor growing")
+            D = critics.strided(critics.halving_widths(args.strided, args.resolution, args.strided * critics.WIDEST))
+        else:
+            D = Discriminator(
+                c_dim=c_dim,
+                img_resolution=args.resolution,
+                **widths(args, args.d_channel_base or args.channel_base),
+                architecture="growing" if args.architecture == "growing" else "resnet",
+                conv_clamp=clamp,
+            )
+        self.D = D.to(self.device)
         self.growth = Growth(args.resolution, args.growing_stage) if args.architecture == "growing" else None
         self.step_number = self.shown = 0
         self.shown_before = 0  # by the runs that this one grew or started from
@@ -133,18 +153,16 @@ class Run:
         elif args.start_from:
             self._inherit(args.start_from, growing=False)
         self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
-        self.opt_G = self._adam(self.G, args.pl_every if args.pl_weight else None)
-        self.opt_D = self._adam(self.D, args.r1_every if args.r1_gamma else None)
+        self.opt_G = self._adam(self.G, args.lr, args.pl_every if args.pl_weight else None)
+        self.opt_D = self._adam(self.D, args.d_lr or args.lr, args.r1_every if args.r1_gamma else None)
         self.stats: dict[str, float] = {}
 
-    def _adam(self, net, every: int | None):
+    def _adam(self, net, lr: float, every: int | None):
         # Lazy regularisation takes an optimiser step of its own, so rates and memories are shortened to match
         # (Karras et al. 2020, appendix B).
         ratio = every / (every + 1) if every else 1.0
         # foreach=True groups hundreds of small tensors; the betas must both be floats.
-        return torch.optim.Adam(
-            net.parameters(), self.args.lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, foreach=True
-        )
+        return torch.optim.Adam(net.parameters(), lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, foreach=True)
 
     def _start(self, path: str) -> None:
         """From a generator alone, as it ships: its discriminator is a new one."""
@@ -194,7 +212,13 @@ class Run:
         return self.G.synthesis(ws, "random", self.dtype, self.args.impl, rng)
 
     def _logits(self, x: Tensor, c: Tensor | None, rng: torch.Generator) -> Tensor:
-        return self.D(augment(x, self.ada.p, rng), c, self.dtype, self.args.impl)
+        return self._judge(augment(x, self.ada.p, rng), c)
+
+    def _judge(self, x: Tensor, c: Tensor | None) -> Tensor:
+        if not self.args.strided:
+            return self.D(x, c, self.dtype, self.args.impl)
+        with torch.autocast(self.device, self.dtype, enabled=self.dtype is not None):
+            return self.D(x.float()).float()
 
     def _real(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         index = torch.randint(0, len(self.images), (n,), generator=rng)
@@ -213,11 +237,12 @@ class Run:
                 for q in group["params"]:
                     if q.grad is not None:
                         torch.nan_to_num(q.grad, nan=0, posinf=1e5, neginf=-1e5, out=q.grad)
+        parallel.average_gradients(q for group in optimizer.param_groups for q in group["params"])
         optimizer.step()
 
     def step(self) -> None:
-        args, n = self.args, self.args.batch
-        rng = torch.Generator().manual_seed((args.seed << 40) + self.step_number)
+        args, n = self.args, parallel.share(self.args.batch)
+        rng = parallel.seed(args.seed, self.step_number)
         if self.growth is not None:
             self.growth.apply(self.shown, self.G_ema.synthesis, self.G.synthesis, self.D)
         fade_in(self.D, self.shown, args.fade)
@@ -235,15 +260,16 @@ class Run:
         self.ada.observe(logits_real)
         if args.r1_gamma and self.step_number % args.r1_every == 0:
             real = augment(real, self.ada.p, rng).detach().requires_grad_(True)
-            penalty = losses.r1_penalty(self.D(real, c_real, self.dtype, args.impl), real)
+            penalty = losses.r1_penalty(self._judge(real, c_real), real)
             self._update(self.opt_D, penalty * (args.r1_gamma / 2 * args.r1_every))
             self.stats["r1"] = penalty.item()
         if self.shown < args.warm_up:
-            self._count(n)
+            self.stats.update(loss_D=loss_D.item())
+            self._count()
             return
 
         self.D.requires_grad_(False)
-        self.G.requires_grad_(True)
+        self._generator_learns()
         z, c = self._latents(n, rng)
         loss_G = losses.generator_loss(self._logits(self._synthesis(self._ws(z, c, rng), rng), c, rng))
         self._update(self.opt_G, loss_G)
@@ -256,14 +282,23 @@ class Run:
             self._update(self.opt_G, penalty * (args.pl_weight * args.pl_every))
             self.stats["path_length"] = self.pl_mean.item()
 
-        self._average(n)
-        self._count(n)
+        self._average(args.batch)
+        self._count()
         if self.step_number % 16 == 0:
             self.stats.update(loss_D=loss_D.item(), loss_G=loss_G.item(), ada_p=self.ada.p)
 
-    def _count(self, n: int) -> None:
+    def _generator_learns(self) -> None:
+        self.G.requires_grad_(True)
+        if self.args.freeze_below:
+            self.G.mapping.requires_grad_(False)
+            for res in self.G.synthesis.block_resolutions:
+                self.G.synthesis.block(res).requires_grad_(res >= self.args.freeze_below)
+
+    def _count(self) -> None:
         self.step_number += 1
-        self.shown += n
+        self.shown += self.batch
+        if self.step_number % 4 == 0:
+            self.ada._sum, self.ada._count = parallel.total(self.ada._sum, self.ada._count)
         if self.step_number % 4 == 0 and (r_t := self.ada.adjust()) is not None:
             self.stats["r_t"] = r_t
 
@@ -321,6 +356,7 @@ class Run:
 
 def train(args: argparse.Namespace, log=print) -> Run:
     loop.use_threads(args.threads, args.device)
+    parallel.join(loop.resolve(args.device))
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     images = load_images(args.data, args.resolution, "train", args.label)
@@ -340,7 +376,9 @@ def train(args: argparse.Namespace, log=print) -> Run:
         return dict(run.stats) if test is None else {**run.stats, "swd": distance(run, test)}
 
     loop.until(run, args.images, out, args.tick, report, log, args.minutes)
-    sheets.save_sheet(run.G_ema, out / "sheets" / f"{run.shown:08d}.png")
+    if not parallel.rank():
+        sheets.save_sheet(run.G_ema, out / "sheets" / f"{run.shown:08d}.png")
+    parallel.leave()
     return run
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from models.dcgan import DCGAN
-from pipelines import igan_morph, igan_projection
+from pipelines import igan_morph, igan_projection, steps
 from weights.errors import UserError
 
 SIDE = 64
@@ -102,21 +102,26 @@ def test_a_pair_is_the_same_again():
 
 @pytest.mark.parametrize(("share", "searches"), [(0.9, 2 + igan_morph.ROUNDS), (0.0, 2)], ids=["alike", "unlike"])
 def test_how_far_the_search_is(share, searches):
-    """Steps come one by one, never more than there may be, and the last one has the latents; it can be left at any."""
-    net, image = random_net(), textured(80, 70)
+    """It is said after each step, never beyond what there may be; a watcher that raises ends it there."""
+    net, image, heard = random_net(), textured(80, 70), []
     other = image.point(lambda v: share * v)
-    *steps, last = igan_morph.pairing(net, image, other, 3)
-    done = [step.done for step in steps]
-    assert done == sorted(done) and len(done) >= searches and all(step.latents is None for step in steps)
-    assert {step.total for step in (*steps, last)} == {2 * 3 + (searches - 2) * 2} and last.done == last.total
-    assert all(torch.equal(p, q) for p, q in zip(last.latents, igan_morph.pair(net, image, other, 3), strict=True))
-    running = igan_morph.pairing(net, image, other, 500)
-    next(running)
+    with steps.watched(lambda *far: heard.append(far)):
+        watched = igan_morph.pair(net, image, other, 3)
+    done = [far[0] for far in heard]
+    assert done == sorted(done) and len(done) >= searches
+    assert {far[1] for far in heard} == {2 * 3 + (searches - 2) * 2} and done[-1] <= heard[-1][1]
+    assert all(torch.equal(p, q) for p, q in zip(watched, igan_morph.pair(net, image, other, 3), strict=True))
+
+    class Enough(Exception):
+        pass
+
+    def enough(done, total):
+        raise Enough
+
     threads = threading.active_count()
-    running.close()
-    assert threading.active_count() < threads, "nothing goes on searching"
-    with pytest.raises(UserError):
-        igan_morph.pairing(net, image, other, 0)
+    with pytest.raises(Enough), steps.watched(enough):
+        igan_morph.pair(net, image, other, 500)
+    assert threading.active_count() <= threads, "nothing goes on searching"
 
 
 def test_no_pair():
@@ -131,16 +136,6 @@ def test_no_pair():
 
 def pixels(image) -> np.ndarray:
     return np.asarray(image).astype(np.float32)
-
-
-def test_steps_come_between_the_first_two_frames():
-    net, a = random_net(), textured(80, 70)
-    b = a.point(lambda v: 0.9 * v)
-    made = list(igan_morph.morphing(net, a, b, 4, steps=3))
-    kinds = ["frame" if isinstance(one, Image.Image) else "step" for one in made]
-    assert kinds == ["frame", *["step"] * (len(made) - 4), *["frame"] * 3] and len(made) > 7
-    frames = list(igan_morph.morph(net, a, b, 4, steps=3))
-    assert [f.tobytes() for f in frames] == [one.tobytes() for one in made if isinstance(one, Image.Image)]
 
 
 def test_a_morph_begins_and_ends_with_the_photographs(moving):
@@ -158,10 +153,8 @@ def test_a_morph_begins_and_ends_with_the_photographs(moving):
 @pytest.mark.parametrize("known", [(), ("z0",), ("z1",)])
 def test_a_morph_looks_for_what_has_no_latent(monkeypatch, known):
     net, a, b, asked = random_net(), textured(64, 64), textured(64, 64, 8), []
-    pairing = igan_morph.pairing
-    monkeypatch.setattr(
-        igan_morph, "pairing", lambda *given, **more: asked.append((given, more)) or pairing(*given, **more)
-    )
+    pair = igan_morph.pair
+    monkeypatch.setattr(igan_morph, "pair", lambda *given, **more: asked.append((given, more)) or pair(*given, **more))
     frames = list(igan_morph.morph(net, a, b, 3, steps=2, **dict.fromkeys(known, 5)))
     assert len(frames) == 3
     [((_, first, second, steps), more)] = asked

@@ -270,9 +270,9 @@ def build_morph(book: Notebook, hands: Hands) -> Cell:
                 if time.perf_counter() - shown_at < BEAT_S:
                     continue
                 shown_at = time.perf_counter()
-                if search:
+                if search and step.total:
                     yield {part["news"]: note(f"Looking for both latents: step {step.done} of {step.total} at most")}
-                else:
+                elif not search:
                     far = note(f"{len(pictures)} of {arguments['frames']} frames")
                     yield {part["film"]: reduced(step), part["video"]: None, part["news"]: far}
         info = reference.open().info

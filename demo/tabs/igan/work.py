@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 from PIL import Image
 
@@ -211,10 +212,12 @@ def transferred(reference: Reference, photo: Image.Image, crop: str, arguments: 
 
 @in_worker
 def morphed(reference: Reference, photos: list, crop: str, arguments: dict) -> Iterator:
-    """Frames and steps of ``igan.morphing``; of ``crop`` face the faces become each other."""
+    """Frames of ``igan.morph``, and ``Going`` while both latents are looked for; of ``crop`` face the faces morph."""
     from pipelines import faces, igan
 
     net = reference.open()
     if crop == "face":
         photos = [faces.align(photo, crop=net.info.crop or "celeba", size=FACE_SIDE).image for photo in photos]
-    yield from igan.morphing(net, *photos, **arguments)
+    with closing(igan.morph(net, *photos, **arguments)) as frames:
+        while frame := (yield from told(lambda: next(frames, None))):
+            yield frame
