@@ -168,7 +168,7 @@ class Run:
         return self.args.lr * (1.0 if done < 0.6 else 0.5 * (1 + math.cos(math.pi * min((done - 0.6) / 0.4, 1))) + 0.02)
 
     def step(self) -> None:
-        rng = torch.Generator().manual_seed((self.args.seed << 40) + self.step_number)
+        rng = loop.random_of_step(self.args.seed, self.step_number)
         for optimizer in (self.opt_G, self.opt_D):
             for group in optimizer.param_groups:
                 group["lr"] = self._rate()

@@ -139,7 +139,7 @@ class Run:
 
     def step(self) -> None:
         args, n = self.args, self.batch
-        rng = torch.Generator().manual_seed((args.seed << 40) + self.step_number)
+        rng = loop.random_of_step(args.seed, self.step_number)
         index = torch.randint(0, len(self.images), (n,), generator=rng)
         real = self.images.batch(index, torch.rand(n, generator=rng) < 0.5 if args.xflip else None)
 

@@ -48,6 +48,12 @@ def resolve(device: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
+def random_of_step(seed: int, step: int) -> torch.Generator:
+    """The random numbers of a step: the same whenever it is taken, others in each process and for each seed."""
+    # The CPU's generator looks at 32 bits only; an odd factor scatters the seeds' sequences of steps over them.
+    return torch.Generator().manual_seed((seed * 0x9E3779B1 + (parallel.rank() << 28) + step) & 0xFFFFFFFF)
+
+
 @torch.no_grad()
 def follow(average: torch.nn.Module, net: torch.nn.Module, half_lives: float) -> None:
     """Moves a running average towards a network by so many half-lives; counters are copied.

@@ -19,8 +19,12 @@ def discriminator_loss(logits_real: Tensor, logits_fake: Tensor) -> Tensor:
 
 
 def r1_penalty(logits_real: Tensor, real: Tensor) -> Tensor:
-    """``|grad_x D(x)|^2`` averaged over the batch (Mescheder et al. 2018); ``real`` requires gradients."""
-    (grad,) = torch.autograd.grad(logits_real.sum(), real, create_graph=True)
+    """``|grad_x D(x)|^2`` averaged over the batch (Mescheder et al. 2018); ``real`` requires gradients.
+
+    ``logits_real [N, P]``: of several places in a picture, about the mean over them.
+    """
+    total = logits_real.sum() / logits_real[0].numel() ** 0.5
+    (grad,) = torch.autograd.grad(total, real, create_graph=True)
     return grad.float().square().sum(dim=[1, 2, 3]).mean()
 
 

@@ -42,11 +42,6 @@ def share(batch: int) -> int:
     return batch // count()
 
 
-def seed(args_seed: int, step: int) -> torch.Generator:
-    """The random numbers of a step: others in each process, the same whenever the step is taken."""
-    return torch.Generator().manual_seed((rank() << 56) + (args_seed << 40) + step)
-
-
 def average_gradients(parameters) -> None:
     """Gives every process the mean of all processes' gradients."""
     if count() == 1:

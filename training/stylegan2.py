@@ -82,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
         default=0,
         help="so many feature maps in the first layer of a discriminator of strided convolutions (critics.py)",
     )
+    add("--patches", type=int, default=0, help="halvings of it after which it judges places, not the whole picture")
     add("--d-lr", type=float, default=None, help="of the discriminator; as the generator's when not given")
     add(
         "--freeze-below",
@@ -130,7 +131,7 @@ class Run:
         if args.strided:
             if c_dim or args.architecture == "growing" or args.grow_from:
                 raise ValueError("--strided goes with neither --label nor growing")
-            D = critics.strided(critics.halving_widths(args.strided, args.resolution, args.strided * critics.WIDEST))
+            D = critics.made(args.strided, args.resolution, args.patches)
         else:
             D = Discriminator(
                 c_dim=c_dim,
@@ -242,7 +243,7 @@ class Run:
 
     def step(self) -> None:
         args, n = self.args, parallel.share(self.args.batch)
-        rng = parallel.seed(args.seed, self.step_number)
+        rng = loop.random_of_step(args.seed, self.step_number)
         if self.growth is not None:
             self.growth.apply(self.shown, self.G_ema.synthesis, self.G.synthesis, self.D)
         fade_in(self.D, self.shown, args.fade)

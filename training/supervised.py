@@ -35,7 +35,7 @@ class Supervised:
 
     def rng(self) -> torch.Generator:
         """The random numbers of this step, the same in a run that was resumed."""
-        return torch.Generator().manual_seed((self.args.seed << 40) + self.step_number)
+        return loop.random_of_step(self.args.seed, self.step_number)
 
     def rate(self) -> float:
         """Warm-up over the first hundredth, then half a cosine down to nothing."""
