@@ -93,6 +93,28 @@ def test_frozen_blocks_stay_as_they_are(tmp_path):
     assert all(torch.equal(v, before[k]) for k, v in kept.items())
 
 
+def test_anchored_pictures_keep_their_colours(tmp_path):
+    """The generator at the start is what coarse colours are compared with, also after a resume."""
+    trained = stylegan2.Run(options(tmp_path), blobs())
+    path = str(tmp_path / "blobs.safetensors")
+    store.save(path, trained.G_ema, "stylegan2", "generator", card={})
+    fine = ["--start-from", path, "--freeze-below", "16", "--strided", "4", "--lr", "0.02"]
+
+    def strayed(weight: str) -> float:
+        run = stylegan2.Run(options(tmp_path, *fine, "--anchor", weight), blobs())
+        for _ in range(25):
+            run.step()
+        again = stylegan2.Run(options(tmp_path, *fine, "--anchor", weight), blobs())
+        again.restore(run.state())
+        again.step()
+        return again.stats["strayed"]
+
+    assert strayed("100") < strayed("0.0001") / 2
+    for wrong in (["--anchor", "1", "--freeze-below", "8"], ["--anchor", "1", "--start-from", path]):
+        with pytest.raises(ValueError, match="--start-from and --freeze-below"):
+            stylegan2.Run(options(tmp_path, *wrong), blobs())
+
+
 def test_discriminators_that_do_not_go_together(tmp_path):
     with pytest.raises(ValueError, match="neither --label nor growing"):
         stylegan2.Run(options(tmp_path, "--strided", "4", "--label", "kind"), blobs(labels=True))
@@ -475,3 +497,14 @@ def test_options_changed_on_the_way_are_remembered(tmp_path):
     assert third.changes == second.changes
     told = card.summary(third.state())
     assert "--r1-gamma 0.2" in told["command"] and told["changes"] == [f"--r1-gamma 1.0 until image {first.shown:,}"]
+
+
+def test_a_rate_changed_on_the_way_counts(tmp_path):
+    first = stylegan2.Run(options(tmp_path, "--lr", "0.002"), blobs())
+    first.step()
+    second = stylegan2.Run(options(tmp_path, "--lr", "0.001", "--d-lr", "0.004", "--r1-every", "4"), blobs())
+    second.restore(first.state())
+    assert second.opt_G.param_groups[0]["lr"] == 0.001
+    assert second.opt_D.param_groups[0]["lr"] == pytest.approx(0.004 * 4 / 5)
+    assert second.opt_D.state_dict()["state"], "what it remembers of the gradients goes on"
+    assert second.changes == [{"until": 8, "lr": 0.002, "d_lr": None, "r1_every": 16}]
