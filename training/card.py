@@ -71,7 +71,7 @@ def load_run(folder: str | Path) -> tuple[dict, Generator]:
     return state, net.eval().requires_grad_(False)
 
 
-def measure(net: Generator, data: str, label: str | None = None) -> dict:
+def measure(net: Generator, data: str) -> dict:
     """Sliced Wasserstein distance (x 1e3) to the test split, beside that of as many training pictures."""
     test, train = test_and_train(data, net.img_resolution)
     return distances(sheets.sample(net, len(test), seed=1234, noise_mode="random"), test, train)

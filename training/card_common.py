@@ -25,7 +25,8 @@ def command_line(parser: argparse.ArgumentParser, fixed: str, given: dict, defau
     """The line that made a run: ``fixed``, and the options ``given`` that differ from ``defaults`` (the parser's)."""
     if defaults is None:
         defaults = {name: parser.get_default(name) for name in given}
-    return " ".join([parser.prog, fixed, *words_of(given, defaults)])
+    switches = {action.dest: action.option_strings[-1] for action in parser._actions if action.nargs == 0}
+    return " ".join([parser.prog, fixed, *words_of(given, defaults, switches)])
 
 
 def data_and_out(data: str) -> str:
@@ -37,8 +38,8 @@ def out_and_data(data: str, state: dict) -> str:
     return "--out runs/NAME" + (f" --data {Path(data).name}" if state["train_images"] else "")
 
 
-def words_of(given: dict, defaults: dict) -> list[str]:
-    """The options of a run that differ from the defaults, as one types them."""
+def words_of(given: dict, defaults: dict, switches: dict[str, str]) -> list[str]:
+    """The options of a run that differ from the defaults, as one types them; ``switches`` take no value."""
     words = []
     for key, value in given.items():
         # What only concerns the machine it ran on, or the log, makes no other network.
@@ -46,7 +47,7 @@ def words_of(given: dict, defaults: dict) -> list[str]:
             continue
         flag = "--" + key.replace("_", "-")
         value = " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-        words.append("--no-xflip" if key == "xflip" else f"{flag} {value}")
+        words.append(switches.get(key, f"{flag} {value}"))
     return words
 
 

@@ -1,10 +1,13 @@
 """A run becomes a checkpoint: what the card says was measured, and what ships loads."""
 
+import importlib
+
+import pytest
 import torch
 from PIL import Image
 
 import weights
-from training import card, stylegan2
+from training import card, card_common, loop, stylegan2
 from weights import store
 
 
@@ -70,3 +73,20 @@ def test_cards_of_what_ships_are_there():
         if entry.shipped:
             assert entry.card is not None and entry.sample is not None, name
             assert weights.card(name)["images"] > 0
+
+
+@pytest.mark.parametrize(
+    ("trainer", "given"),
+    [
+        ("deghosting", {"guided": False}),
+        ("stylegan2", {"xflip": False, "lr": 0.001, "freeze_below": 64}),
+        ("dcgan", {"xflip": True, "width": 32}),
+    ],
+)
+def test_the_command_of_a_run_is_one_that_its_trainer_takes(trainer, given):
+    parser = importlib.import_module(f"training.{trainer}").parser()
+    usual = {action.dest: action.default for action in parser._actions if action.dest != "help"}
+    line = card_common.command_line(parser, "--data x.zip --out runs/NAME", {**usual, **given})
+    said = vars(parser.parse_args(line.removeprefix(parser.prog).split()))
+    wanted = {k: v for k, v in {**usual, **given}.items() if k not in ("data", "out") and k not in loop.HARMLESS}
+    assert {k: said[k] for k in wanted} == wanted
