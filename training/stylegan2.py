@@ -46,6 +46,12 @@ def parser() -> argparse.ArgumentParser:
     add("--modulation", default="demod", choices=("demod", "adain"))
     add("--batch", type=int, default=32)
     add("--lr", type=float, default=2e-3)
+    add(
+        "--noise-rate",
+        type=float,
+        default=1.0,
+        help="of the noise strengths, times the generator's; a few numbers each",
+    )
     add("--r1-gamma", type=float, default=1.0)
     add("--r1-every", type=int, default=16)
     add("--pl-weight", type=float, default=0.0, help="path length regularisation; the paper's is 2, 0 switches it off")
@@ -172,7 +178,15 @@ class Run:
         # (Karras et al. 2020, appendix B).
         ratio = every / (every + 1) if every else 1.0
         # foreach=True groups hundreds of small tensors; the betas must both be floats.
-        return torch.optim.Adam(net.parameters(), lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, foreach=True)
+        groups = [{"params": list(net.parameters())}]
+        if net is self.G and self.args.noise_rate != 1:
+            # Adam moves a lone number as far as any weight, and a strength speaks for each pixel of a map: beside a
+            # quick discriminator it overshoots, and pictures get grain.
+            named = dict(net.named_parameters())
+            strengths = [p for name, p in named.items() if name.endswith("noise_strength")]
+            others = [p for name, p in named.items() if not name.endswith("noise_strength")]
+            groups = [{"params": others}, {"params": strengths, "lr": lr * ratio * self.args.noise_rate}]
+        return torch.optim.Adam(groups, lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, foreach=True)
 
     def _optimisers(self) -> tuple[torch.optim.Adam, torch.optim.Adam]:
         return self.opt_G, self.opt_D

@@ -193,12 +193,12 @@ def test_r1_of_a_linear_critic_is_its_squared_weight():
 
 
 def test_r1_of_verdicts_on_places_is_about_their_mean():
-    """Places that see parts of their own: the mean of what one place alone would give, scaled as for one verdict."""
+    """Places that see parts of their own: the gradient of their mean is a quarter of each one's."""
     w = torch.randn(3, 4, 4)
     x = torch.randn(5, 3, 4, 4, requires_grad=True)
     places = (x * w).unfold(2, 2, 2).unfold(3, 2, 2).sum(dim=(1, 4, 5)).flatten(1)
     assert places.shape == (5, 4)
-    assert losses.r1_penalty(places, x).item() == pytest.approx(w.square().sum().item() / 4, rel=1e-5)
+    assert losses.r1_penalty(places, x).item() == pytest.approx(w.square().sum().item() / 4**2, rel=1e-5)
 
 
 def test_r1_against_finite_differences():
@@ -497,6 +497,15 @@ def test_options_changed_on_the_way_are_remembered(tmp_path):
     assert third.changes == second.changes
     told = card.summary(third.state())
     assert "--r1-gamma 0.2" in told["command"] and told["changes"] == [f"--r1-gamma 1.0 until image {first.shown:,}"]
+
+
+def test_noise_learns_at_a_rate_of_its_own(tmp_path):
+    run = stylegan2.Run(options(tmp_path, "--lr", "0.01", "--noise-rate", "0.1"), blobs())
+    before = {k: v.clone() for k, v in run.G.named_parameters()}
+    run.step()  # the first step of Adam is the rate itself
+    far = {k: (v - before[k]).abs().max().item() for k, v in run.G.named_parameters()}
+    noise = [v for k, v in far.items() if k.endswith("noise_strength")]
+    assert max(noise) == pytest.approx(0.001, rel=1e-2) and max(far.values()) == pytest.approx(0.01, rel=1e-2)
 
 
 def test_a_rate_changed_on_the_way_counts(tmp_path):
