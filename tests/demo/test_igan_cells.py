@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from gradio_client import handle_file
 from PIL import Image
 
 from demo import networks
+from demo.running import Going
 from demo.session import Visitor
+from demo.tabs.igan import work
 from pipelines import igan
 from pipelines.recipes import Recipe
 from weights.errors import UserError
@@ -134,6 +137,21 @@ def test_one_photograph_becomes_another(visitor, photograph, tmp_path):
     assert pixels(answer[0]).shape == pixels(photograph).shape
     assert "3 frames of 240 x 180 px" in answer[5] and "igan.morph" in answer[4]
     refused(visitor, "igan_morph", "no picture yet", network="igan/shoes", photo=files["photo"])
+
+
+def test_a_morph_says_how_far_its_search_is_and_can_be_left_there(photograph):
+    one = Image.open(photograph).convert("RGB")
+    reference = networks.resolve(Visitor(), "igan/shoes", "igan")
+    again = (reference, [one, one.point(lambda v: 0.9 * v)], "middle", {"frames": 3, "steps": 60})
+    first, *heard, middle, end = (s for s in work.morphed(*again) if isinstance(s, Image.Image) or s.total)
+    assert all(isinstance(frame, Image.Image) for frame in (first, middle, end))
+    far = [step.done for step in heard]
+    assert far and far == sorted(far) and {step.total for step in heard} == {2 * 60 + 2 * 36}
+    threads = threading.active_count()
+    left = work.morphed(*again)
+    assert any(isinstance(step, Going) and step.done for step in left)
+    left.close()
+    assert threading.active_count() <= threads, "nothing goes on searching"
 
 
 # -- the manifold, seen ------------------------------------------------------------------------------------------------
