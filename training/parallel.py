@@ -1,4 +1,4 @@
-"""Training in several processes, each with its part of the batch: two of a thread are 1.25 times as quick as one of two.
+"""Training in several processes, each with its part of the batch: two of a thread are a quarter faster than one of two.
 
 ``python -m torch.distributed.run --standalone --nproc-per-node 2 -m training stylegan2 --threads 1 ...`` starts them;
 without it every function here is that of a single process. For the CPU; gradients are averaged over gloo.
