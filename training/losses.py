@@ -19,12 +19,8 @@ def discriminator_loss(logits_real: Tensor, logits_fake: Tensor) -> Tensor:
 
 
 def r1_penalty(logits_real: Tensor, real: Tensor) -> Tensor:
-    """``|grad_x D(x)|^2`` averaged over the batch (Mescheder et al. 2018); ``real`` requires gradients.
-
-    ``logits_real [N, P]``: of several places in a picture it is their mean that counts, as it does in the loss.
-    """
-    total = logits_real.flatten(1).mean(dim=1) if logits_real.ndim > 1 else logits_real
-    (grad,) = torch.autograd.grad(total.sum(), real, create_graph=True)
+    """``|grad_x D(x)|^2`` averaged over the batch (Mescheder et al. 2018); ``real`` requires gradients."""
+    (grad,) = torch.autograd.grad(logits_real.sum(), real, create_graph=True)
     return grad.float().square().sum(dim=[1, 2, 3]).mean()
 
 

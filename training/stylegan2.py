@@ -88,20 +88,7 @@ def parser() -> argparse.ArgumentParser:
         default=0,
         help="so many feature maps in the first layer of a discriminator of strided convolutions (critics.py)",
     )
-    add("--patches", type=int, default=0, help="halvings of it after which it judges places, not the whole picture")
     add("--d-lr", type=float, default=None, help="of the discriminator; as the generator's when not given")
-    add(
-        "--freeze-below",
-        type=int,
-        default=0,
-        help="the mapping and the blocks below so many pixels stay as they are, and with them what latents mean",
-    )
-    add(
-        "--anchor",
-        type=float,
-        default=0.0,
-        help="weight of what keeps pictures, at half of --freeze-below, as the generator at the start made them",
-    )
     add("--fade", type=int, default=30_000, help="images over which a new discriminator block fades in")
     add("--growing-stage", type=int, default=20_000, help="images a stage of --architecture growing (fade, then stay)")
     add("--impl", default="composed", choices=("fast", "composed", "reference"))
@@ -143,7 +130,7 @@ class Run:
         if args.strided:
             if c_dim or args.architecture == "growing" or args.grow_from:
                 raise ValueError("--strided goes with neither --label nor growing")
-            D = critics.made(args.strided, args.resolution, args.patches)
+            D = critics.strided(critics.halving_widths(args.strided, args.resolution, args.strided * critics.WIDEST))
         else:
             D = Discriminator(
                 c_dim=c_dim,
@@ -166,9 +153,6 @@ class Run:
         elif args.start_from:
             self._inherit(args.start_from, growing=False)
         self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
-        if args.anchor and (args.freeze_below <= 4 or not args.start_from):
-            raise ValueError("--anchor goes with --start-from and --freeze-below")
-        self.G_start = copy.deepcopy(self.G_ema) if args.anchor else None
         self.opt_G = self._adam(self.G, args.lr, args.pl_every if args.pl_weight else None)
         self.opt_D = self._adam(self.D, args.d_lr or args.lr, args.r1_every if args.r1_gamma else None)
         self.stats: dict[str, float] = {}
@@ -187,9 +171,6 @@ class Run:
             others = [p for name, p in named.items() if not name.endswith("noise_strength")]
             groups = [{"params": others}, {"params": strengths, "lr": lr * ratio * self.args.noise_rate}]
         return torch.optim.Adam(groups, lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, foreach=True)
-
-    def _optimisers(self) -> tuple[torch.optim.Adam, torch.optim.Adam]:
-        return self.opt_G, self.opt_D
 
     def _start(self, path: str) -> None:
         """From a generator alone, as it ships: its discriminator is a new one."""
@@ -296,12 +277,10 @@ class Run:
             return
 
         self.D.requires_grad_(False)
-        self._generator_learns()
+        self.G.requires_grad_(True)
         z, c = self._latents(n, rng)
-        ws = self._ws(z, c, rng)
-        fake = self._synthesis(ws, rng)
-        loss_G = losses.generator_loss(self._logits(fake, c, rng))
-        self._update(self.opt_G, loss_G + self._strayed(fake, ws) if args.anchor else loss_G)
+        loss_G = losses.generator_loss(self._logits(self._synthesis(self._ws(z, c, rng), rng), c, rng))
+        self._update(self.opt_G, loss_G)
         if args.pl_weight and self.step_number % args.pl_every == 0:
             z, c = self._latents(max(n // 2, 1), rng)
             ws = self._ws(z, c, rng)
@@ -315,23 +294,6 @@ class Run:
         self._count()
         if self.step_number % 16 == 0:
             self.stats.update(loss_D=loss_D.item(), loss_G=loss_G.item(), ada_p=self.ada.p)
-
-    def _strayed(self, fake: Tensor, ws: Tensor) -> Tensor:
-        """What ``--anchor`` adds: fine layers that only see places would let the colours of whole pictures drift."""
-        factor = self.args.resolution * 2 // self.args.freeze_below
-        with torch.no_grad():
-            before = self.G_start.synthesis(ws, "none", self.dtype, "fast")
-        apart = torch.nn.functional.avg_pool2d(fake.float() - before.float(), factor)
-        strayed = apart.square().mean()
-        self.stats["strayed"] = strayed.item() ** 0.5
-        return strayed * self.args.anchor
-
-    def _generator_learns(self) -> None:
-        self.G.requires_grad_(True)
-        if self.args.freeze_below:
-            self.G.mapping.requires_grad_(False)
-            for res in self.G.synthesis.block_resolutions:
-                self.G.synthesis.block(res).requires_grad_(res >= self.args.freeze_below)
 
     def _count(self) -> None:
         self.step_number += 1
@@ -379,10 +341,11 @@ class Run:
     def restore(self, state: dict) -> None:
         if getattr(self.D, "fade", None) is None and any(k.startswith("fade_fromrgb") for k in state["D"]):
             raise ValueError("this state belongs to a run that was grown: give --grow-from again")
-        rates = [[{k: group[k] for k in ("lr", "betas")} for group in opt.param_groups] for opt in self._optimisers()]
+        optimisers = (self.opt_G, self.opt_D)
+        rates = [[{k: group[k] for k in ("lr", "betas")} for group in opt.param_groups] for opt in optimisers]
         for k in ("G", "D", "G_ema", "opt_G", "opt_D"):
             getattr(self, k).load_state_dict(state[k])
-        for opt, groups in zip(self._optimisers(), rates, strict=True):  # those asked for now, not the state's
+        for opt, groups in zip(optimisers, rates, strict=True):  # those asked for now, not the state's
             for group, asked in zip(opt.param_groups, groups, strict=True):
                 group.update(asked)
         for k in ("step_number", "shown", "shown_before", "seconds", "seconds_before", "pl_mean"):

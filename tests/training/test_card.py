@@ -79,7 +79,7 @@ def test_cards_of_what_ships_are_there():
     ("trainer", "given"),
     [
         ("deghosting", {"guided": False}),
-        ("stylegan2", {"xflip": False, "lr": 0.001, "freeze_below": 64}),
+        ("stylegan2", {"xflip": False, "lr": 0.001, "strided": 24}),
         ("dcgan", {"xflip": True, "width": 32}),
     ],
 )
