@@ -337,6 +337,10 @@ class Visit:
         drawn = "part => [...part.querySelectorAll('img')].every(image => image.naturalWidth)"
         self.page.wait_for_function(drawn, arg=self.at(name).element_handle())
 
+    def tile(self, name: str, number: int) -> Locator:
+        """One of the pictures that are pressed, from 0."""
+        return self.at(name).locator(".gt-tile").nth(number)
+
     def download(self, name: str, folder: Path) -> Path:
         """Presses a download button; the file lies in ``folder`` under the name that the page gave it."""
         with self.page.expect_download() as begun:

@@ -175,7 +175,7 @@ def unchanged(updates) -> bool:
 
 def press(index: int) -> SimpleNamespace:
     """A tile of a gallery that was tapped."""
-    return SimpleNamespace(index=index)
+    return SimpleNamespace(key=str(index))
 
 
 @pytest.fixture

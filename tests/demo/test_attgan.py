@@ -162,10 +162,10 @@ def test_ten_faces(page, visitor, album, tmp_path, monkeypatch):
     """All of them are offered, and any can be taken."""
     mine, ann = hands(page), Visitor()
     shown = last(mine.look(ann, "attgan/faces", str(album("ten.png"))))[mine.part["faces"]]
-    assert shown["visible"] and len(shown["value"]) == 10 and shown["selected_index"] == 0
+    assert len(shown["tiles"]["items"]) == 10 and shown["tiles"]["chosen"] == "0"
     first = ann.kept["attgan"].found
     taken = last(mine.another(ann, "attgan/faces", press(6)))
-    assert taken[mine.part["faces"]]["selected_index"] == 6 and ann.kept["attgan"].found.which == 6
+    assert taken[mine.part["faces"]]["tiles"]["chosen"] == "6" and ann.kept["attgan"].found.which == 6
     assert ann.kept["attgan"].found.aligned.corners != first.aligned.corners
     answer = visitor("attgan_face", photo=handle_file(album("ten.png")), face="6")
     assert np.array_equal(pixels(answer[CROP]), np.asarray(taken[mine.part["crop"]]))
@@ -200,7 +200,7 @@ def test_no_face(page, visitor, album, tmp_path, monkeypatch):
     missed = last(mine.look(ann, "attgan/faces", str(album("nobody.png"))))
     assert missed[mine.part["middle"]]["visible"] and missed[mine.part["ticks"]]["choices"] == []
     taken = last(mine.middle(ann, "attgan/faces"))
-    assert not taken[mine.part["middle"]]["visible"] and not taken[mine.part["faces"]]["visible"]
+    assert not taken[mine.part["middle"]]["visible"] and not taken[mine.part["faces"]]["tiles"]["items"]
     assert np.array_equal(np.asarray(taken[mine.part["crop"]]), pixels(made[CROP]))
     with pytest.raises(UserError, match="no photograph yet"):
         last(mine.middle(Visitor(), "attgan/faces"))
@@ -211,7 +211,7 @@ def test_the_middle_of_a_photograph_with_faces(page, visitor, album):
     assert "centre_crop" in answer[CODE]
     mine, ann = hands(page), Visitor()
     made = last(mine.look(ann, "attgan/faces", str(album("two.png")), CENTRE))
-    assert len(made[mine.part["faces"]]["value"]) == 2 and made[mine.part["faces"]]["selected_index"] is None
+    assert len(made[mine.part["faces"]]["tiles"]["items"]) == 2 and made[mine.part["faces"]]["tiles"]["chosen"] is None
 
 
 # -- what is no photograph --------------------------------------------------------------------------------------------

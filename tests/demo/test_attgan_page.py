@@ -257,7 +257,7 @@ def test_an_edit_of_the_last_face_is_left_out(desk, album, monkeypatch):
 def test_the_tab_is_opened(page):
     mine, ann = hands(page), Visitor()
     made = last(mine.greet(ann, "attgan/faces"))
-    assert len(made[mine.part["examples"]]) == len(EXAMPLES) and ann.kept["attgan"].found is not None
+    assert len(made[mine.part["examples"]]["tiles"]["items"]) == len(EXAMPLES) and ann.kept["attgan"].found is not None
     assert made[mine.part["crop"]].size == (384, 384) and "nb-ran" in made[mine.part["status"]]
     assert list(last(mine.greet(ann, "attgan/faces"))) == [mine.part["news"]], "it is there already"
     first = ann.kept["attgan"].found

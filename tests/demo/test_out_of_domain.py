@@ -404,10 +404,13 @@ def test_examples_and_what_is_missing(page):
     """The first example lies there at once; a press inverts it. A network without directions says so."""
     mine, ann = hands(page), Visitor()
     made = last(mine.greet(ann, "stylegan2/faces"))
-    assert len(made[mine.part["examples"]]) == len(examples.EXAMPLES) and len(made[mine.part["stages"]]) == 1
+    assert (
+        len(made[mine.part["examples"]]["tiles"]["items"]) == len(examples.EXAMPLES)
+        and len(made[mine.part["stages"]]) == 1
+    )
     assert "No encoder" in made[mine.part["missing"]] and "Diff-CAM" not in made[mine.part["missing"]]
     assert last(mine.greet(ann, "stylegan2/faces")) == {mine.part["news"]: gr.skip()}, "once"
-    press = SimpleNamespace(index=1)
+    press = SimpleNamespace(key="1")
     shown = list(mine.example(ann, "stylegan2/faces", "auto", "3", press))
     mydesk = ann.kept["out_of_domain"]
     assert mydesk.wanted == {"Smiling": 3.0} and mydesk.made is not None and len(shown) > 1

@@ -8,7 +8,7 @@ from ... import gpu
 from ...handover import Handover
 from ...notebook import Cell, Notebook
 from ..stylegan2 import controls
-from .hands import EXAMPLES, MOST, Hands, desk_of
+from .hands import MOST, Hands, desk_of
 
 PROSE = r"""
 Choose a photograph. The face in it is found, laid straight and read; the bars say what a second network sees in it.
@@ -45,19 +45,7 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
     with book.cell("edit", "A face, and what it should have", PROSE) as cell:
         with gr.Column(elem_classes="nb-controls", min_width=0):
             part["photo"] = controls.photograph(cell, ("upload", "webcam", "clipboard"))
-            part["faces"] = gr.Gallery(
-                label="Faces in it",
-                show_label=False,
-                visible=False,
-                columns=4,
-                height="auto",
-                object_fit="cover",
-                allow_preview=False,
-                interactive=False,
-                buttons=[],
-                elem_id=cell.id("faces"),
-                elem_classes=["nb-tiles", "nb-faces"],
-            )
+            part["faces"] = controls.faces(cell, "faces", "Faces in it")
             part["middle"] = gr.Button("Take the middle of it", visible=False, elem_id=cell.id("middle"), min_width=0)
             part["ticks"] = gr.CheckboxGroup(
                 [],
@@ -74,19 +62,7 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
             with gr.Row(elem_classes="nb-buttons"):
                 undo = gr.Button("As it was", elem_id=cell.id("undo"), min_width=0)
         with cell.result("The face · PNG"):
-            part["examples"] = gr.Gallery(
-                label="Faces that nobody has, to try",
-                show_label=False,
-                columns=len(EXAMPLES),
-                height="auto",
-                object_fit="cover",
-                format="png",
-                allow_preview=False,
-                interactive=False,
-                buttons=[],
-                elem_id=cell.id("examples"),
-                elem_classes=["nb-tiles", "nb-faces"],
-            )
+            part["examples"] = controls.faces(cell, "examples", "Faces that nobody has, to try")
             with gr.Row(elem_classes=["nb-looks", "nb-pair"]):
                 part["crop"] = controls.picture(cell, "crop", "The face, laid straight")
                 part["made"] = controls.picture(cell, "made", "The face, edited")

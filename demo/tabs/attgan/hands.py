@@ -14,6 +14,7 @@ from weights.errors import UserError
 from ... import networks, results, uploads
 from ...notebook import note, told
 from ...session import Sent
+from ..stylegan2.controls import faces_of
 from . import work
 from .desk import CENTRE, UPLOADED, Desk, Found
 from .words import (
@@ -22,6 +23,7 @@ from .words import (
     crop_of,
     enlarged,
     fitted,
+    number_of,
     numbers,
     odds_table,
     pictures_of,
@@ -72,20 +74,7 @@ class Hands:
                 self.part["news"]: note(faces.NO_FACE, "nb-error"),
             }
             return
-        number = CENTRE if which == CENTRE else self._number(which, len(there))
-        yield from self._take(desk, reference, photo, there, number, has, source)
-
-    @staticmethod
-    def _number(which, count: int) -> int:
-        try:
-            number = 0 if which in (None, "") else int(which)
-        except (TypeError, ValueError):
-            number = -1
-        if not 0 <= number < count:
-            raise UserError(
-                f"There is no face {str(which)[:12]} in this photograph; they are numbered 0 to {count - 1}."
-            )
-        return number
+        yield from self._take(desk, reference, photo, there, number_of(which, len(there)), has, source)
 
     def _take(
         self, desk: Desk, reference, photo, there: list, number: int | str, has=None, source: str | None = None
@@ -96,22 +85,20 @@ class Hands:
         desk.put(photo, there, source)
         desk.take(found)
         many = len(there) > 1
-        shown = [(crop_of(desk.photo, face), f"face {i + 1}") for i, face in enumerate(desk.faces)] if many else []
+        shown = [(crop_of(photo, face), f"face {i + 1}") for i, face in enumerate(there)] if many else []
         yield self.face(desk) | {
-            self.part["faces"]: gr.update(
-                value=shown, visible=many, selected_index=number if many and number != CENTRE else None
-            ),
+            self.part["faces"]: faces_of(shown, None if number == CENTRE else number),
             self.part["middle"]: gr.update(visible=False),
         }
 
     @told
-    def another(self, visitor, network, event: gr.SelectData) -> Iterator[dict]:
+    def another(self, visitor, network, event: gr.EventData) -> Iterator[dict]:
         """Another face of the same photograph."""
         desk = desk_of(visitor)
         if desk.photo is None or not desk.faces:
             return
         reference = networks.resolve(visitor, network, self.technique)
-        yield from self._take(desk, reference, desk.photo, desk.faces, self._number(event.index, len(desk.faces)))
+        yield from self._take(desk, reference, desk.photo, desk.faces, number_of(event.key, len(desk.faces)))
 
     @told
     def middle(self, visitor, network) -> Iterator[dict]:
@@ -140,7 +127,7 @@ class Hands:
             return
         pictures = pictures_of(visitor, [Sent(FACES, seed=seed) for seed in EXAMPLES])
         tries = [(picture, f"face of seed {seed}") for picture, seed in zip(pictures, EXAMPLES, strict=True)]
-        desk.greeted, shown = True, {self.part["examples"]: tries}
+        desk.greeted, shown = True, {self.part["examples"]: faces_of(tries)}
         reference = networks.resolve(visitor, network, self.technique)
         if desk.photo is not None or "attgan" in visitor.sent or not reference.at_hand:
             yield shown
@@ -150,9 +137,9 @@ class Hands:
             yield shown | update
 
     @told
-    def example(self, visitor, network, event: gr.SelectData) -> Iterator[dict]:
+    def example(self, visitor, network, event: gr.EventData) -> Iterator[dict]:
         """A face that our own network makes."""
-        yield from self._example(visitor, networks.resolve(visitor, network, self.technique), EXAMPLES[event.index])
+        yield from self._example(visitor, networks.resolve(visitor, network, self.technique), EXAMPLES[int(event.key)])
 
     def _example(self, visitor, reference, seed: int) -> Iterator[dict]:
         [photo] = pictures_of(visitor, [Sent(FACES, seed=seed)])
@@ -293,7 +280,7 @@ class Hands:
             self.part["odds"]: "",
             self.part["status"]: "",
             self.part["code"]: self.part["code"].value,
-            self.part["faces"]: gr.update(value=[], visible=False),
+            self.part["faces"]: faces_of([]),
             self.part["middle"]: gr.update(visible=False),
             **{slider: gr.update(visible=False) for slider in self.sliders},
         }
@@ -363,6 +350,6 @@ class Hands:
         return self.face(desk) | {
             self.part["network"]: gr.update(value=found.reference.name),
             self.part["photo"]: None,
-            self.part["faces"]: gr.update(value=[], visible=False),
+            self.part["faces"]: faces_of([]),
             self.part["middle"]: gr.update(visible=False),
         }

@@ -7,6 +7,8 @@ from html import escape
 
 from PIL import Image
 
+from weights.errors import UserError
+
 from ... import networks
 from ...session import Sent
 from . import work
@@ -90,6 +92,23 @@ def crop_of(photo: Image.Image, face) -> Image.Image:
     cut = photo.crop(tuple(round(v) for v in box))
     cut.thumbnail((160, 160), Image.Resampling.LANCZOS)
     return cut
+
+
+def number_of(which, count: int) -> int | str:
+    """Which of ``count`` faces is asked for: its number, the first if nothing is said, or ``CENTRE``.
+
+    Raises:
+        UserError: there is no such face.
+    """
+    if which == CENTRE:
+        return CENTRE
+    try:
+        number = 0 if which in (None, "") else int(which)
+    except (TypeError, ValueError):
+        number = -1
+    if not 0 <= number < count:
+        raise UserError(f"There is no face {str(which)[:12]} in this photograph; they are numbered 0 to {count - 1}.")
+    return number
 
 
 def pictures_of(visitor, sent: Sequence[Sent]) -> list[Image.Image]:

@@ -11,7 +11,6 @@ from ...handover import Handover
 from ...notebook import Cell, Notebook
 from ..stylegan2 import controls
 from .desk import MOST
-from .examples import EXAMPLES
 from .hands import Hands
 from .shows import FILES, TOOLS, desk_of
 
@@ -149,19 +148,7 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
 
 def _photograph(cell: Cell, part: dict) -> None:
     part["photo"] = controls.photograph(cell, ("upload", "webcam", "clipboard"))
-    part["faces"] = gr.Gallery(
-        label="Faces in it",
-        show_label=False,
-        visible=False,
-        columns=4,
-        height="auto",
-        object_fit="cover",
-        allow_preview=False,
-        interactive=False,
-        buttons=[],
-        elem_id=cell.id("faces"),
-        elem_classes=["nb-tiles", "nb-faces"],
-    )
+    part["faces"] = controls.faces(cell, "faces", "Faces in it")
     part["middle"] = gr.Button("Take the middle of it", visible=False, elem_id=cell.id("middle"), min_width=0)
     with gr.Accordion("How it is inverted", open=False, elem_id=cell.id("how")):
         part["method"] = gr.Dropdown(WAYS, value="auto", label="Way to the latent", elem_id=cell.id("method"))
@@ -172,19 +159,7 @@ def _photograph(cell: Cell, part: dict) -> None:
 
 
 def _stages(cell: Cell, part: dict) -> None:
-    part["examples"] = gr.Gallery(
-        label="Faces that nobody has, to try",
-        show_label=False,
-        columns=len(EXAMPLES),
-        height="auto",
-        object_fit="cover",
-        format="png",
-        allow_preview=False,
-        interactive=False,
-        buttons=[],
-        elem_id=cell.id("examples"),
-        elem_classes=["nb-tiles", "nb-faces"],
-    )
+    part["examples"] = controls.faces(cell, "examples", "Faces that nobody has, to try")
     part["stages"] = controls.tiles(cell, "stages", "Every stage of the edit", strip=True)
     with gr.Row(elem_classes=["nb-outcome", "nb-whole"]):
         with gr.Column(min_width=0):

@@ -14,8 +14,8 @@ from weights.errors import UserError
 from ... import canvas, networks, uploads
 from ...notebook import note, told
 from ...session import Sent
-from ..attgan.words import crop_of, pictures_of, source_of
-from ..stylegan2.controls import number_or_none
+from ..attgan.words import crop_of, number_of, pictures_of, source_of
+from ..stylegan2.controls import faces_of, number_or_none
 from . import examples, work
 from .desk import CENTRE, MOST, OWN, UPLOADED, Desk, Way
 from .examples import EXAMPLES, FACES
@@ -54,21 +54,7 @@ class Hands(Shows):
                 self.part["news"]: note(faces.NO_FACE, "nb-error"),
             }
             return
-        yield from self._take(desk, reference, photo, there, self._number(which, len(there)), method, steps, source)
-
-    @staticmethod
-    def _number(which, count: int) -> int | str:
-        if which == CENTRE:
-            return CENTRE
-        try:
-            number = 0 if which in (None, "") else int(which)
-        except (TypeError, ValueError):
-            number = -1
-        if not 0 <= number < count:
-            raise UserError(
-                f"There is no face {str(which)[:12]} in this photograph; they are numbered 0 to {count - 1}."
-            )
-        return number
+        yield from self._take(desk, reference, photo, there, number_of(which, len(there)), method, steps, source)
 
     def _take(
         self, desk: Desk, reference, photo, there: list, number, method, steps, source=UPLOADED, wish=None
@@ -78,22 +64,22 @@ class Hands(Shows):
         desk.put(photo, there, found)
         many = len(there) > 1
         crops = [(crop_of(photo, face), f"face {i + 1}") for i, face in enumerate(there)] if many else []
-        chosen = found.which if many and found.which != CENTRE else None
+        chosen = None if found.which == CENTRE else found.which
         laid = {
-            self.part["faces"]: gr.update(value=crops, visible=many, selected_index=chosen),
+            self.part["faces"]: faces_of(crops, chosen),
             self.part["middle"]: gr.update(visible=False),
         }
         yield self.face(desk) | laid
         yield from self._invert(desk, method, steps, wish)
 
     @told
-    def another(self, visitor, network, method, steps, event: gr.SelectData) -> Iterator[dict]:
+    def another(self, visitor, network, method, steps, event: gr.EventData) -> Iterator[dict]:
         """Another face of the same photograph."""
         desk = desk_of(visitor)
         if desk.photo is None or not desk.faces:
             return
         reference = networks.resolve(visitor, network, self.technique)
-        number = self._number(event.index, len(desk.faces))
+        number = number_of(event.key, len(desk.faces))
         yield from self._take(desk, reference, desk.photo, desk.faces, number, method, steps)
 
     @told
@@ -114,7 +100,7 @@ class Hands(Shows):
         made = pictures_of(visitor, [Sent(FACES, seed=example.seed) for example in EXAMPLES])
         tries = [(examples.picture(e, face), e.title) for e, face in zip(EXAMPLES, made, strict=True)]
         desk.greeted = True
-        update = {self.part["examples"]: tries}
+        update = {self.part["examples"]: faces_of(tries)}
         reference = networks.resolve(visitor, network, self.technique)
         if desk.photo is None and "out_of_domain" not in visitor.sent and reference.at_hand:
             found = work.found(reference, tries[0][0], [], CENTRE)
@@ -123,9 +109,9 @@ class Hands(Shows):
         yield update
 
     @told
-    def example(self, visitor, network, method, steps, event: gr.SelectData) -> Iterator[dict]:
+    def example(self, visitor, network, method, steps, event: gr.EventData) -> Iterator[dict]:
         """A face that our own network makes, with something before it."""
-        chosen = EXAMPLES[event.index]
+        chosen = EXAMPLES[int(event.key)]
         [face] = pictures_of(visitor, [Sent(FACES, seed=chosen.seed)])
         reference = networks.resolve(visitor, network, self.technique)
         for far in networks.fetching(reference):

@@ -13,6 +13,7 @@ from weights.errors import UserError
 from ... import canvas, networks, results, uploads
 from ...notebook import note, told
 from ..attgan.words import fitted
+from ..stylegan2.controls import faces_of
 from . import work
 from .desk import CENTRE, UPLOADED, Desk, Way
 from .words import board, code_of, facts, missing, recipe_for, shown, stages, warning
@@ -84,7 +85,7 @@ class Shows:
             self.part["status"]: "",
             self.part["missing"]: "",
             self.part["code"]: self.part["code"].value,
-            self.part["faces"]: gr.update(value=[], visible=False),
+            self.part["faces"]: faces_of([]),
             self.part["middle"]: gr.update(visible=False),
             **{slider: gr.update(visible=False) for slider in self.sliders},
         }
@@ -187,7 +188,7 @@ class Shows:
             self.part["apart"]: gr.update(value=apart),
             self.part["network"]: gr.update(value=reference.name),
             self.part["photo"]: None,
-            self.part["faces"]: gr.update(value=[], visible=False),
+            self.part["faces"]: faces_of([]),
             self.part["middle"]: gr.update(visible=False),
         }
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import gradio as gr
+from PIL import Image
 
+from ... import tiles as pressed
 from ...notebook import Cell
 
 NOISE_MODES = [("stored", "const"), ("random", "random"), ("none", "none")]
+FACE = 144  # pixels of a small face; it stands in half as many, of which fine screens have two each
 LAYERS = ["all", "coarse", "middle", "fine", "coarse+middle", "middle+fine"]
 
 
@@ -63,6 +66,17 @@ def tiles(cell: Cell, name: str, label: str, strip: bool = False) -> gr.Gallery:
         elem_id=cell.id(name),
         elem_classes=["nb-tiles", "nb-strip"] if strip else "nb-tiles",
     )
+
+
+def faces(cell: Cell, name: str, label: str) -> gr.HTML:
+    """Small faces in a row to press: those of a photograph, or some to try. What is shown is ``faces_of``."""
+    return pressed.board(label, ["nb-faces"], elem_id=cell.id(name))
+
+
+def faces_of(pictures: Iterable[tuple[Image.Image, str]], chosen: int | None = None) -> dict:
+    """An update of ``faces``: pictures and words that stand for them; a press gives the number of one, from 0."""
+    items = [pressed.Tile(str(i), image, alt=words) for i, (image, words) in enumerate(pictures)]
+    return pressed.shown(items, None if chosen is None else str(chosen), side=FACE)
 
 
 def picture(cell: Cell, name: str, label: str, classes: Sequence[str] = ()) -> gr.Image:
