@@ -163,7 +163,8 @@ class Cell:
     ) -> None:
         """For cells that need no network of the chooser: a recipe loaded sets ``inputs`` and calls ``run`` with them.
 
-        ``run`` yields or returns values for ``outputs``; ``self.news`` must be one of them.
+        ``run`` yields or returns values for ``outputs``, of which the first is what it is about; ``self.news`` must be
+        one of them.
         """
 
         def load(path):
@@ -183,7 +184,12 @@ class Cell:
                 raise
 
         self.recipe_load.upload(
-            load, self.recipe_load, [*inputs.values(), *outputs], api_visibility="private", **gpu.LANE
+            load,
+            self.recipe_load,
+            [*inputs.values(), *outputs],
+            show_progress_on=outputs[0],
+            api_visibility="private",
+            **gpu.LANE,
         )
 
     # -- what it does

@@ -21,6 +21,19 @@ class Page(gr.Blocks):
     traceback goes to the log, and the page says that something went wrong.
     """
 
+    def get_config_file(self) -> dict:
+        """What the browser is told, without the components that would show nothing of an event's progress.
+
+        Gradio's page tells every component on which any event so far could have shown its progress of every message of
+        every event, and searches the whole page for each: with ``show_progress="hidden"`` that was most of what an
+        event cost the browser, and grew with each part of the page that a visitor had used.
+        """
+        config = super().get_config_file()
+        for event in config["dependencies"]:
+            if event["show_progress"] == "hidden":
+                event["show_progress_on"] = []
+        return config
+
     async def preprocess_data(self, *args, **kwargs):
         try:
             return await super().preprocess_data(*args, **kwargs)

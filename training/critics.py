@@ -2,8 +2,9 @@
 judged by itself.
 
 It also serves a StyleGAN2 that is good already: a new StyleGAN2 discriminator of 128 px (equalised learning rates from
-random weights) is still at chance after thousands of a trained generator's images, and the generator drifts meanwhile;
-this one tells them from photographs after one thousand.
+random weights) is at chance for the first thousands of a trained generator's images, and its loss is still 1.17 of 1.39
+after twelve thousand; this one tells them from photographs after one thousand. What it is worse at are large shapes: a
+generator of 128 px that learns from it alone for long gets cleaner pictures and drifts from photographs at 16 to 64 px.
 """
 
 from __future__ import annotations

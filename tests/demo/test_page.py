@@ -375,6 +375,17 @@ def test_a_moved_slider_downloads_nothing(page, monkeypatch):
     assert all(value["__type__"] == "update" and "value" not in value for value in only)
 
 
+def test_progress_is_told_to_few_components(page):
+    """Gradio's page searches all of itself for each of them, at every message of every event."""
+    events = page.get_config_file()["dependencies"]
+    assert all(e["show_progress_on"] == [] for e in events if e["show_progress"] == "hidden")
+    told = set()
+    for event in events:
+        shown_on = event["outputs"] if event["show_progress_on"] is None else event["show_progress_on"]
+        told |= set(shown_on) if event["backend_fn"] else set()
+    assert 10 < len(told) < 30
+
+
 def test_ids_are_there_and_unique(page):
     ids = [b.elem_id for b in page.blocks.values() if b.elem_id]
     assert len(ids) == len(set(ids))

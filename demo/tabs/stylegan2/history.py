@@ -50,7 +50,7 @@ def build(book: Notebook) -> Cell:
                 cell.recipe_buttons()
     cell.news = news
     outputs = [shown, status, cell.code, sheet, cell.recipe, news]
-    wiring = {"inputs": seed, "outputs": outputs, **gpu.LANE}
+    wiring = {"inputs": seed, "outputs": outputs, "show_progress_on": shown, **gpu.LANE}
     cell.takes_recipes("history.compare", {"seed": seed}, _compare, outputs)
     cell.run_button.click(compare, api_name="stylegan2_history", api_description=API, **wiring)
     drawn = controls.another(cell.extra_button, seed)
