@@ -144,7 +144,7 @@ def test_sliders(wide):
 def test_a_photograph_of_ones_own(wide, album, tmp_path):
     """Its face is found and edited, and the whole of it can be taken away; a recipe brings everything back."""
     opened(wide)
-    path = album("two", 4, 7)
+    path, chosen = album("two", 4, 7), wide._begun[wide._ids["ag-edit-faces"]]
     photograph(wide, path)
     wide.shows("ag-edit-faces", 2)
     wide.shows("ag-edit-whole", 2)
@@ -165,6 +165,7 @@ def test_a_photograph_of_ones_own(wide, album, tmp_path):
     wide.screenshot("attgan-photograph", whole=True)
     assert wide.overflow() == []
 
+    assert wide._begun[wide._ids["ag-edit-faces"]] == chosen, "the first face was chosen once more by the page itself"
     # The other one of the two.
     wide.tile("ag-edit-faces", 1).click()
     wide.until(lambda: (wide.pictures("ag-edit-made")[0] != shown).any(), "the other face is not taken")

@@ -82,7 +82,7 @@ def build(book: Notebook) -> Cell:
     wiring = {"inputs": list(inputs.values()), "outputs": outputs, "show_progress_on": table, **gpu.LANE}
     cell.takes_recipes("stylegan2.parameter_count", inputs, count, outputs)
     cell.run_button.click(count, api_name="stylegan2_parameter_count", api_description=API, **wiring)
-    wiring |= {"show_progress": "hidden", "show_progress_on": None, "api_visibility": "private"}
+    wiring |= {"show_progress": "hidden", "api_visibility": "private"}
     gr.on([control.change for control in inputs.values()], count, trigger_mode="always_last", **wiring)
     cell.at_start = lambda page: page.load(count, **wiring)
     return cell
