@@ -43,6 +43,8 @@ def opened(visit: Visit) -> Visit:
     """The tab, with a face on the desk that is as it was."""
     visit.page.get_by_role("tab", name="AttGAN").click()
     visit.shows("ag-edit-examples", 6)
+    headed = "e => [e, ...e.querySelectorAll('*')].filter(i => getComputedStyle(i, '::before').content.includes('try'))"
+    assert visit.at("ag-edit-examples").evaluate(f"{headed}.length") == 1, "the heading stands there once"
     expect(visit.at("ag-edit-status").locator("p.nb-ran")).to_be_visible()
     visit.settle()
     if not visit.status("ag-edit").startswith("As it is"):
