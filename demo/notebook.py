@@ -230,7 +230,7 @@ class Cell:
                     self._handler(run, f"{api_name}_live", doc, live=True),
                     trigger_mode="always_last",
                     api_visibility="private",
-                    **{**wiring, "show_progress": "hidden", "show_progress_on": None},
+                    **{**wiring, "show_progress": "hidden"},
                 )
             )
         for event in after:

@@ -80,19 +80,19 @@ class AdaptiveProbability:
 
     def __init__(self, target: float = 0.6, images_to_full: float = 500_000, p: float = 0.0):
         self.target, self.images_to_full, self.p = target, images_to_full, p
-        self._sum = self._count = 0.0
+        self.signs = self.observed = 0.0  # since p moved last; several processes exchange theirs before it moves
 
     def observe(self, logits_real: Tensor) -> None:
-        self._sum += logits_real.detach().sign().sum().item()
-        self._count += logits_real.numel()
+        self.signs += logits_real.detach().sign().sum().item()
+        self.observed += logits_real.numel()
 
     def adjust(self) -> float | None:
         """Moves p by the images seen since the last call; returns the statistic r_t."""
-        if not self._count:
+        if not self.observed:
             return None
-        r_t = self._sum / self._count
+        r_t = self.signs / self.observed
         if self.target > 0:
-            step = self._count / self.images_to_full
+            step = self.observed / self.images_to_full
             self.p = min(max(self.p + math.copysign(step, r_t - self.target), 0.0), 0.8)
-        self._sum = self._count = 0.0
+        self.signs = self.observed = 0.0
         return r_t

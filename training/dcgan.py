@@ -183,7 +183,7 @@ class Run:
         return {
             **{k: getattr(self, k).state_dict() for k in names},
             **{k: getattr(self, k) for k in ("shown", "step_number", "seconds", "stats")},
-            "ada": [self.ada.p, float(self.ada._sum), float(self.ada._count)],
+            "ada": [self.ada.p, float(self.ada.signs), float(self.ada.observed)],
             "G_config": self.G.config,
             "D_config": self.D.config,
             "data": Path(self.args.data).name,
@@ -201,7 +201,7 @@ class Run:
             getattr(self, k).load_state_dict(state[k])
         for k in ("shown", "step_number", "seconds", "stats"):
             setattr(self, k, state[k])
-        self.ada.p, self.ada._sum, self.ada._count = state["ada"]
+        self.ada.p, self.ada.signs, self.ada.observed = state["ada"]
         if self.ada.target <= 0:  # switched off
             self.ada.p = 0.0
         self.changes, self.earlier = list(state.get("changes", [])), list(state.get("earlier", []))

@@ -299,7 +299,7 @@ class Run:
         self.step_number += 1
         self.shown += self.batch
         if self.step_number % 4 == 0:
-            self.ada._sum, self.ada._count = parallel.total(self.ada._sum, self.ada._count)
+            self.ada.signs, self.ada.observed = parallel.total(self.ada.signs, self.ada.observed)
         if self.step_number % 4 == 0 and (r_t := self.ada.adjust()) is not None:
             self.stats["r_t"] = r_t
 
@@ -324,7 +324,7 @@ class Run:
                 for k in ("step_number", "shown", "shown_before", "seconds", "seconds_before", "pl_mean")
             },
             "ada_p": self.ada.p,
-            "ada_sums": [float(self.ada._sum), float(self.ada._count)],
+            "ada_sums": [float(self.ada.signs), float(self.ada.observed)],
             "G_config": self.G.config,
             "D_config": self.D.config,
             "parents": self.parents,
@@ -357,7 +357,7 @@ class Run:
         if former:
             self.changes.append({"until": self.shown, **former})
         self.ada.p = state["ada_p"]
-        self.ada._sum, self.ada._count = state["ada_sums"]
+        self.ada.signs, self.ada.observed = state["ada_sums"]
 
 
 def train(args: argparse.Namespace, log=print) -> Run:
