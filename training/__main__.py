@@ -18,6 +18,7 @@ TRAINERS = {
     "deghosting": "network that removes what shines through after blending, with a frozen StyleGAN2",
     "occlusion": "network that finds what lies before a face, from what a StyleGAN2 makes of it",
     "card": "export a training state: weights, card, sheet",
+    "run": "the recipes of the networks that ship, stage after stage",
 }
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.dcgan import PRIORS, Discriminator, Generator
 from weights import store
 
-from . import critics, loop, losses, metrics, sheets
+from . import discriminators, loop, losses, metrics, sheets
 from .augment import AdaptiveProbability, augment
 from .data import Images, load_images
 
@@ -91,9 +91,9 @@ class Run:
         self.images = images.to(self.device)
         self.dtype = PRECISIONS[args.precision]
         torch.manual_seed(args.seed)
-        widths = critics.halving_widths(args.width, args.resolution)[::-1]
+        widths = discriminators.halving_widths(args.width, args.resolution)[::-1]
         self.G = Generator(args.z_dim, widths, kernel=args.kernel, prior=args.prior)
-        self.D = critics.strided(critics.halving_widths(args.d_width, args.resolution), args.kernel)
+        self.D = discriminators.strided(discriminators.halving_widths(args.d_width, args.resolution), args.kernel)
         for net in (self.G, self.D):
             net.to(self.device, memory_format=torch.channels_last)
         self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)

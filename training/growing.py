@@ -39,35 +39,42 @@ def growing_images(x: Tensor, resolution: int, alpha: float) -> Tensor:
     return x
 
 
-def grow(G, D, state: dict, fade: int) -> None:
-    """Starts networks of twice the resolution from a finished run's ``state``.
+def grow_generator(G, state: dict) -> None:
+    """Starts a generator of twice the resolution from a finished run's ``state``.
 
-    All blocks that exist in both are kept; the generator's new toRGB starts at zero, so that its first pictures are the
-    old ones enlarged; the discriminator keeps its old fromRGB beside the new block until ``fade`` images are shown.
-    Raises ValueError when the widths do not fit.
+    All blocks that exist in both are kept; the new toRGB starts at zero, so that the first pictures are the old ones
+    enlarged. Raises ValueError when the sizes or widths do not fit.
     """
     half = G.img_resolution // 2
     if state["G_config"]["img_resolution"] != half:
         raise ValueError(
             f"--grow-from wants a network of {half} px, this one has {state['G_config']['img_resolution']}"
         )
-    for net, old in ((G, state["G_ema"]), (D, state["D"])):
-        new = net.state_dict()
-        kept = {k: v for k, v in old.items() if k in new}
-        wrong = [k for k, v in kept.items() if v.shape != new[k].shape]
-        if wrong:
-            raise ValueError(
-                f"{wrong[0]} is {list(kept[wrong[0]].shape)} in the smaller network, {list(new[wrong[0]].shape)} here"
-            )
-        net.load_state_dict({**new, **kept})
-    torgb = G.synthesis.block(G.img_resolution).torgb
-    torgb.weight.data.zero_()
+    _keep_blocks(G, state["G_ema"])
+    G.synthesis.block(G.img_resolution).torgb.weight.data.zero_()
+
+
+def grow_discriminator(D, state: dict, fade: int) -> None:
+    """The same for a discriminator, which keeps its old fromRGB beside the new block until ``fade`` images are shown."""
+    half = D.img_resolution // 2
+    _keep_blocks(D, state["D"])
     D.fade_fromrgb = Conv2dLayer(3, D.widths[half], 1, activation="lrelu", taps=tuple(D.config["resample_filter"]))
-    D.fade_fromrgb.to(torgb.weight.device)
+    D.fade_fromrgb.to(D.b4.out.weight.device)
     D.fade_fromrgb.load_state_dict(
         {k.removeprefix(f"b{half}.fromrgb."): v for k, v in state["D"].items() if k.startswith(f"b{half}.fromrgb.")}
     )
     D.fade = 0.0 if fade else None
+
+
+def _keep_blocks(net, old: dict) -> None:
+    new = net.state_dict()
+    kept = {k: v for k, v in old.items() if k in new}
+    wrong = [k for k, v in kept.items() if v.shape != new[k].shape]
+    if wrong:
+        raise ValueError(
+            f"{wrong[0]} is {list(kept[wrong[0]].shape)} in the smaller network, {list(new[wrong[0]].shape)} here"
+        )
+    net.load_state_dict({**new, **kept})
 
 
 def fade_in(D, shown: int, fade: int) -> None:

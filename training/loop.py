@@ -21,6 +21,8 @@ from . import parallel
 # Options that make no other network: where and how long it runs, and what is logged.
 HARMLESS = ("threads", "tick", "device", "minutes", "impl", "images", "metric_images")
 
+SAVE_SECONDS = 180
+
 
 class Steps(Protocol):
     shown: int
@@ -81,6 +83,28 @@ def resume(run: Steps, out: Path, log: Callable[[str], None]) -> None:
         log(f"goes on at {run.shown} images")
 
 
+class Clock:
+    """Seconds of training, pauses left out: a step that a stopped process slept through counts as a usual one."""
+
+    PAUSE = 10  # times the usual step
+
+    def __init__(self):
+        self.last, self.usual = time.monotonic(), 0.0
+
+    def step(self) -> float:
+        """Seconds of the step that has just ended."""
+        now = time.monotonic()
+        seconds, self.last = now - self.last, now
+        if self.usual and seconds > self.PAUSE * self.usual:
+            return self.usual
+        self.usual += (0.1 if self.usual else 1.0) * (seconds - self.usual)
+        return seconds
+
+    def skip(self) -> None:
+        """Leaves out what went by since the last step."""
+        self.last = time.monotonic()
+
+
 def until(
     run: Steps,
     images: int,
@@ -93,31 +117,36 @@ def until(
     """Steps until ``images`` are shown, the minutes are over, or SIGTERM or SIGINT comes.
 
     Each ``tick`` images, and at the end: the state, and one line in ``log.jsonl`` with what ``report()`` measures (its
-    time does not count as training).
+    time does not count as training). The state is also saved every few minutes, for a machine that is switched off.
     """
     stop = []
     for sig in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sig, lambda *_: stop.append(True))
-    began = last = time.time()
-    shown_last = run.shown
+    began = saved = time.monotonic()
+    clock = Clock()
+    shown_last, seconds_last = run.shown, run.seconds
     while run.shown < images:
-        late = minutes is not None and time.time() - began > minutes * 60
+        late = minutes is not None and time.monotonic() - began > minutes * 60
         if parallel.any_of(bool(stop) or late):
             break
         run.step()
         if parallel.rank():
             continue
+        run.seconds += clock.step()
         if run.shown // tick != (run.shown - run.batch) // tick or run.shown >= images:
-            now = time.time()
-            run.seconds += now - last
-            rate = (run.shown - shown_last) / (now - last)
+            rate = (run.shown - shown_last) / (run.seconds - seconds_last)
             save_state(run, out / "state.pt")
             line = {"images": run.shown, "seconds": round(run.seconds, 1), "images_per_second": round(rate, 1)}
             line |= report()
             with open(out / "log.jsonl", "a") as f:
                 f.write(json.dumps(line) + "\n")
             log(" ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()))
-            last, shown_last = time.time(), run.shown
-    run.seconds += time.time() - last
+            shown_last, seconds_last = run.shown, run.seconds
+            saved = time.monotonic()
+            clock.skip()
+        elif time.monotonic() - saved > SAVE_SECONDS:
+            save_state(run, out / "state.pt")
+            saved = time.monotonic()
+            clock.skip()
     if not parallel.rank():
         save_state(run, out / "state.pt")

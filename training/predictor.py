@@ -16,7 +16,7 @@ from torch import Tensor
 from models.dcgan import Discriminator, Generator, Predictor
 
 from . import loop, sheets
-from .critics import halving_widths
+from .discriminators import halving_widths
 from .data import Images, load_images
 from .dcgan import load_run
 from .supervised import PRECISIONS, Supervised, finished

@@ -13,7 +13,7 @@ from PIL import Image
 
 import weights
 from models.dcgan import DCGAN, Discriminator
-from training import card, critics, dcgan, predictor
+from training import card, discriminators, dcgan, predictor
 from training.data import Images
 from weights import store
 
@@ -105,7 +105,7 @@ def test_a_discriminator_without_norms_sees_contrast():
 @pytest.mark.parametrize("size", [12, 4, 100])
 def test_sizes_that_no_doubling_reaches(size):
     with pytest.raises(ValueError, match="8, 16, 32"):
-        critics.halving_widths(8, size)
+        discriminators.halving_widths(8, size)
 
 
 # -- predictor and card ----------------------------------------------------------------------------------------------

@@ -1,12 +1,8 @@
-"""The discriminator of strided convolutions: DCGAN's (Radford et al. 2016) without norms, because R1 wants each picture
-judged by itself.
+"""A discriminator of strided convolutions: DCGAN's (Radford et al. 2016) without norms.
 
-It also serves a StyleGAN2 that is good already: a new StyleGAN2 discriminator of 128 px (equalised learning rates from
-random weights) is at chance for the first thousands of a trained generator's images. Beside the same still pictures,
-after 300 steps of 16, its loss was 1.38 of 1.39, that of the strided one 0.61, at five times as many images a second of
-a core. The StyleGAN2 one came to 0.7 to 1.0 after 24,000 to 32,000 images, and was back at 1.35 after 12,000 of a
-generator that learnt, too. What the strided one is worse at are large shapes: a generator of 128 px that learns from it
-alone for long gets cleaner pictures and drifts from photographs at 16 to 64 px.
+R1 wants each picture judged by itself, hence no batch norm. Beside a trained generator it learns within a few hundred
+steps, where a new StyleGAN2 discriminator of 128 px is at chance for thousands of images. It is worse at large shapes:
+a generator that learns from it alone for long drifts from photographs at 16 to 64 px.
 """
 
 from __future__ import annotations

@@ -1,0 +1,93 @@
+"""Runs recipes: ``python -m training run faces cats``, or ``--all``; a stage that was stopped goes on where it stood.
+
+``recipes.toml`` says the stages of each network. A stage is finished when its state has seen the images that its
+options ask for; the next begins then, and the card is written after the last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
+IN_PROCESSES = ("stylegan2",)  # trainers that know parallel.py
+RECIPES = Path(__file__).with_name("recipes.toml")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="python -m training run", description=__doc__.splitlines()[0])
+    p.add_argument("names", nargs="*", help="networks, in the order in which they are trained")
+    p.add_argument("--all", action="store_true", help="every network of recipes.toml, in its order")
+    p.add_argument("--data", default="../shared/data", help="folder of faces_128.zip, cats_256.zip, ...")
+    p.add_argument("--runs", default="runs", help="folder of the runs")
+    p.add_argument("--processes", type=int, default=2, help="that share a batch, of one thread each, where they can")
+    p.add_argument("--no-card", dest="card", action="store_false", help="stop before the cards")
+    p.add_argument("--list", action="store_true", help="only say what is finished and what is not")
+    return p
+
+
+def recipes() -> dict[str, dict]:
+    return tomllib.loads(RECIPES.read_text(encoding="utf-8"))
+
+
+def arguments(stage: dict, data: str, runs: str) -> list[str]:
+    """The command line of a stage, after ``python -m training``."""
+    options = stage["options"].format(data=data, runs=runs)
+    return [stage["trainer"], *options.split(), "--out", f"{runs}/{stage['out']}"]
+
+
+def progress(stage: dict, data: str, runs: str) -> tuple[int, int]:
+    """Images shown so far, and those asked for."""
+    trainer, *options = arguments(stage, data, runs)
+    wanted = importlib.import_module(f"training.{trainer}").parser().parse_args(options).images
+    path = Path(runs) / stage["out"] / "state.pt"
+    if not path.exists():
+        return 0, wanted
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["shown"], wanted
+
+
+def run(command: list[str], processes: int = 1) -> int:
+    """Runs ``python -m training ...``, passing SIGTERM and SIGINT on; returns its status."""
+    start = [sys.executable]
+    if processes > 1 and command[0] in IN_PROCESSES:
+        start += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        command = [*command, "--threads", "1"]
+    process = subprocess.Popen([*start, "-m", "training", *command], cwd=ROOT)
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sig, lambda number, _: process.send_signal(number))
+    return process.wait()
+
+
+def main(argv: list[str]) -> int:
+    args = parser().parse_args(argv)
+    known = recipes()
+    names = list(known) if args.all else args.names
+    wrong = [name for name in names if name not in known]
+    if wrong or not names:
+        print(f"no recipe for {', '.join(wrong) or 'nothing'}; there are: {', '.join(known)}")
+        return 2
+    data, runs = (str(Path(folder).resolve()) for folder in (args.data, args.runs))
+    for name in names:
+        for stage in known[name].get("stages", []):
+            shown, wanted = progress(stage, data, runs)
+            print(f"{name}: {stage['out']} {shown:,} of {wanted:,} images", flush=True)
+            if args.list or shown >= wanted:
+                continue
+            status = run(arguments(stage, data, runs), args.processes)
+            if status or progress(stage, data, runs)[0] < wanted:  # stopped: the next stage has to wait
+                return status
+        for card in known[name].get("cards", []):
+            if args.card and not args.list and (status := run(["card", *card.format(data=data, runs=runs).split()])):
+                return status
+    return 0
