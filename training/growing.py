@@ -55,7 +55,7 @@ def grow_generator(G, state: dict) -> None:
 
 
 def grow_discriminator(D, state: dict, fade: int) -> None:
-    """The same for a discriminator, which keeps its old fromRGB beside the new block until ``fade`` images are shown."""
+    """The same for a discriminator; its old fromRGB stays beside the new block until ``fade`` images are shown."""
     half = D.img_resolution // 2
     _keep_blocks(D, state["D"])
     D.fade_fromrgb = Conv2dLayer(3, D.widths[half], 1, activation="lrelu", taps=tuple(D.config["resample_filter"]))

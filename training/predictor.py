@@ -16,9 +16,9 @@ from torch import Tensor
 from models.dcgan import Discriminator, Generator, Predictor
 
 from . import loop, sheets
-from .discriminators import halving_widths
 from .data import Images, load_images
 from .dcgan import load_run
+from .discriminators import halving_widths
 from .supervised import PRECISIONS, Supervised, finished
 
 

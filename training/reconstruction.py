@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.encoders import COARSE, MIDDLE, Encoder
+from models.encoders import Encoder
 from models.stylegan2 import Generator
 
 from .encoder import halved
@@ -110,6 +110,3 @@ def feature_loss(found: list[Tensor], wanted: list[Tensor]) -> Tensor:
 def identity_loss(found: Tensor, wanted: Tensor) -> Tensor:
     """``1 - cos`` of embeddings ``[N, D]``, averaged."""
     return (1 - F.cosine_similarity(found.float(), wanted.float(), dim=1)).mean()
-
-
-assert COARSE + MIDDLE < 10  # the fine group, the only one that grows, exists from 64 px on

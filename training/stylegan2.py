@@ -93,7 +93,13 @@ def parser() -> argparse.ArgumentParser:
         default=0,
         help="so many feature maps in the first layer of a discriminator of strided convolutions (discriminators.py)",
     )
-    add("--projected", nargs="*", default=[], choices=tuple(features.NETWORKS), help="projected discriminators on these features")
+    add(
+        "--projected",
+        nargs="*",
+        default=[],
+        choices=networks,
+        help="projected discriminators on these features",
+    )
     add("--projected-weight", type=float, default=0.3, help="of their loss in the generator's")
     add("--projected-lr", type=float, default=2e-4)
     add("--projected-warm-up", type=int, default=4000, help="images that their heads see before the generator does")
@@ -108,9 +114,14 @@ def parser() -> argparse.ArgumentParser:
     add("--encoder-lr", type=float, default=1e-3)
     add("--lambda-pixels", type=float, default=4.0, help="of the reconstructions")
     add("--lambda-features", type=float, default=1.0, help="of the reconstructions, in the features of --perceptual")
-    add("--perceptual", default="efficientnet-lite0", choices=tuple(features.NETWORKS))
+    add("--perceptual", default="efficientnet-lite0", choices=networks)
     add("--lambda-identity", type=float, default=1.0, help="of the reconstructions, in the embedding of --identity")
-    add("--identity", default=None, choices=tuple(features.NETWORKS), help="face recognition network; none when not given")
+    add(
+        "--identity",
+        default=None,
+        choices=networks,
+        help="face recognition network; none when not given",
+    )
     add("--lambda-known", type=float, default=0.2, help="of the latents of sampled pictures, as the encoder says them")
     add("--lambda-delta", type=float, default=0.05, help="of what the encoder's rows differ from one w")
     add("--lambda-latent", type=float, default=0.1, help="of the discriminator in w")

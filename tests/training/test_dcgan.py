@@ -13,7 +13,7 @@ from PIL import Image
 
 import weights
 from models.dcgan import DCGAN, Discriminator
-from training import card, discriminators, dcgan, predictor
+from training import card, dcgan, discriminators, predictor
 from training.data import Images
 from weights import store
 

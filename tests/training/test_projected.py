@@ -1,0 +1,204 @@
+"""Projected discriminators and the encoder in the loop: they learn, resume exactly, and grow with the generator."""
+
+import pytest
+import torch
+from torch import nn
+
+from training import features, loop, projected, reconstruction, stylegan2
+
+from .test_stylegan2 import blobs, options
+
+
+class TinyFeatures(nn.Module):
+    """Stands for a downloaded network: four random convolutions of stride 2, frozen."""
+
+    channels = (4, 6, 8, 10)
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        ends = (3, *self.channels)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in zip(ends, self.channels, strict=False))
+        self.requires_grad_(False)
+
+    def forward(self, x):
+        maps = []
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+            maps.append(x)
+        return maps
+
+    def embed(self, x):
+        return nn.functional.normalize(self(x)[-1].mean(dim=(2, 3)), dim=1)
+
+
+HEADS = ["--projected", "faceres", "--projected-warm-up", "0", "--range-penalty", "10"]
+ENCODER = ["--reconstructed", "4", "--encoder-widths", "8", "8", "8", "8", "--identity", "mobilefacenet"]
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    net = TinyFeatures()
+    monkeypatch.setattr(features, "load", lambda name: net)
+    monkeypatch.setattr(reconstruction.Reconstruction, "SIZE", 32)
+
+
+def run_of(tmp_path, *more, size=32):
+    return stylegan2.Run(options(tmp_path, *more, "--resolution", str(size)), blobs(size=size))
+
+
+@pytest.mark.parametrize("more", [HEADS, ENCODER, HEADS + ENCODER], ids=["heads", "encoder", "both"])
+def test_a_resumed_run_takes_the_same_steps(tmp_path, more):
+    straight, first, second = (run_of(tmp_path, *more) for _ in range(3))
+    for _ in range(4):
+        straight.step()
+    for _ in range(2):
+        first.step()
+    loop.save_state(first, tmp_path / "state.pt")
+    second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
+    for _ in range(2):
+        second.step()
+    for name in straight._parts():
+        if not name.startswith("opt"):
+            a, b = getattr(straight, name).state_dict(), getattr(second, name).state_dict()
+            assert all(torch.equal(a[k], b[k]) for k in a), name
+
+
+def test_what_learns_and_what_stays(tmp_path):
+    run = run_of(tmp_path, *HEADS, *ENCODER)
+    before = {k: v.clone() for k, v in run.projected.state_dict().items()}
+    encoder = {k: v.clone() for k, v in run.reconstruction.encoder.named_parameters()}
+    run.step()
+    after = run.projected.state_dict()
+    assert torch.equal(before["faceres.projection.across_channels.0.weight"],
+                       after["faceres.projection.across_channels.0.weight"])  # fmt: skip
+    assert after["faceres.projection.calibrated"] and (after["faceres.projection.scales"] != 1).all()
+    key = next(k for k in after if "heads" in k and k.endswith("weight.original"))
+    assert not torch.equal(before[key], after[key])
+    assert not any("layers" in k and "features" in k for k in after), "the feature network is not in the state"
+    moved = {k for k, v in run.reconstruction.encoder.named_parameters() if not torch.equal(v, encoder[k])}
+    assert "base.weight" in moved and "deltas.0.weight" in moved
+
+
+def test_the_generator_waits_for_the_heads(tmp_path):
+    waits = run_of(tmp_path, "--projected", "faceres", "--projected-warm-up", "8")
+    plain = run_of(tmp_path)
+    waits.step()
+    plain.step()
+    # The heads draw random numbers after the pixel discriminator; noise of the synthesis comes before.
+    assert all(torch.equal(a, b) for a, b in zip(waits.G.parameters(), plain.G.parameters(), strict=True))
+    waits.step()
+    plain.step()
+    assert not all(torch.equal(a, b) for a, b in zip(waits.G.parameters(), plain.G.parameters(), strict=True))
+
+
+def test_heads_tell_photographs_from_a_still_generator(tmp_path):
+    run = run_of(tmp_path, "--projected", "faceres", "--projected-lr", "2e-3", "--warm-up", "100000")
+    gaps = []
+    for _ in range(40):
+        run.step()
+        gaps.append(run.stats["faceres_real"] - run.stats["faceres_fake"])
+    assert sum(gaps[-10:]) / 10 > sum(gaps[:5]) / 5 + 0.3
+
+
+def test_reconstructions_come_nearer(tmp_path):
+    """What the encoder in the loop is for: photographs are drawn by the generator itself."""
+    run = run_of(tmp_path, *ENCODER, "--lr", "0.005", "--encoder-lr", "0.005")
+    run.step()
+    x = run.images.batch(torch.arange(16))
+
+    def distance():
+        with torch.no_grad():
+            made = run.G.synthesis(run.reconstruction.encode(x)[2], "const")
+        return reconstruction.pixel_loss(made, x).item()
+
+    before = distance()
+    for _ in range(60):
+        run.step()
+    assert distance() < 0.7 * before
+
+
+def test_the_discriminator_may_look_at_reduced_pictures(tmp_path):
+    run = run_of(tmp_path, "--d-resolution", "16")
+    run.step()
+    x = torch.randn(2, 3, 32, 32)
+    assert run.D.img_resolution == 16
+    assert torch.allclose(run._reduced(x), nn.functional.avg_pool2d(x, 2), atol=1e-6)
+
+
+def test_heads_and_encoder_grow_with_the_generator(tmp_path):
+    small = run_of(tmp_path, *HEADS, *ENCODER, "--d-resolution", "32", size=64)
+    small.step()
+    loop.save_state(small, tmp_path / "state.pt")
+    more = [*HEADS, *ENCODER, "--d-resolution", "32", "--grow-from", str(tmp_path / "state.pt")]
+    large = run_of(tmp_path, *more, size=128)
+    for name in ("D", "projected"):
+        old, new = getattr(small, name).state_dict(), getattr(large, name).state_dict()
+        assert all(torch.equal(old[k], new[k]) for k in old), name
+    x = blobs(8, 64).batch(torch.arange(8))
+    old, new = small.reconstruction.eval().encode(x)[2], large.reconstruction.eval().encode(x)[2]
+    assert torch.equal(new[:, :10], old) and torch.equal(new[:, 10], old[:, 9]) and torch.equal(new[:, 11], old[:, 9])
+    large.step()
+
+
+def test_new_heads_join_a_run_that_had_none(tmp_path):
+    first = run_of(tmp_path)
+    first.step()
+    second = run_of(tmp_path, *HEADS)
+    second.restore(first.state())
+    second.step()
+    assert second.projected["faceres"].projection.calibrated and second.shown == 16
+
+
+# -- the parts ---------------------------------------------------------------------------------------------------
+
+
+def test_projected_features_leave_at_unit_deviation():
+    D = projected.ProjectedDiscriminator(TinyFeatures(), 32, mixed=8)
+    x = torch.rand(16, 3, 32, 32) * 2 - 1
+    D.calibrate(x)
+    maps = D.projection(TinyFeatures()(x))
+    assert [m.shape[-1] for m in maps] == [16, 8, 4, 2]
+    assert all(float(m.std()) == pytest.approx(1, rel=1e-3) for m in maps)
+
+
+def test_hinge_losses():
+    real, fake = [torch.tensor([2.0, 0.5])], [torch.tensor([-2.0, 0.0])]
+    assert projected.hinge_discriminator_loss(real, fake).item() == pytest.approx(0.25 + 0.5)
+    assert projected.hinge_generator_loss(fake).item() == pytest.approx(1.0)
+    assert projected.range_penalty(torch.tensor([-3.0, 0.5, 1.0, 2.0])).item() == pytest.approx((4 + 1) / 4)
+
+
+def test_differentiable_augmentation():
+    x = torch.rand(32, 3, 16, 16, requires_grad=True)
+    a, b = (projected.differentiable_augment(x, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(a, b) and a.shape == x.shape
+    a.sum().backward()
+    assert torch.isfinite(x.grad).all()
+    share = (a == 0).all(dim=1).float().mean(dim=(1, 2))
+    assert (share > 0.05).all() and (share < 0.6).all(), "a hole and a shift in each picture"
+
+
+def test_distances_of_reconstructions():
+    x = torch.rand(2, 3, 8, 8)
+    assert reconstruction.pixel_loss(x, x).item() == 0
+    assert reconstruction.pixel_loss(x + 0.5, x).item() == pytest.approx(0.5, rel=1e-5)
+    maps = [torch.randn(2, 4, 8, 8)]
+    assert reconstruction.feature_loss(maps, maps).item() == 0
+    assert reconstruction.feature_loss([10 * maps[0] + 1], [10 * maps[0]]).item() == pytest.approx(0.1, rel=0.1)
+    e = torch.eye(4)[:2]
+    assert reconstruction.identity_loss(e, e).item() == pytest.approx(0, abs=1e-6)
+    assert reconstruction.identity_loss(e, e.flip(0)).item() == pytest.approx(1)
+
+
+def test_a_pause_is_not_training(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    clock, seconds = loop.Clock(), []
+    for step in (1.0, 1.0, 500.0, 1.0):
+        now[0] += step
+        seconds.append(clock.step())
+    now[0] += 30
+    clock.skip()
+    now[0] += 1
+    assert seconds == pytest.approx([1, 1, 1, 1]) and clock.step() == pytest.approx(1)
