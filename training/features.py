@@ -79,7 +79,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(Features):
-    """ImageNet classifier of Tan & Le's family without squeeze-and-excitation; pictures in [-1, 1] as it learnt them."""
+    """ImageNet classifier of Tan & Le's family without squeeze-and-excitation; it learnt pictures in [-1, 1]."""
 
     channels = (24, 40, 112, 320)
     repeats_and_strides = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
@@ -131,6 +131,7 @@ class FaceNetwork(Features):
 
     def crop(self, x: Tensor) -> Tensor:
         """The part of ``celeba`` crops ``[N, 3, H, W]`` that the network recognises, ``[N, 3, side, side]``."""
+        x = x.float()  # positions in bfloat16 would be off by pixels
         left, top, right, bottom = self.box
         theta = torch.tensor(
             [[right - left, 0, left + right - 1], [0, bottom - top, top + bottom - 1]], dtype=x.dtype, device=x.device
@@ -147,7 +148,8 @@ class FaceNetwork(Features):
 
     def embed(self, x: Tensor) -> Tensor:
         """Unit vectors ``[N, D]`` of the people on ``celeba`` crops ``[N, 3, H, W]`` of any size."""
-        vector = self.graph(self.normalise(self.crop(x)), (self.embedding,))[0]
+        seen = self.normalise(self.crop(x)).to(next(self.parameters()).dtype)
+        vector = self.graph(seen, (self.embedding,))[0]
         return F.normalize(vector.flatten(1).float(), dim=1)
 
 
@@ -196,7 +198,8 @@ def model_file(name: str) -> Path:
     path = folder() / "node_modules" / "@vladmandic" / "human-models" / "models" / f"{name}.json"
     if not path.is_file():
         raise FeatureError(
-            f"The feature network {name} is not in {folder()}: run `make train-features`, or set {FOLDER} to the folder."
+            f"The feature network {name} is not in {folder()}: run `make train-features`, "
+            f"or set {FOLDER} to the folder where that put it."
         )
     return path
 
@@ -217,7 +220,7 @@ NETWORKS = {
 }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def load(name: str, size: int = 128) -> Features:
     """The feature network ``name`` (one of ``NETWORKS``), frozen, in eval mode, on the CPU in float32.
 
