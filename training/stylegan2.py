@@ -30,7 +30,7 @@ PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m training stylegan2", description=__doc__.splitlines()[0])
-    add = p.add_argument
+    add, networks = p.add_argument, tuple(features.NETWORKS)
     add("--data", required=True, help="zip or folder of images, with labels.csv where there are splits or classes")
     add("--out", required=True, help="folder of the run; an unfinished run in it goes on")
     add("--images", type=int, default=600_000, help="stop after so many images shown to the discriminator")
