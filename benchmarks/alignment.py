@@ -49,7 +49,7 @@ def background(kind: int, size: tuple[int, int], photos: np.ndarray, rng: np.ran
 
 def case(photos: np.ndarray, index: int) -> Case:
     """Photograph ``index`` of ``photos [N, 128, 128, 3]`` uint8 somewhere in a larger picture; seeded by the index."""
-    from pipelines import face_geometry
+    from pipelines.faces import geometry
 
     rng = np.random.RandomState(index)
     size = (int(rng.randint(420, 901)), int(rng.randint(420, 901)))
@@ -57,7 +57,7 @@ def case(photos: np.ndarray, index: int) -> Case:
     angle = math.radians(rng.uniform(-TURN, TURN))
     half = side / 2 * (math.cos(abs(angle)) + math.sin(abs(angle)))
     middle = tuple(rng.uniform(half, length - half) for length in size)
-    truth = face_geometry.similarity(side / 128, angle, middle, (63.5, 63.5))
+    truth = geometry.similarity(side / 128, angle, middle, (63.5, 63.5))
     picture = background(index % 3, size, photos, rng)
     photo = Image.fromarray(photos[index]).resize((side, side), Image.Resampling.LANCZOS)
     # Its edge is soft in every second picture.
@@ -65,7 +65,7 @@ def case(photos: np.ndarray, index: int) -> Case:
     soft = round(0.04 * side) if index % 2 else 0
     cover.paste(255, (soft, soft, side - soft, side - soft))
     cover = cover.filter(ImageFilter.GaussianBlur(soft / 2)) if soft else cover
-    back = np.linalg.inv(face_geometry.resized(np.linalg.inv(truth), 128, side))
+    back = np.linalg.inv(geometry.resized(np.linalg.inv(truth), 128, side))
     a, b, c, d, e, f = np.linalg.inv(back)[:2].ravel()
     # Pillow counts pixels from their corners.
     corners = (a, b, c + 0.5 - 0.5 * (a + b), d, e, f + 0.5 - 0.5 * (d + e))
@@ -78,23 +78,23 @@ def case(photos: np.ndarray, index: int) -> Case:
 
 def eye_error(face, truth: np.ndarray) -> float:
     """Mean distance of the two eyes from their place in the crop that this face's landmarks give."""
-    from pipelines import face_geometry
+    from pipelines.faces import geometry
 
-    aligned = face_geometry.crop_transform(face.landmarks, "celeba", 128)
-    eyes = face_geometry.apply(aligned, face_geometry.apply(truth, EYES))
+    aligned = geometry.crop_transform(face.landmarks, "celeba", 128)
+    eyes = geometry.apply(aligned, geometry.apply(truth, EYES))
     return float(np.linalg.norm(eyes - EYES, axis=1).mean())
 
 
 def methods() -> dict[str, Callable]:
-    from pipelines import face_detection
+    from pipelines.faces import detection
 
     found = {
-        "cascade": lambda picture: face_detection.by_cascade(picture, refine=False),
-        "cascade + landmark network": lambda picture: face_detection.by_cascade(picture, refine=True),
+        "cascade": lambda picture: detection.by_cascade(picture, refine=False),
+        "cascade + landmark network": lambda picture: detection.by_cascade(picture, refine=True),
     }
     if YUNET.is_file():
-        found["YuNet"] = lambda picture: face_detection.by_yunet(picture, YUNET, refine=False)
-        found["YuNet + landmark network"] = lambda picture: face_detection.by_yunet(picture, YUNET, refine=True)
+        found["YuNet"] = lambda picture: detection.by_yunet(picture, YUNET, refine=False)
+        found["YuNet + landmark network"] = lambda picture: detection.by_yunet(picture, YUNET, refine=True)
     return found
 
 

@@ -84,9 +84,9 @@ def picture(levels: np.ndarray) -> Image.Image:
 
 
 def projected(net, image: Image.Image, start=None):
-    from pipelines import igan_projection
+    from pipelines.igan import projection
 
-    *_, last = igan_projection.project(net, image, steps=STEPS, show_every=0, start=start)
+    *_, last = projection.project(net, image, steps=STEPS, show_every=0, start=start)
     return last.latent
 
 
@@ -118,8 +118,8 @@ def measured(net, photo: np.ndarray, seed: int, frames: int = 16) -> dict[str, d
     """Errors of ``transferred``, ``generated`` and ``photograph`` on each path, of a photograph ``[S, S, 3]`` uint8."""
     import cv2
 
-    from pipelines import igan_morph, igan_transfer
-    from pipelines.igan_space import Space
+    from pipelines import igan
+    from pipelines.igan.latent_space import Space
 
     space, levels, change = Space(net), photo.astype(np.float32) / 255, edit(seed, len(photo))
     truth, image = change(levels), Image.fromarray(photo)
@@ -127,14 +127,14 @@ def measured(net, photo: np.ndarray, seed: int, frames: int = 16) -> dict[str, d
     small = (net.img_resolution,) * 2
     wanted = cv2.resize(change(generated(space, start, len(photo))), small, interpolation=cv2.INTER_AREA)
     ends = {
-        "photograph": igan_morph.pair(net, image, picture(truth), STEPS, z0=start)[1],
+        "photograph": igan.pair(net, image, picture(truth), STEPS, z0=start)[1],
         "painted": nearest(space, start, wanted),
     }
     # A generated picture has no photograph's error to keep, so the pair's would be too easy to beat.
     alone = {**ends, "photograph": projected(net, picture(truth), start)}
     found = {}
     for path, end in ends.items():
-        carried = igan_transfer.apply(igan_transfer.change(net, start, end, frames), image)
+        carried = igan.apply(igan.change(net, start, end, frames), image)
         results = {
             "transferred": np.asarray(carried, np.float32) / 255,
             "generated": generated(space, alone[path], len(photo)),

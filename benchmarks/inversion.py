@@ -25,7 +25,7 @@ WAYS = {
 def measured(net, images: list[Image.Image], arguments: dict) -> tuple[list[float], list[float], list[float]]:
     """L2 of each picture, its seconds, and how far the rows of its w+ are apart, in deviations of w."""
     from pipelines import inversion
-    from pipelines.draggan_arguments import spread
+    from pipelines.latents import spread
 
     unit, errors, seconds, apart = spread(net), [], [], []
     for i, image in enumerate(images):

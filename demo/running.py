@@ -141,7 +141,7 @@ def told(call: Callable[[], Any]) -> Iterator[Going]:
     A call that cannot be left is a page on which Stop does nothing: closing this iterator ends the call after the part
     it is in, and waits for that, so that the lane is free when it says so.
     """
-    from pipelines import steps
+    from pipelines import progress
 
     events: queue.SimpleQueue = queue.SimpleQueue()
     stopped = threading.Event()
@@ -155,7 +155,7 @@ def told(call: Callable[[], Any]) -> Iterator[Going]:
 
     def work() -> None:
         try:
-            with steps.watched(hear):
+            with progress.watched(hear):
                 events.put((call(), None))
         except BaseException as error:
             events.put((None, error))

@@ -20,7 +20,7 @@ from models.attgan import CONFLICTS, Generator
 from models.attgan_inference import Encoded, fast
 from weights.errors import UserError
 
-from . import checks, steps
+from . import checks, progress
 from .images import decode_image, encode_image, to_pil
 
 __all__ = [
@@ -251,7 +251,7 @@ def _decoded(net: Generator, face: Face, changes: Sequence[Change]) -> list[Imag
     made = []
     for part in rows.split(16):
         made += to_pil(fast(net).decode(face.encoded, part))
-        steps.passed(len(made), len(rows))
+        progress.passed(len(made), len(rows))
     return made
 
 

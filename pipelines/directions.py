@@ -11,12 +11,10 @@ same number means as much in every network and for every file.
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,6 +23,7 @@ from weights import direction_files, latent_directions
 from weights.errors import UserError
 
 from . import checks
+from .latents import decode_latent, encode_latent
 
 MAX_STRENGTH = 20.0
 MAX_OWN = 12  # directions of one's own in a call
@@ -141,16 +140,15 @@ def apart(direction: Direction, found: Mapping[str, Direction]) -> Direction:
 
 def encode(direction: Direction) -> str:
     """A direction as text that JSON can carry, exact; ``decode`` takes it back."""
-    return base64.b64encode(direction.step().numpy().astype("<f4").tobytes()).decode()
+    return encode_latent(direction.step())
 
 
 def decode(text: str, net: Generator, name: str = "direction") -> Direction:
     """Raises UserError for text that is no direction of this network."""
     try:
-        raw = np.frombuffer(base64.b64decode(text, validate=True), "<f4").reshape(net.num_ws, net.w_dim)
-    except (TypeError, ValueError):
+        vectors = decode_latent(text, net)[0]
+    except UserError:
         raise UserError(f"This text is not a direction of {net.num_ws} x {net.w_dim} numbers.") from None
-    vectors = torch.from_numpy(raw.astype(np.float32))
     if not bool(torch.isfinite(vectors).all()) or float(vectors.abs().max()) > LARGEST:
         raise UserError("This direction holds numbers that lead nowhere; load its file again.")
     return Direction(name, vectors, tuple(torch.nonzero(vectors.norm(dim=1)).flatten().tolist()))

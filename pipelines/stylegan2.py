@@ -18,7 +18,7 @@ from torch import Tensor
 from models.stylegan2 import Generator, truncate
 from weights.errors import UserError
 
-from . import checks, steps
+from . import checks, progress
 from . import directions as named_directions
 from .images import heat_map, to_pil
 
@@ -168,7 +168,7 @@ def _render(net: Generator, ws: Tensor, noise_mode: str, noise_seed: int = 0) ->
                 pictures += to_pil(net.synthesis(ws[j : j + 1], noise_mode="random", generator=generator))
         else:
             pictures += to_pil(net.synthesis(ws[i : i + batch], noise_mode=noise_mode))
-        steps.passed(len(pictures), len(ws))
+        progress.passed(len(pictures), len(ws))
     return pictures
 
 

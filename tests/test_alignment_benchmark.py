@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks import alignment
-from pipelines import face_geometry, faces
+from pipelines import faces
+from pipelines.faces import geometry
 
 
 def marked(n: int = 6) -> np.ndarray:
@@ -16,7 +17,7 @@ def marked(n: int = 6) -> np.ndarray:
 
 
 def face_at(transform: np.ndarray) -> faces.Face:
-    points = face_geometry.apply(transform, face_geometry.celeba_landmarks(128))
+    points = geometry.apply(transform, geometry.celeba_landmarks(128))
     return faces.Face((0, 0, 1, 1), tuple(map(tuple, points)), 1.0, "cascade")
 
 
@@ -24,11 +25,11 @@ def face_at(transform: np.ndarray) -> faces.Face:
 def test_the_truth_says_where_the_eyes_are(index):
     made = alignment.case(marked(), index)
     pixels = np.asarray(made.picture, float)
-    at = np.rint(face_geometry.apply(made.truth, alignment.EYES)).astype(int)
+    at = np.rint(geometry.apply(made.truth, alignment.EYES)).astype(int)
     assert all(pixels[y, x].min() > 200 for x, y in at)
-    corners = face_geometry.apply(made.truth, [(0, 0), (127, 0), (127, 127), (0, 127)])
+    corners = geometry.apply(made.truth, [(0, 0), (127, 0), (127, 127), (0, 127)])
     assert (corners > -1).all() and (corners < np.array(made.picture.size) + 1).all(), "it lies in the picture whole"
-    assert 0.49 < face_geometry.scale_of(made.truth) < 2.01
+    assert 0.49 < geometry.scale_of(made.truth) < 2.01
     again = alignment.case(marked(), index)
     assert np.array_equal(np.asarray(again.picture), pixels), "seeded"
 

@@ -40,9 +40,11 @@ __all__ = [
     "describe",
     "directions",
     "entries",
+    "encoder_of",
     "entry",
     "fetch",
     "forget",
+    "has_encoder",
     "is_offline",
     "load",
     "names",
@@ -53,6 +55,9 @@ __all__ = [
     "size",
     "status",
 ]
+
+
+WITH_ENCODER = ("psp", "e4e")  # layouts of files that hold a generator and its encoder
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,19 @@ def directions(name: str = "stylegan2/faces") -> dict[str, LatentDirection]:
     if (found.generator, found.sha256) != (name, sha):
         raise UserError(f"The directions belong to another state of {name}; make them with `make train-directions`.")
     return dict(found.found)
+
+
+def has_encoder(name: str) -> bool:
+    """Whether a network of the catalogue has an encoder; nothing is downloaded or loaded. Raises UserError."""
+    if entry(name).layout in WITH_ENCODER:
+        return True
+    return status(name) == "shipped" and encoder_of(sha256(name)) is not None
+
+
+def encoder_of(sha256: str) -> str | None:
+    """The name of the shipped encoder that was trained for the generator whose file has this hash."""
+    found = [f"encoder/{short}" for short in names("encoder")]
+    return next((name for name in found if card(name).get("generator_sha256") == sha256), None)
 
 
 def size(name: str) -> int | None:

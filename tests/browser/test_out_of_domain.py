@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 import weights
 from pipelines import stylegan2
-from pipelines.out_of_domain_defaults import THRESHOLD
+from pipelines.defaults import THRESHOLD
 from pipelines.recipes import Recipe
 
 from .hand import Hand

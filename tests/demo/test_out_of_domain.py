@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shutil
@@ -124,7 +125,8 @@ def desk(page, photo):
 @pytest.fixture
 def once(monkeypatch):
     """From here on nothing may be inverted."""
-    monkeypatch.setattr(ood, "invert", lambda *a, **k: pytest.fail("inverted again"))
+    for module in (ood, importlib.import_module("pipelines.out_of_domain.edit")):
+        monkeypatch.setattr(module, "invert", lambda *a, **k: pytest.fail("inverted again"))
 
 
 # -- as scripts -------------------------------------------------------------------------------------------------------

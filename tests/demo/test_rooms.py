@@ -179,7 +179,7 @@ def test_what_passes_to_a_worker_can_be_pickled(monkeypatch, shelf):
 def test_a_gallery_tells_how_far_it_is_and_can_be_left(monkeypatch):
     """What gives its result at once is still left after the part it is in, and nothing of it goes on afterwards."""
     from demo import running
-    from pipelines import steps
+    from pipelines import progress
 
     monkeypatch.setattr(running, "BEAT_S", 0.01)
     made, ended = [], []
@@ -189,7 +189,7 @@ def test_a_gallery_tells_how_far_it_is_and_can_be_left(monkeypatch):
             for i in range(parts):
                 time.sleep(0.02)
                 made.append(i)
-                steps.passed(i + 1, parts)
+                progress.passed(i + 1, parts)
             return made
         finally:
             ended.append(True)
@@ -220,16 +220,16 @@ def test_a_gallery_tells_how_far_it_is_and_can_be_left(monkeypatch):
 
 
 def test_watchers_hear_their_own_thread_alone():
-    from pipelines import steps
+    from pipelines import progress
 
     heard = []
-    with steps.watched(lambda *far: heard.append(far)):
-        steps.passed(1, 2)
-        with steps.watched(lambda *far: heard.append("inner")):
-            steps.passed(2, 2)
-        steps.passed(2, 2)
-        other = threading.Thread(target=steps.passed, args=(9, 9))
+    with progress.watched(lambda *far: heard.append(far)):
+        progress.passed(1, 2)
+        with progress.watched(lambda *far: heard.append("inner")):
+            progress.passed(2, 2)
+        progress.passed(2, 2)
+        other = threading.Thread(target=progress.passed, args=(9, 9))
         other.start()
         other.join()
-    steps.passed(3, 3)
+    progress.passed(3, 3)
     assert heard == [(1, 2), "inner", (2, 2)]

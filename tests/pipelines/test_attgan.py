@@ -7,7 +7,7 @@ from PIL import Image
 
 from models.attgan import Generator
 from models.attributes import Classifier
-from pipelines import attgan, steps
+from pipelines import attgan, progress
 from weights.attributes import ATTRS
 from weights.errors import UserError
 
@@ -122,7 +122,7 @@ def test_a_network_without_names(photo):
 
 def test_how_far_it_is_is_told(net, photo):
     heard = []
-    with steps.watched(lambda *far: heard.append(far)):
+    with progress.watched(lambda *far: heard.append(far)):
         attgan.flips(net, photo, has=HAS)
     assert heard == [(14, 14)]
 

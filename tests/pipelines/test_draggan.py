@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from PIL import Image
 
 import weights
-from pipelines import draggan, draggan_motion, images, stylegan2
-from pipelines import draggan_arguments as arguments
+from pipelines import draggan, images, stylegan2
+from pipelines.draggan import motion
+from pipelines.draggan import options as arguments
 from weights.errors import UserError
 
 from .conftest import tiny
@@ -136,7 +137,7 @@ def test_the_gradient_is_that_of_the_formula(net, w, space):
     options = arguments.options(
         net, "fast", space, None, 20, None, mask, 20.0, "features", "flexible", 0.5, None, None, None, "const"
     )
-    engine = draggan_motion.Engine(net, w, options)
+    engine = motion.Engine(net, w, options)
     handle, target = (24.3, 30.6), (40.0, 21.0)
     free = engine.rows.free(w) + 0.05
     templates = engine.templates(w, [handle])
@@ -148,17 +149,17 @@ def test_the_gradient_is_that_of_the_formula(net, w, space):
     features, first = (net.synthesis.features(v, 32)[0] for v in (ws, w))
     (x, y), (u, v) = (tuple((c + 0.5) / 2 - 0.5 for c in p) for p in (handle, target))
     length = math.dist((x, y), (u, v))
-    stride = draggan_motion.STRIDE
+    stride = motion.STRIDE
     steps = [i * 0.5 for i in range(-3, 4)]
     radius = 20 / 512 * 32
     disc = [(a, b) for b in steps for a in steps if a * a + b * b <= radius**2 + 1e-6]
     here = grid_samples(first, [(x + a, y + b) for a, b in disc])
     ahead = [(x + a + (u - x) / length * stride, y + b + (v - y) / length * stride) for a, b in disc]
-    motion = (here - grid_samples(features, ahead)).abs().mean()
+    pulled = (here - grid_samples(features, ahead)).abs().mean()
     fixed = F.avg_pool2d(1 - torch.from_numpy(mask).float()[None], 2)[0]
     held = ((features - first).abs() * fixed).mean()
     away = (ws - w).abs().mean() * first.square().mean().sqrt()
-    wanted = torch.autograd.grad(motion + 20 * held + 0.5 * away, free)[0]
+    wanted = torch.autograd.grad(pulled + 20 * held + 0.5 * away, free)[0]
     assert len(disc) > 10 and wanted.shape == ours.shape
     assert (ours - wanted).abs().max() < 1e-3 * wanted.abs().max()
 
@@ -168,7 +169,7 @@ def test_tracking_finds_what_was_shifted(net, w):
     options = arguments.options(
         net, "fast", "w+", None, None, 40, None, 20.0, "auto", "flexible", 0.0, None, None, None, "const"
     )
-    engine = draggan_motion.Engine(net, w, options)
+    engine = motion.Engine(net, w, options)
     handles = [(20.0, 30.0), (40.5, 22.0)]
     templates = engine.templates(w, handles)
     look = engine.look(engine.rows.free(w), None)
@@ -208,7 +209,7 @@ def test_windows_of_the_features_are_no_different_after_a_stop(wide):
 def test_windows_of_the_features_are_what_the_whole_map_has(wide, monkeypatch):
     w, how = stylegan2.latent(wide, seed=1), {"handles": [(40, 60)], "targets": [(60, 60)]}
     cut = run(wide, w, 3, **how)
-    monkeypatch.setattr(draggan_motion, "WORTH_CUTTING", 1000)
+    monkeypatch.setattr(motion, "WORTH_CUTTING", 1000)
     whole = run(wide, w, 3, **how)
     assert cut[1].state.box is not None and whole[1].state.box is None
     assert math.dist(cut[-1].handles[0], whole[-1].handles[0]) < 0.01
@@ -325,15 +326,16 @@ def test_a_mask_holds_what_is_outside(net, w, how):
 
 def test_colours_are_held_as_autograd_says(net, w):
     """The gradient of the mask alone: the mean absolute change of the averaged colours of what must stay."""
-    from pipelines import draggan_arguments, draggan_motion
+    from pipelines.draggan import motion
+    from pipelines.draggan import options as drag_options
 
     paint = np.zeros((64, 64), np.uint8)
     paint[:, 32:] = 255
-    options = draggan_arguments.options(
+    options = drag_options.options(
         net, "fast", "w+", None, None, None, paint, 0.5, "picture", "flexible", 0, None, 16, None, "const"
     )
     w0 = w if w.ndim == 3 else w[:, None].repeat(1, net.num_ws, 1)
-    engine = draggan_motion.Engine(net, w0, options)
+    engine = motion.Engine(net, w0, options)
     free = engine.rows.free(w0) + 0.05
     found = engine.look(free, None).gradient([(8.0, 8.0)], [(8.0, 8.0)], [False], [None])
     free = free.clone().requires_grad_(True)

@@ -8,8 +8,8 @@ import torch
 
 import weights
 from pipelines import draggan
-from pipelines.draggan_motion import Options
-from pipelines.draggan_reference import ReferenceEngine
+from pipelines.draggan.motion import Options
+from pipelines.draggan.reference import ReferenceEngine
 
 CASES = {"a": ("w+", 0.0), "b": ("w", 0.5), "c": ("w+", 0.0)}  # the space, the weight of the latent term
 

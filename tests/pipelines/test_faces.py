@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 import weights
-from pipelines import face_detection, face_geometry, faces, stylegan2
+from pipelines import faces, stylegan2
+from pipelines.faces import detection, geometry
 from pipelines.photographs import photograph
 from weights.errors import UserError
 
@@ -28,8 +29,8 @@ def scene(portrait: Image.Image, turn: float = 0, size=(560, 420)) -> tuple[Imag
     across = np.linspace(60, 170, size[0])[None, :, None] * np.ones((size[1], 1, 3))
     picture = Image.fromarray(across.astype(np.uint8))
     middle = (PLACE[0] + (SIDE - 1) / 2, PLACE[1] + (SIDE - 1) / 2)
-    truth = face_geometry.similarity(128 / SIDE, math.radians(-turn), (63.5, 63.5), middle)
-    there = face_geometry.resized(truth, 128, SIDE)
+    truth = geometry.similarity(128 / SIDE, math.radians(-turn), (63.5, 63.5), middle)
+    there = geometry.resized(truth, 128, SIDE)
     a, b, c, d, e, f = there[:2].ravel()
     corners = (a, b, c + 0.5 - 0.5 * (a + b), d, e, f + 0.5 - 0.5 * (d + e))
     for part, where in ((portrait, "RGB"), (Image.new("L", portrait.size, 255), "L")):
@@ -42,8 +43,8 @@ def scene(portrait: Image.Image, turn: float = 0, size=(560, 420)) -> tuple[Imag
 
 def off(aligned_transform: np.ndarray, truth: np.ndarray) -> float:
     """Pixels of the 128 px crop between where the eyes come to lie and where they belong."""
-    eyes = face_geometry.celeba_landmarks(128)[:2]
-    moved = face_geometry.apply(aligned_transform, face_geometry.apply(np.linalg.inv(truth), eyes))
+    eyes = geometry.celeba_landmarks(128)[:2]
+    moved = geometry.apply(aligned_transform, geometry.apply(np.linalg.inv(truth), eyes))
     return float(np.linalg.norm(moved - eyes, axis=1).mean())
 
 
@@ -56,7 +57,7 @@ def test_a_face_is_found_and_aligned(portrait, turn):
     assert aligned.image.size == (128, 128) and aligned.crop == "celeba" and aligned.face is found[0]
     assert off(aligned.transform, truth) < 6
     left, top, right, bottom = found[0].box
-    middle = face_geometry.apply(np.linalg.inv(truth), (64, 68))
+    middle = geometry.apply(np.linalg.inv(truth), (64, 68))
     assert left < middle[0] < right and top < middle[1] < bottom
 
 
@@ -64,7 +65,7 @@ def test_an_aligned_picture_is_itself_a_picture_with_a_face(portrait):
     """A face that fills the picture, and a picture as small as our own networks make them."""
     for picture in (portrait, portrait.resize((64, 64), Image.Resampling.LANCZOS)):
         aligned = faces.align(picture, detector="cascade")
-        truth = face_geometry.similarity(128 / picture.width, 0, (63.5, 63.5), ((picture.width - 1) / 2,) * 2)
+        truth = geometry.similarity(128 / picture.width, 0, (63.5, 63.5), ((picture.width - 1) / 2,) * 2)
         assert off(aligned.transform, truth) < 6
 
 
@@ -76,7 +77,7 @@ def test_of_two_faces_the_larger_is_first_and_each_can_be_chosen(portrait):
     assert len(found) == 2 and found[0].landmarks[2][0] > 350 > 180 > found[1].landmarks[2][0]
     assert len(faces.detect(picture, detector="cascade", limit=1)) == 1
     second = faces.align(picture, 1, detector="cascade")
-    assert face_geometry.apply(second.inverse, (63.5, 63.5))[0] < 200
+    assert geometry.apply(second.inverse, (63.5, 63.5))[0] < 200
     with pytest.raises(UserError, match="2 faces"):
         faces.align(picture, 2, detector="cascade")
 
@@ -89,7 +90,7 @@ def test_no_face_is_said_and_the_middle_is_to_be_had():
         faces.align(picture)
     middle = faces.centre_crop(picture, 64)
     assert middle.face is None and middle.crop == "centre" and middle.image.size == (64, 64)
-    assert np.allclose(face_geometry.corners(middle.transform, 64)[0], (49.5, -0.5))
+    assert np.allclose(geometry.corners(middle.transform, 64)[0], (49.5, -0.5))
     expected = picture.crop((50, 0, 250, 200)).resize((64, 64), Image.Resampling.LANCZOS)
     assert np.abs(np.asarray(middle.image, float) - np.asarray(expected)).mean() < 1
 
@@ -100,8 +101,8 @@ def test_no_face_is_said_and_the_middle_is_to_be_had():
 def given(size, turn: float = 0.3, side: float = 160, middle=None) -> faces.Face:
     """A face whose celeba crop has ``side`` pixels about the middle of a picture."""
     middle = middle or ((size[0] - 1) / 2, (size[1] - 1) / 2)
-    back = face_geometry.similarity(side / 128, turn, middle, (63.5, 63.5))
-    points = face_geometry.apply(back, face_geometry.celeba_landmarks(128))
+    back = geometry.similarity(side / 128, turn, middle, (63.5, 63.5))
+    points = geometry.apply(back, geometry.celeba_landmarks(128))
     return faces.Face((0, 0, 1, 1), tuple(map(tuple, points)), 1.0, "cascade")
 
 
@@ -117,7 +118,7 @@ def test_the_transform_says_where_each_pixel_of_the_crop_is_from():
     assert np.allclose(aligned.transform @ aligned.inverse, np.eye(3))
     pixels, photo = np.asarray(aligned.image, float), np.asarray(picture, float)
     for u, v in ((20, 30), (64, 64), (100, 90)):
-        x, y = np.rint(face_geometry.apply(aligned.inverse, (u, v))).astype(int)
+        x, y = np.rint(geometry.apply(aligned.inverse, (u, v))).astype(int)
         assert np.abs(pixels[v, u] - photo[y - 1 : y + 2, x - 1 : x + 2].mean(axis=(0, 1))).max() < 12
 
 
@@ -131,7 +132,7 @@ def test_shrinking_does_not_alias():
 def test_the_ffhq_crop_is_the_square_of_its_paper():
     face = given((400, 400), turn=0.4, side=150)
     aligned = faces.align(wavy((400, 400)), face, crop="ffhq", size=256)
-    left, right, _, *mouth = face_geometry.apply(aligned.transform, face.landmarks)
+    left, right, _, *mouth = geometry.apply(aligned.transform, face.landmarks)
     eyes, mouth = (left + right) / 2, np.mean(mouth, axis=0)
     assert np.allclose((left[1], mouth[0]), (right[1], eyes[0])), "upright"
     half = max(2 * (right[0] - left[0]), 1.8 * (mouth[1] - eyes[1]))
@@ -144,7 +145,7 @@ def test_beyond_the_photograph_it_is_mirrored_and_blurred():
     pixels = np.asarray(aligned.image, float)
     inside, outside = pixels[:, 60:, 0], pixels[:, :24, 0]
     assert outside.std() < inside.std() and pixels.min() > 0, "no black border"
-    at = face_geometry.apply(aligned.transform, (0, 100))  # the first column of the photograph
+    at = geometry.apply(aligned.transform, (0, 100))  # the first column of the photograph
     step = np.abs(np.diff(pixels[:, :, 0], axis=1))[:, round(at[0]) - 2 : round(at[0]) + 2]
     assert step.max() < 40, "no edge where it begins"
 
@@ -152,11 +153,11 @@ def test_beyond_the_photograph_it_is_mirrored_and_blurred():
 def test_a_crop_beside_the_photograph_is_no_end():
     """A detector may find something in the border that was added to the picture."""
     for middle in ((900, 100), (-900, 100), (100, 5000)):
-        back = face_geometry.similarity(3, 0.5, middle, (63.5, 63.5))
-        assert face_geometry.resample(wavy((200, 150)), np.linalg.inv(back), 64).shape == (64, 64, 3)
+        back = geometry.similarity(3, 0.5, middle, (63.5, 63.5))
+        assert geometry.resample(wavy((200, 150)), np.linalg.inv(back), 64).shape == (64, 64, 3)
     picture = wavy((200, 150))
     beside = given((200, 150), middle=(230, 75))
-    assert face_detection._inside([beside, given((200, 150)), None], picture) == [given((200, 150))]
+    assert detection._inside([beside, given((200, 150)), None], picture) == [given((200, 150))]
 
 
 # -- pasting
@@ -180,7 +181,7 @@ def test_a_change_lands_where_it_belongs(turn, side):
     spot = 100 * np.exp(-((u - 80) ** 2 + (v - 50) ** 2) / (2 * 8**2))[..., None] * [1, 0.5, 0]
     moved = levels(faces.paste(picture, aligned, *change_of(aligned, spot))) - levels(picture)
     y, x = np.unravel_index(moved[..., 0].argmax(), moved.shape[:2])
-    assert math.dist((x, y), face_geometry.apply(aligned.inverse, (80, 50))) < 1 + side / 128
+    assert math.dist((x, y), geometry.apply(aligned.inverse, (80, 50))) < 1 + side / 128
     assert 88 < moved[..., 0].max() <= 101 and 40 < moved[..., 1].max() <= 51 and not moved[..., 2].any()
     total = moved[..., 0].sum() / spot[..., 0].sum()
     assert total == pytest.approx((side / 128) ** 2, rel=0.03), "no more and no less than it was"
@@ -201,7 +202,7 @@ def test_no_seam_and_nothing_outside():
     aligned = faces.align(picture, given(picture.size, turn=0.5))
     change = levels(faces.paste(picture, aligned, *change_of(aligned, np.full((128, 128, 3), 24.0)))) - levels(picture)
     v, u = np.mgrid[:260, :300]
-    at = face_geometry.apply(aligned.transform, np.stack([u, v], axis=-1).reshape(-1, 2)).reshape(260, 300, 2)
+    at = geometry.apply(aligned.transform, np.stack([u, v], axis=-1).reshape(-1, 2)).reshape(260, 300, 2)
     depth = np.minimum(at, 127 - at).min(axis=-1)
     assert not change[depth < -1].any(), "outside the crop every bit stays"
     assert np.abs(change[np.abs(depth) < 1.5]).max() <= 1, "it begins with nothing"
@@ -346,7 +347,7 @@ def test_bad_arguments():
 
 def test_yunet_finds_the_face_as_well(portrait, fixtures, monkeypatch):
     path = fixtures("face_detection_yunet_2026may.onnx")
-    monkeypatch.setattr(face_detection, "yunet_file", lambda online=False: path)
+    monkeypatch.setattr(detection, "yunet_file", lambda online=False: path)
     for turn in (0, 20, 180):
         picture, truth = scene(portrait, turn)
         aligned = faces.align(picture)
@@ -375,7 +376,7 @@ def test_without_yunet_the_cascade_looks(portrait, tmp_path, monkeypatch):
 def test_a_file_that_opencv_cannot_run_is_no_end(portrait, tmp_path, monkeypatch):
     path = tmp_path / "net.onnx"
     path.write_bytes(b"no network")
-    monkeypatch.setattr(face_detection, "yunet_file", lambda online=False: path)
+    monkeypatch.setattr(detection, "yunet_file", lambda online=False: path)
     picture, _ = scene(portrait)
     assert faces.detect(picture)[0].detector == "cascade"
     with pytest.raises(UserError, match="cannot run"):
@@ -414,6 +415,6 @@ def test_several_visitors_at_once(portrait):
 
 
 def test_the_box_lies_around_the_landmarks():
-    face = face_detection._face(face_geometry.celeba_landmarks(128), 0.9, "cascade")
+    face = detection._face(geometry.celeba_landmarks(128), 0.9, "cascade")
     left, top, right, bottom = face.box
     assert all(left < x < right and top < y < bottom for x, y in face.landmarks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import math
@@ -14,12 +15,15 @@ from PIL import Image
 
 import weights
 from models.hog import hog
-from pipelines import igan, igan_brush, igan_projection, perceptual
+from pipelines import igan, perceptual
 from pipelines.adam import Adam
-from pipelines.igan_edits import read_colour, rounds
+from pipelines.callback_iterator import iterate
+from pipelines.igan import projection
+from pipelines.igan.constraints import read_colour, rounds
 from pipelines.images import encode_mask
-from pipelines.stepwise import iterate
 from weights.errors import UserError
+
+igan_brush = importlib.import_module("pipelines.igan.brush")  # igan.brush is the function
 
 SIZE = 32
 
@@ -586,4 +590,4 @@ def test_hog_of_the_sketch_is_the_one_that_is_compared(dcgan):
     by_text = igan.constraints(space, [igan.Edits(sketch=encode_mask(line(), SIZE))])
     assert torch.equal(by_text.edges, igan.constraints(space, [igan.Edits(sketch=line())]).edges)
     assert hog(torch.zeros(1, 3, 64, 64)).shape == by_text.edges.shape
-    assert igan_projection.METHODS == igan.METHODS
+    assert projection.METHODS == igan.METHODS

@@ -11,8 +11,11 @@ import torch
 from PIL import Image
 
 from models.dcgan import DCGAN
-from pipelines import igan_manifold, igan_ring, steps
-from pipelines.igan_space import REACH, Space, encode_latent
+from pipelines import progress
+from pipelines.igan import manifold as igan_manifold
+from pipelines.igan import toy_gan as igan_ring
+from pipelines.igan.latent_space import REACH, Space
+from pipelines.latents import encode_latent
 from weights.errors import UserError
 
 
@@ -207,7 +210,7 @@ def test_rows_of_w_for_themselves_span_a_plane_too(net):
 
 def test_the_same_call_gives_the_same_pictures_and_says_how_far_it_is(any_net):
     heard = []
-    with steps.watched(lambda done, total: heard.append((done, total))):
+    with progress.watched(lambda done, total: heard.append((done, total))):
         first = igan_manifold.slice(any_net, seed=1, rows=3)
     assert heard[-1] == (9, 9) and heard == sorted(heard)
     again = igan_manifold.slice(any_net, seed=1, rows=3)

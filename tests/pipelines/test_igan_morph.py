@@ -1,5 +1,6 @@
 """Latents of two photographs that go together, and morphs between them."""
 
+import importlib
 import threading
 
 import cv2
@@ -10,8 +11,11 @@ import torch.nn.functional as F
 from PIL import Image
 
 from models.dcgan import DCGAN
-from pipelines import igan_morph, igan_projection, steps
+from pipelines import progress
+from pipelines.igan import projection
 from weights.errors import UserError
+
+igan_morph = importlib.import_module("pipelines.igan.morph")  # igan.morph is the function
 
 SIDE = 64
 
@@ -67,7 +71,7 @@ def test_the_second_is_off_as_the_first_is(moving):
     a, b = igan_morph.pair(moving, photo(moving(first)), photo(moving(second)), z0=known)
     assert torch.equal(a, known)
     assert (b - a - (second - first)).abs().max() < 0.05, b
-    *_, plain = igan_projection.project(moving, photo(moving(second)), steps=100, show_every=0, start=known)
+    *_, plain = projection.project(moving, photo(moving(second)), steps=100, show_every=0, start=known)
     assert (plain.latent - second).abs().max() < 0.05, "which comes to the photograph itself"
 
 
@@ -89,7 +93,7 @@ def test_unlike_photographs_are_projected_one_by_one():
     net, dark, light = random_net(), Image.new("RGB", (64, 64), (9, 9, 9)), Image.new("RGB", (64, 64), (240, 240, 240))
     latents = igan_morph.pair(net, dark, light, 3)
     for image, latent in zip((dark, light), latents, strict=True):
-        *_, last = igan_projection.project(net, image, steps=3, show_every=0)
+        *_, last = projection.project(net, image, steps=3, show_every=0)
         assert torch.equal(latent, last.latent)
 
 
@@ -105,7 +109,7 @@ def test_how_far_the_search_is(share, searches):
     """It is said after each step, never beyond what there may be; a watcher that raises ends it there."""
     net, image, heard = random_net(), textured(80, 70), []
     other = image.point(lambda v: share * v)
-    with steps.watched(lambda *far: heard.append(far)):
+    with progress.watched(lambda *far: heard.append(far)):
         watched = igan_morph.pair(net, image, other, 3)
     done = [far[0] for far in heard]
     assert done == sorted(done) and len(done) >= searches
@@ -119,7 +123,7 @@ def test_how_far_the_search_is(share, searches):
         raise Enough
 
     threads = threading.active_count()
-    with pytest.raises(Enough), steps.watched(enough):
+    with pytest.raises(Enough), progress.watched(enough):
         igan_morph.pair(net, image, other, 500)
     assert threading.active_count() <= threads, "nothing goes on searching"
 

@@ -1,5 +1,6 @@
 """Edit transfer: known warps and colours found again, the photograph's detail kept, and nothing changed elsewhere."""
 
+import importlib
 import time
 
 import cv2
@@ -10,9 +11,13 @@ from PIL import Image, ImageFilter
 
 from benchmarks.measure import PeakMemory
 from models.dcgan import DCGAN
-from pipelines import face_geometry, faces, igan_flow, igan_transfer
-from pipelines.igan_transfer import Change
+from pipelines import faces
+from pipelines.faces import geometry
+from pipelines.igan import flow as igan_flow
+from pipelines.igan.transfer import Change
 from weights.errors import UserError
+
+igan_transfer = importlib.import_module("pipelines.igan.transfer")  # igan.transfer is the function
 
 
 def smooth_noise(rng, size: int, width: float, channels: int = 3) -> np.ndarray:
@@ -217,12 +222,12 @@ def test_a_whole_square_is_changed_up_to_its_edge(rendered, found):
 def test_a_turned_face_is_changed_in_its_own_frame(found):
     image = textured(320, 260)
     size, side = 128, 120
-    turned = face_geometry.similarity(size / side, 0.4, (63.5, 63.5), (150.0, 130.0))
+    turned = geometry.similarity(size / side, 0.4, (63.5, 63.5), (150.0, 130.0))
     aligned = faces.AlignedFace(Image.new("RGB", (size, size)), turned, "celeba", None, image.size)
     result = pixels(igan_transfer.apply(found, image, aligned=aligned))
     change = np.abs(result - pixels(image)).max(axis=2)
     y, x = np.nonzero(change)
-    at = face_geometry.apply(turned, np.stack([x, y], axis=-1))
+    at = geometry.apply(turned, np.stack([x, y], axis=-1))
     assert len(at) > 5000 and at.min() > -0.51 and at.max() < size - 0.49
 
 

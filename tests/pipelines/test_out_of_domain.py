@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 
 import numpy as np
@@ -14,12 +15,14 @@ from models.deghosting import Deghosting
 from models.diffcam import DiffCAM
 from pipelines import faces, recipes
 from pipelines import out_of_domain as ood
-from pipelines import out_of_domain_mask as masks
-from pipelines import out_of_domain_networks as networks
+from pipelines.out_of_domain import mask as masks
+from pipelines.out_of_domain import networks
 from weights import CheckpointInfo
 from weights.errors import UserError
 
 from .conftest import tiny
+
+editing = importlib.import_module("pipelines.out_of_domain.edit")  # out_of_domain.edit is the function
 
 SIZE = 32
 NAMES = ("Smiling", "Bangs", "Young")
@@ -330,7 +333,7 @@ def test_a_direction_of_ones_own(nets, known):
 
 def test_the_recipe_makes_the_same_pixels(nets, known, monkeypatch):
     """And carries the latent, so that nothing is searched again."""
-    monkeypatch.setattr(ood, "gather", lambda net: nets)
+    monkeypatch.setattr(editing, "gather", lambda net: nets)
     painted = np.zeros((SIZE, SIZE), np.float32)
     painted[4:9, 4:9] = 1
     given = {

@@ -32,7 +32,7 @@ def meet(rank: int, folder: Path, work) -> None:
 
 
 def steps() -> dict:
-    run = one.stylegan2.Run(
+    run = one.stylegan2.StyleGAN2Run(
         one.options(ROOT, "--ada-target", "0.6", "--ada-images", "100", "--r1-every", "2"), one.blobs()
     )
     for _ in range(5):
@@ -81,7 +81,7 @@ def test_two_processes_stay_the_same_network(two, tmp_path):
     first, second = (said["run"] for said in two)
     assert first["shown"] == second["shown"] == 40 and first["p"] == second["p"] > 0
     assert all(torch.equal(v, second["tensors"][k]) for k, v in first["tensors"].items())
-    alone = one.stylegan2.Run(one.options(tmp_path), one.blobs())
+    alone = one.stylegan2.StyleGAN2Run(one.options(tmp_path), one.blobs())
     moved = {f"G.{k}": v for k, v in alone.G.named_parameters()}
     assert any((first["tensors"][k] - v).abs().max() > 1e-3 for k, v in moved.items()), "they have learnt"
 

@@ -44,7 +44,7 @@ def tiny(monkeypatch):
 
 
 def run_of(tmp_path, *more, size=32):
-    return stylegan2.Run(options(tmp_path, *more, "--resolution", str(size)), blobs(size=size))
+    return stylegan2.StyleGAN2Run(options(tmp_path, *more, "--resolution", str(size)), blobs(size=size))
 
 
 @pytest.mark.parametrize("more", [HEADS, ENCODER, HEADS + ENCODER], ids=["heads", "encoder", "both"])

@@ -44,14 +44,14 @@ EVERYTHING = "--pl-weight 2 --pl-every 2 --style-mixing 0.9 --r1-every 2 --ada-t
 @pytest.mark.parametrize("more", [EVERYTHING, ["--precision", "bf16"]], ids=["everything", "bf16"])
 def test_a_resumed_run_takes_the_same_steps(tmp_path, more):
     args = options(tmp_path, *more)
-    straight = stylegan2.Run(args, blobs())
+    straight = stylegan2.StyleGAN2Run(args, blobs())
     for _ in range(6):
         straight.step()
-    first = stylegan2.Run(args, blobs())
+    first = stylegan2.StyleGAN2Run(args, blobs())
     for _ in range(3):
         first.step()
     loop.save_state(first, tmp_path / "state.pt")
-    second = stylegan2.Run(args, blobs())
+    second = stylegan2.StyleGAN2Run(args, blobs())
     second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     for _ in range(3):
         second.step()
@@ -71,7 +71,7 @@ def test_a_resumed_run_takes_the_same_steps(tmp_path, more):
     ids=lambda m: m[-1],
 )  # fmt: skip
 def test_every_kind_of_run_steps(tmp_path, more):
-    run = stylegan2.Run(options(tmp_path, *more), blobs(labels="--label" in more))
+    run = stylegan2.StyleGAN2Run(options(tmp_path, *more), blobs(labels="--label" in more))
     before = {k: v.clone() for k, v in run.G.state_dict().items()}
     for _ in range(5):
         run.step()
@@ -83,13 +83,13 @@ def test_every_kind_of_run_steps(tmp_path, more):
 
 def test_discriminators_that_do_not_go_together(tmp_path):
     with pytest.raises(ValueError, match="neither --label nor growing"):
-        stylegan2.Run(options(tmp_path, "--strided", "4", "--label", "kind"), blobs(labels=True))
+        stylegan2.StyleGAN2Run(options(tmp_path, "--strided", "4", "--label", "kind"), blobs(labels=True))
 
 
 def test_the_strided_discriminator_learns_quickly(tmp_path):
     """What it is for: a generator that stands still is told from photographs after a few steps."""
     args = options(tmp_path, "--strided", "8", "--d-lr", "1e-3", "--warm-up", "100000", "--r1-gamma", "0")
-    run = stylegan2.Run(args, blobs())
+    run = stylegan2.StyleGAN2Run(args, blobs())
     for _ in range(30):
         run.step()
     assert run.stats["loss_D"] < 0.5 and run.D.config["norm"] == "none"
@@ -102,7 +102,7 @@ def test_it_learns(tmp_path):
     images = data.Images(plain.to(torch.uint8).expand(-1, 3, 8, 8).contiguous())
     args = options(tmp_path, "--ema-half-life", "100", "--lr", "0.01")
     args.resolution = 8
-    run = stylegan2.Run(args, images)
+    run = stylegan2.StyleGAN2Run(args, images)
     truth = images.batch(torch.arange(20)).mean(dim=[0, 2, 3])
 
     def distance():
@@ -115,7 +115,7 @@ def test_it_learns(tmp_path):
 
 
 def test_the_average_has_the_half_life_that_was_asked_for(tmp_path):
-    run = stylegan2.Run(options(tmp_path, "--ema-half-life", "16"), blobs())
+    run = stylegan2.StyleGAN2Run(options(tmp_path, "--ema-half-life", "16"), blobs())
     run.shown = 10_000  # past the ramp-up
     ema = {k: v.clone() for k, v in run.G_ema.named_parameters()}
     run.G.load_state_dict({k: v + 1 for k, v in run.G.state_dict().items()})
@@ -126,7 +126,7 @@ def test_the_average_has_the_half_life_that_was_asked_for(tmp_path):
 
 
 def test_lazy_regularisation_shortens_the_optimiser(tmp_path):
-    run = stylegan2.Run(options(tmp_path, "--lr", "0.002", "--r1-every", "16"), blobs())
+    run = stylegan2.StyleGAN2Run(options(tmp_path, "--lr", "0.002", "--r1-every", "16"), blobs())
     group = run.opt_D.param_groups[0]
     assert group["lr"] == pytest.approx(0.002 * 16 / 17) and group["betas"][1] == pytest.approx(0.99 ** (16 / 17))
     assert run.opt_G.param_groups[0]["lr"] == 0.002  # no path length: nothing lazy in the generator
@@ -242,14 +242,14 @@ def test_growing_images():
 def test_a_grown_network_starts_as_the_small_one_enlarged(tmp_path):
     from models.operations import upsample2d
 
-    small = stylegan2.Run(options(tmp_path / "a"), blobs())
+    small = stylegan2.StyleGAN2Run(options(tmp_path / "a"), blobs())
     for _ in range(3):
         small.step()
     (tmp_path / "a").mkdir()
     loop.save_state(small, tmp_path / "a" / "state.pt")
     args = options(tmp_path / "b", "--grow-from", str(tmp_path / "a" / "state.pt"), "--fade", "32")
     args.resolution = 32
-    large = stylegan2.Run(args, blobs(size=32))
+    large = stylegan2.StyleGAN2Run(args, blobs(size=32))
     z = torch.randn(2, 8)
     old = small.G_ema(z, noise_mode="none")
     assert torch.allclose(large.G(z, noise_mode="none"), upsample2d(old, (1, 3, 3, 1)), atol=1e-4)
@@ -264,7 +264,7 @@ def test_a_grown_network_starts_as_the_small_one_enlarged(tmp_path):
     assert large.D.fade is None and large.shown_before == 24 and large.parents[0]["resolution"] == 16
     # Its state resumes too, old fromRGB and all.
     loop.save_state(large, tmp_path / "state.pt")
-    again = stylegan2.Run(args, blobs(size=32))
+    again = stylegan2.StyleGAN2Run(args, blobs(size=32))
     again.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     again.step()
     large.step()
@@ -273,12 +273,12 @@ def test_a_grown_network_starts_as_the_small_one_enlarged(tmp_path):
 
 def test_a_run_goes_on_from_a_generator_that_ships(tmp_path):
     """Its discriminator is new and learns alone for a while."""
-    trained = stylegan2.Run(options(tmp_path), blobs())
+    trained = stylegan2.StyleGAN2Run(options(tmp_path), blobs())
     path = tmp_path / "blobs.safetensors"
     stages = [{"resolution": 16, "images": 500, "seconds": 9, "data": "x", "command": "c"}]
     store.save(path, trained.G_ema, "stylegan2", "generator", card={"images": 500, "seconds": 9, "stages": stages})
     args = options(tmp_path, "--seed", "5", "--start-from", str(path), "--warm-up", "16")
-    run = stylegan2.Run(args, blobs())
+    run = stylegan2.StyleGAN2Run(args, blobs())
     before = copy.deepcopy(run.D.state_dict())
     for warm in (True, True, False):
         run.step()
@@ -290,11 +290,11 @@ def test_a_run_goes_on_from_a_generator_that_ships(tmp_path):
 
 
 def test_the_new_block_can_be_wider_than_the_base_says(tmp_path):
-    small = stylegan2.Run(options(tmp_path), blobs())
+    small = stylegan2.StyleGAN2Run(options(tmp_path), blobs())
     loop.save_state(small, tmp_path / "state.pt")
     args = options(tmp_path / "b", "--grow-from", str(tmp_path / "state.pt"), "--channel-min", "4")
     args.resolution = 32
-    large = stylegan2.Run(args, blobs(size=32))
+    large = stylegan2.StyleGAN2Run(args, blobs(size=32))
     assert large.G.synthesis.widths == large.D.widths == {4: 8, 8: 8, 16: 4, 32: 4}
     again = type(large.G)(**large.G.config)  # as files keep it
     again.load_state_dict(large.G.state_dict())
@@ -302,11 +302,11 @@ def test_the_new_block_can_be_wider_than_the_base_says(tmp_path):
 
 
 def test_growing_from_the_wrong_size_is_refused(tmp_path):
-    small = stylegan2.Run(options(tmp_path), blobs())
+    small = stylegan2.StyleGAN2Run(options(tmp_path), blobs())
     loop.save_state(small, tmp_path / "state.pt")
     args = options(tmp_path / "b", "--grow-from", str(tmp_path / "state.pt"))
     with pytest.raises(ValueError, match="8 px"):
-        stylegan2.Run(args, blobs())
+        stylegan2.StyleGAN2Run(args, blobs())
 
 
 # -- data and metrics --------------------------------------------------------------------------------------------
@@ -430,12 +430,12 @@ def test_the_shipped_networks_match_photographs_better_than_noise():
 
 def test_options_changed_on_the_way_are_remembered(tmp_path):
     """A card must not claim that a run had from its start what it was only given later."""
-    first = stylegan2.Run(options(tmp_path, "--r1-gamma", "1"), blobs())
+    first = stylegan2.StyleGAN2Run(options(tmp_path, "--r1-gamma", "1"), blobs())
     first.step()
-    second = stylegan2.Run(options(tmp_path, "--r1-gamma", "0.2", "--images", "999"), blobs())
+    second = stylegan2.StyleGAN2Run(options(tmp_path, "--r1-gamma", "0.2", "--images", "999"), blobs())
     second.restore(first.state())
     assert second.changes == [{"until": first.shown, "r1_gamma": 1.0}]
-    third = stylegan2.Run(options(tmp_path, "--r1-gamma", "0.2"), blobs())
+    third = stylegan2.StyleGAN2Run(options(tmp_path, "--r1-gamma", "0.2"), blobs())
     third.restore(second.state())
     assert third.changes == second.changes
     told = card.summary(third.state())
@@ -443,7 +443,7 @@ def test_options_changed_on_the_way_are_remembered(tmp_path):
 
 
 def test_noise_learns_at_a_rate_of_its_own(tmp_path):
-    run = stylegan2.Run(options(tmp_path, "--lr", "0.01", "--noise-rate", "0.1"), blobs())
+    run = stylegan2.StyleGAN2Run(options(tmp_path, "--lr", "0.01", "--noise-rate", "0.1"), blobs())
     before = {k: v.clone() for k, v in run.G.named_parameters()}
     run.step()  # the first step of Adam is the rate itself
     far = {k: (v - before[k]).abs().max().item() for k, v in run.G.named_parameters()}
@@ -452,9 +452,9 @@ def test_noise_learns_at_a_rate_of_its_own(tmp_path):
 
 
 def test_a_rate_changed_on_the_way_counts(tmp_path):
-    first = stylegan2.Run(options(tmp_path, "--lr", "0.002"), blobs())
+    first = stylegan2.StyleGAN2Run(options(tmp_path, "--lr", "0.002"), blobs())
     first.step()
-    second = stylegan2.Run(options(tmp_path, "--lr", "0.001", "--d-lr", "0.004", "--r1-every", "4"), blobs())
+    second = stylegan2.StyleGAN2Run(options(tmp_path, "--lr", "0.001", "--d-lr", "0.004", "--r1-every", "4"), blobs())
     second.restore(first.state())
     assert second.opt_G.param_groups[0]["lr"] == 0.001
     assert second.opt_D.param_groups[0]["lr"] == pytest.approx(0.004 * 4 / 5)

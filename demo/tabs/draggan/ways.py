@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+import weights
 from weights.errors import UserError
 
 from ... import networks
@@ -28,9 +29,7 @@ def methods(visitor, network, technique) -> list[tuple[str, str]]:
 def encoded(reference: Reference) -> bool:
     """Whether a network has an encoder. Raises UserError."""
     if reference.sha256 is None:
-        from pipelines.inversion_encoders import has_encoder
-
-        return has_encoder(reference.name)
+        return weights.has_encoder(reference.name)
     return reference.open().info.card.get("encoder") is not None
 
 

@@ -37,7 +37,7 @@ def edits_of(drawn: canvas.Drawing, size: int) -> dict:
 
 def drawing_of(arguments: dict, size: int) -> dict:
     """What a hand would have drawn for the arguments of a recipe."""
-    from pipelines.igan_edits import read_colour
+    from pipelines.igan.constraints import read_colour
     from pipelines.images import read_mask
 
     layers = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from pipelines.out_of_domain_defaults import SOFTNESS, THRESHOLD
+from pipelines.defaults import SOFTNESS, THRESHOLD
 
 from ... import canvas, gpu
 from ...handover import Handover

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from weights.errors import UserError
 
-from . import checks
-from .adam import Adam
-from .igan_edits import Constraints, Edits, constraints, rounds
-from .igan_space import Space
-from .images import to_pil
+from .. import checks
+from ..adam import Adam
+from ..images import to_pil
+from .constraints import Constraints, Edits, constraints, rounds
+from .latent_space import Space
 
 MAX_STARTS = 256
 MAX_STEPS = 1000

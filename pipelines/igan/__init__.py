@@ -15,14 +15,15 @@ from __future__ import annotations
 from PIL import Image
 from torch import Tensor
 
-from .igan_brush import BrushStep, Candidate, brush, interpolate
-from .igan_edits import Edits, Warp, constraints, encode_colour
-from .igan_manifold import RingStep, Slice, ring, slice
-from .igan_morph import morph, pair
-from .igan_projection import METHODS, ProjectionStep, features_in_use, prepare, project
-from .igan_space import Space, decode_latent, encode_latent
-from .igan_transfer import Change, apply, change, transfer
-from .images import to_pil
+from ..images import to_pil
+from ..latents import decode_latent, encode_latent
+from .brush import BrushStep, Candidate, brush, interpolate
+from .constraints import Edits, Warp, constraints, encode_colour
+from .latent_space import Space
+from .manifold import RingStep, Slice, ring, slice
+from .morph import morph, pair
+from .projection import METHODS, ProjectionStep, features_in_use, prepare, project
+from .transfer import Change, apply, change, transfer
 
 __all__ = [
     "METHODS",

@@ -21,9 +21,9 @@ from torch import Tensor
 from models.hog import CELL, cells_of, hog
 from weights.errors import UserError
 
-from . import checks
-from .igan_space import Space
-from .images import MAX_MASK, decode_png, read_mask
+from .. import checks
+from ..images import MAX_MASK, decode_png, read_mask
+from .latent_space import Space
 
 EDGE_SIZE = 64  # pixels at which edges are compared: cells of 8 px are an eighth of the picture there, as in the paper
 MAX_PATCHES = 16

@@ -19,7 +19,6 @@ Pictures are squares of the generator's size. Networks that are not there are re
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,68 +31,10 @@ import weights
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
-from . import checks
-from .images import decode_image, encode_image, encode_mask
-from .out_of_domain_defaults import MAX_EDITS, MAX_STRENGTH, METHODS, POOR, SOFTNESS, STEPS, THRESHOLD
-from .out_of_domain_mask import overlay
-from .out_of_domain_networks import (
-    Networks,
-    check_hashes,
-    decode_step,
-    edits_of,
-    encode_step,
-    gather,
-    load,
-    method_of,
-    published,
-)
-from .out_of_domain_stages import (
-    Changed,
-    Inverted,
-    OutOfDomainEdit,
-    changed,
-    composed,
-    invert,
-    inverted,
-    paste,
-    soft_mask,
-)
-
-__all__ = [
-    "MAX_EDITS",
-    "MAX_STRENGTH",
-    "METHODS",
-    "POOR",
-    "SOFTNESS",
-    "STEPS",
-    "THRESHOLD",
-    "Changed",
-    "Compared",
-    "ComparisonStep",
-    "Inverted",
-    "Networks",
-    "OutOfDomainEdit",
-    "changed",
-    "compare",
-    "composed",
-    "decode_image",
-    "decode_step",
-    "edit",
-    "encode_image",
-    "encode_latent",
-    "encode_mask",
-    "encode_step",
-    "gather",
-    "invert",
-    "inverted",
-    "load",
-    "method_of",
-    "overlay",
-    "paste",
-    "published",
-    "slide",
-    "soft_mask",
-]
+from .. import checks
+from ..defaults import MAX_STRENGTH, SOFTNESS, STEPS, THRESHOLD
+from .networks import Networks, check_hashes, edits_of, gather, method_of
+from .stages import Inverted, OutOfDomainEdit, changed, composed, invert, inverted, soft_mask
 
 MAX_FRAMES = 200
 GROWN = 0.3  # of the farthest strength: where the mask of an animation is whole
@@ -269,7 +210,7 @@ def compare(
     method = method_of(nets, method)
 
     def made() -> Iterator[ComparisonStep]:
-        from . import inversion
+        from .. import inversion
 
         known = _known(nets, image, latent, method, steps, seed)
         began = time.perf_counter()
@@ -307,18 +248,13 @@ def compare(
 
 def _judge(direction: str):
     """The probability of an attribute in a picture, where the independent classifier knows it."""
-    from . import attgan
+    from .. import attgan
 
     short = JUDGE.split("/")[1]
     classifier = weights.load(JUDGE) if short in weights.names("attributes") else None
     if classifier is None or direction not in classifier.attrs:
         return lambda picture: None
     return lambda picture: attgan.attributes(picture, classifier)[direction]
-
-
-def encode_latent(latent: Tensor) -> str:
-    """w+ ``[1, num_ws, w_dim]`` as text that JSON can carry, exact; every function that takes a latent takes it."""
-    return base64.b64encode(latent.detach().cpu().numpy().astype("<f4").tobytes()).decode()
 
 
 def _known(nets: Networks, image, latent, method, steps, seed) -> Inverted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from . import face_geometry
+from . import geometry
 
 # Widths of the fade to nothing at the crop's border, as shares of its side: what is fine fades late, what is broad (a
 # background that came out a little darker) early, so that no step is left to see (Burt and Adelson 1983).
@@ -40,18 +40,18 @@ def pasted(image: Image.Image, transform: np.ndarray, change: np.ndarray) -> Ima
     if not change.any():
         return result
     size = len(change)
-    left, top, right, bottom = face_geometry.covered(transform, size, *image.size)
+    left, top, right, bottom = geometry.covered(transform, size, *image.size)
     if right <= left or bottom <= top:
         return result
     # First to about the photograph's own size, in the crop's frame: smooth when enlarged, filtered when shrunk. A
     # border of nothing is added, so that the last pixels end in nothing as well.
-    new = int(np.clip(round(size / face_geometry.scale_of(transform)), 4, max(LARGEST, size)))
+    new = int(np.clip(round(size / geometry.scale_of(transform)), 4, max(LARGEST, size)))
     change = faded(change)
     smooth = Image.Resampling.BICUBIC if new >= size else Image.Resampling.BOX
     planes = [Image.fromarray(np.ascontiguousarray(change[..., i])).resize((new, new), smooth) for i in range(3)]
     change = np.pad(np.stack([np.asarray(plane) for plane in planes], axis=-1), ((2, 2), (2, 2), (0, 0)))
     shift = np.array([[1, 0, 2], [0, 1, 2], [0, 0, 1.0]])
-    from_photo = shift @ face_geometry.resized(transform, size, new)
+    from_photo = shift @ geometry.resized(transform, size, new)
     for begin in range(top, bottom, STRIP):
         end = min(begin + STRIP, bottom)
         there = from_photo @ np.array([[1, 0, left], [0, 1, begin], [0, 0, 1.0]])

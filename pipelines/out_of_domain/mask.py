@@ -7,9 +7,10 @@ from PIL import Image
 
 from models.deghosting import border
 
-from . import checks, face_geometry
-from .images import read_mask
-from .out_of_domain_defaults import SOFTNESS, THRESHOLD
+from .. import checks
+from ..defaults import SOFTNESS, THRESHOLD
+from ..faces import geometry
+from ..images import read_mask
 
 FEATHER = 0.1  # of the picture's side: how far a painted area fades at softness 1
 FAINT = 0.15  # a mean difference of colours, of 1 at most, that counts as a full change where no network judges
@@ -187,7 +188,7 @@ def restored(photo: Image.Image, pasted: Image.Image, mask: Image.Image, transfo
     import cv2
 
     size = mask.width
-    left, top, right, bottom = face_geometry.covered(transform, size, *photo.size)
+    left, top, right, bottom = geometry.covered(transform, size, *photo.size)
     result = photo.copy()
     if right <= left or bottom <= top or mask.getbbox() is None:
         return result

@@ -13,7 +13,7 @@ from torch import Tensor
 from models.pullback import Box
 from models.stylegan2 import Generator
 
-from .draggan_motion import Options, Point, Rows
+from .motion import Options, Point, Rows
 
 
 class ReferenceEngine:

@@ -19,8 +19,9 @@ import weights
 from weights import hub
 from weights.errors import UserError
 
-from . import checks, face_geometry
-from .photographs import photograph
+from .. import checks
+from ..photographs import photograph
+from . import geometry
 
 DETECTORS = ("auto", "yunet", "cascade")
 YUNET = "faces/yunet"
@@ -145,7 +146,7 @@ def by_yunet(image: Image.Image, path: str | Path, refine: bool = True) -> list[
             _, rows = net.detect(turned)
             if rows is None:
                 continue
-            points = (face_geometry.apply(back, rows[:, 4:14].reshape(-1, 5, 2)) - pad + 0.5) / scale - 0.5
+            points = (geometry.apply(back, rows[:, 4:14].reshape(-1, 5, 2)) - pad + 0.5) / scale - 0.5
             faces = [_face(p, row[14], "yunet") for p, row in zip(points, rows, strict=True)]
             faces = _inside(faces, image)
             if not refine:
@@ -162,7 +163,7 @@ def _quarter(turn: int, width: int, height: int) -> np.ndarray:
     angle = math.radians(turn)
     middle = ((width - 1) / 2, (height - 1) / 2)
     turned = middle[::-1] if turn % 180 else middle
-    return face_geometry.similarity(1.0, -angle, middle, turned)
+    return geometry.similarity(1.0, -angle, middle, turned)
 
 
 # -- the cascades
@@ -196,9 +197,7 @@ def _squares(pixels: np.ndarray, turn: float, least: int, eyes: bool) -> list[Fa
     angle = math.radians(turn)
     c, s = abs(math.cos(angle)), abs(math.sin(angle))
     size = (round(width * c + height * s), round(width * s + height * c))
-    there = face_geometry.similarity(
-        1.0, angle, ((size[0] - 1) / 2, (size[1] - 1) / 2), ((width - 1) / 2, (height - 1) / 2)
-    )
+    there = geometry.similarity(1.0, angle, ((size[0] - 1) / 2, (size[1] - 1) / 2), ((width - 1) / 2, (height - 1) / 2))
     back = np.linalg.inv(there)
     if turn:
         grey = cv2.warpAffine(grey, there[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -209,12 +208,12 @@ def _squares(pixels: np.ndarray, turn: float, least: int, eyes: bool) -> list[Fa
     found = []
     for (x, y, side, _), weight in zip(boxes, np.ravel(sure), strict=True):
         (mx, my), usual = _CASCADE
-        to_crop = face_geometry.similarity(usual / side, 0.0, (mx, my), (x + (side - 1) / 2, y + (side - 1) / 2))
+        to_crop = geometry.similarity(usual / side, 0.0, (mx, my), (x + (side - 1) / 2, y + (side - 1) / 2))
         if eyes:
             to_crop = _by_eyes(grey, (x, y, side), to_crop)
-        points = face_geometry.apply(np.linalg.inv(to_crop), face_geometry.celeba_landmarks(128))
+        points = geometry.apply(np.linalg.inv(to_crop), geometry.celeba_landmarks(128))
         # Two faces side by side are told apart by their place; of two finds of one face, the surer counts.
-        face = _face(face_geometry.apply(back, points), 1 / (1 + math.exp(-float(weight) / 2)), "cascade")
+        face = _face(geometry.apply(back, points), 1 / (1 + math.exp(-float(weight) / 2)), "cascade")
         found.append(face)
     return found
 
@@ -229,18 +228,18 @@ def _by_eyes(grey: np.ndarray, square: tuple[int, int, int], to_crop: np.ndarray
     part = cv2.resize(part, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     least = int(0.15 * side * factor)
     boxes = _cascade("haarcascade_eye_tree_eyeglasses.xml").detectMultiScale(part, 1.05, 2, minSize=(least, least))
-    expected = face_geometry.celeba_landmarks(128)[:2]
+    expected = geometry.celeba_landmarks(128)[:2]
     best = []
     for eye in expected:
         near = []
         for left, top, width, height in boxes:
             middle = ((left + width / 2) / factor - 0.5 + x, (top + height / 2) / factor - 0.5 + y)
-            off = np.linalg.norm(face_geometry.apply(to_crop, middle) - eye)
+            off = np.linalg.norm(geometry.apply(to_crop, middle) - eye)
             near.append((off, middle))
         best.append(min(near, default=(math.inf, None), key=lambda pair: pair[0]))
     if max(off for off, _ in best) > 13:
         return to_crop
-    return face_geometry.fit([middle for _, middle in best], expected)
+    return geometry.fit([middle for _, middle in best], expected)
 
 
 def _cascade(name: str):
@@ -279,10 +278,10 @@ def _searched(image: Image.Image, longest: int, border: float) -> tuple[np.ndarr
 
 def _face(landmarks: np.ndarray, score: float, detector: str) -> Face | None:
     """A face by its landmarks; None where they all lie in one place."""
-    to_crop = face_geometry.crop_transform(landmarks, "celeba", 128)
-    if not np.isfinite(to_crop).all() or face_geometry.scale_of(to_crop) > 64:
+    to_crop = geometry.crop_transform(landmarks, "celeba", 128)
+    if not np.isfinite(to_crop).all() or geometry.scale_of(to_crop) > 64:
         return None
-    around = face_geometry.apply(np.linalg.inv(to_crop), _BOX)
+    around = geometry.apply(np.linalg.inv(to_crop), _BOX)
     low, high = around.min(axis=0), around.max(axis=0)
     points = tuple((float(x), float(y)) for x, y in landmarks)
     return Face((*map(float, low), *map(float, high)), points, float(min(max(score, 0.0), 1.0)), detector)
@@ -303,7 +302,7 @@ def _distinct(faces: list[Face]) -> list[Face]:
     kept: list[tuple[Face, np.ndarray, float]] = []
     for face in sorted(faces, key=lambda f: -f.score):
         middle = np.mean(face.landmarks, axis=0)
-        side = 128 / face_geometry.scale_of(face_geometry.crop_transform(face.landmarks, "celeba", 128))
+        side = 128 / geometry.scale_of(geometry.crop_transform(face.landmarks, "celeba", 128))
         if all(np.linalg.norm(middle - m) > SAME * max(side, s) for _, m, s in kept):
             kept.append((face, middle, side))
     return [face for face, _, _ in kept]
@@ -322,22 +321,22 @@ def _refined(image: Image.Image, faces: list[Face]) -> tuple[list[Face], list[Fa
         return faces, []
     net = weights.load(NETWORK)
     size, device = net.img_resolution, next(net.parameters()).device
-    now = [face_geometry.crop_transform(face.landmarks, "celeba", size) for face in faces]
-    goal = face_geometry.celeba_landmarks(size)
+    now = [geometry.crop_transform(face.landmarks, "celeba", size) for face in faces]
+    goal = geometry.celeba_landmarks(size)
     for _ in range(LOOKS):
-        pixels = np.stack([face_geometry.resample(image, transform, size) for transform in now])
+        pixels = np.stack([geometry.resample(image, transform, size) for transform in now])
         with torch.inference_mode():
             x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
             points, logits = net(x)
         points = (points.double().cpu().numpy() + 1) * (size / 2) - 0.5
         certain = torch.sigmoid(logits).double().cpu().numpy()
-        now = [face_geometry.fit(p, goal) @ t for p, t in zip(points, now, strict=True)]
+        now = [geometry.fit(p, goal) @ t for p, t in zip(points, now, strict=True)]
     sure, unsure = [], []
     for face, transform, certainty in zip(faces, now, certain, strict=True):
         if certainty < SURE:
             unsure.append(face)
             continue
-        points = face_geometry.apply(np.linalg.inv(transform), goal)
+        points = geometry.apply(np.linalg.inv(transform), goal)
         score = certainty if face.detector == "cascade" else face.score
         seen = _face(points, score, face.detector)
         if seen is not None:

@@ -22,8 +22,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from . import checks
-from .adam import Adam
+from .. import checks
+from ..adam import Adam
 
 RADIUS, SPREAD = 1.0, 0.08  # of the data: mean and deviation of the distance from the middle
 STEPS = 1000  # after which the generator's points are where the data are, for every seed that was tried

@@ -19,13 +19,14 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from . import checks, face_geometry
-from .face_paste import BROAD
-from .faces import AlignedFace
-from .igan_flow import GRID, Fields, follow
-from .igan_space import Space
-from .images import decode_image
-from .photographs import photograph
+from .. import checks
+from ..faces import geometry
+from ..faces.align import AlignedFace
+from ..faces.paste import BROAD
+from ..images import decode_image
+from ..photographs import photograph
+from .flow import GRID, Fields, follow
+from .latent_space import Space
 
 MIN_FRAMES, MAX_FRAMES = 2, 64
 LEAST_STEPS = 12  # pictures of the path from which neighbours are near enough to each other to be followed
@@ -175,15 +176,15 @@ class _Place:
         if aligned is not None:
             if not isinstance(aligned, AlignedFace) or aligned.photo_size != image.size:
                 raise UserError("The face was cut from another photograph; align it again.")
-            transform = face_geometry.resized(aligned.transform, aligned.size, GRID)
+            transform = geometry.resized(aligned.transform, aligned.size, GRID)
         else:
             left, top, side = _square(box, image.size)
             middle, about = (GRID - 1) / 2, (left + (side - 1) / 2, top + (side - 1) / 2)
-            transform = face_geometry.similarity(GRID / side, 0.0, (middle, middle), about)
+            transform = geometry.similarity(GRID / side, 0.0, (middle, middle), about)
         # Rounded away: else the box of what is covered would have a pixel more.
-        self.box = face_geometry.covered(transform, GRID, *image.size, margin=-1e-6)
-        self.samples = int(np.clip(round(GRID / face_geometry.scale_of(transform)), GRID, LARGEST))
-        self.transform = face_geometry.resized(transform, GRID, self.samples)  # from the photograph to the fields
+        self.box = geometry.covered(transform, GRID, *image.size, margin=-1e-6)
+        self.samples = int(np.clip(round(GRID / geometry.scale_of(transform)), GRID, LARGEST))
+        self.transform = geometry.resized(transform, GRID, self.samples)  # from the photograph to the fields
         self.faded = _seen_borders(self.transform, self.samples, image.size)
 
     def changed(self, fields: Fields | None) -> Image.Image:
@@ -258,7 +259,7 @@ def _square(box, size: tuple[int, int]) -> tuple[int, int, int]:
         checks.integer(v, f"The box's {name}", 0, limit)
         for v, name, limit in zip(box, names, (width, height, width, height), strict=True)
     )
-    if abs((right - left) - (bottom - top)) > 1 or right - left < face_geometry.MIN_SIZE:
+    if abs((right - left) - (bottom - top)) > 1 or right - left < geometry.MIN_SIZE:
         raise UserError("The box must be a square in the photograph, at least 16 pixels a side; draw it again.")
     return left, top, min(right - left, bottom - top)
 
@@ -266,13 +267,13 @@ def _square(box, size: tuple[int, int]) -> tuple[int, int, int]:
 def _seen_borders(transform: np.ndarray, size: int, photo: tuple[int, int]) -> tuple[bool, bool, bool, bool]:
     """Left, top, right, bottom of the crop: whether the photograph goes on beyond it."""
     along = np.linspace(-0.5, size - 0.5, 33)
-    beyond = 1.0 * face_geometry.scale_of(transform)  # one pixel of the photograph
+    beyond = 1.0 * geometry.scale_of(transform)  # one pixel of the photograph
     low, high = np.full(33, -0.5 - beyond), np.full(33, size - 0.5 + beyond)
     lines = [(low, along), (along, low), (high, along), (along, high)]
     back = np.linalg.inv(transform)
     seen = []
     for xs, ys in lines:
-        points = face_geometry.apply(back, np.stack([xs, ys], axis=-1))
+        points = geometry.apply(back, np.stack([xs, ys], axis=-1))
         inside = (points > -0.5) & (points < np.array(photo) - 0.5)
         seen.append(bool(inside.all(axis=1).any()))
     return tuple(seen)

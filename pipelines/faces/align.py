@@ -17,13 +17,12 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from . import checks, face_geometry
-from .face_detection import Face, detect
-from .face_geometry import CROPS, MAX_SIZE, MIN_SIZE
-from .face_paste import pasted
-from .photographs import photograph
-
-__all__ = ["CROPS", "AlignedFace", "Face", "align", "centre_crop", "detect", "paste", "photograph"]
+from .. import checks
+from ..photographs import photograph
+from . import geometry
+from .detection import Face, detect
+from .geometry import CROPS, MAX_SIZE, MIN_SIZE
+from .paste import pasted
 
 NO_FACE = "No face was found in this picture; choose another one, or go on with the square in its middle."
 MAX_ENLARGED = 64  # pixels of a crop for one of the photograph
@@ -60,7 +59,7 @@ class AlignedFace:
     @property
     def corners(self) -> tuple[tuple[float, float], ...]:
         """Where the crop lies in the photograph: four points, from the crop's upper left on clockwise."""
-        return tuple((float(x), float(y)) for x, y in face_geometry.corners(self.transform, self.size))
+        return tuple((float(x), float(y)) for x, y in geometry.corners(self.transform, self.size))
 
 
 def align(
@@ -94,7 +93,7 @@ def align(
             many = "is one face" if len(found) == 1 else f"are {len(found)} faces"
             raise UserError(f"There {many} in this picture, counted from 0; choose a number below {len(found)}.")
         face = found[number]
-    transform = face_geometry.crop_transform(_landmarks(face, image.size), crop, size)
+    transform = geometry.crop_transform(_landmarks(face, image.size), crop, size)
     return _cut(image, transform, crop, size, face)
 
 
@@ -105,7 +104,7 @@ def centre_crop(image: Image.Image, size: int = 128) -> AlignedFace:
     width, height = image.size
     middle, side = (size - 1) / 2, min(width, height)
     about = ((width - 1) / 2, (height - 1) / 2)
-    transform = face_geometry.similarity(size / side, 0.0, (middle, middle), about)
+    transform = geometry.similarity(size / side, 0.0, (middle, middle), about)
     return _cut(image, transform, "centre", size, None)
 
 
@@ -130,7 +129,7 @@ def paste(
     before, after = (_square(picture) for picture in (reconstruction, edit))
     if before.size != after.size:
         raise UserError("The edit and the reconstruction differ in size; make both with the same network.")
-    transform = face_geometry.resized(aligned.transform, aligned.size, before.width)
+    transform = geometry.resized(aligned.transform, aligned.size, before.width)
     change = np.asarray(after, np.float32) - np.asarray(before, np.float32)
     return pasted(image, transform, change * strength)
 
@@ -156,12 +155,12 @@ def _landmarks(face: Face, size: tuple[int, int]) -> np.ndarray:
 
 
 def _cut(image: Image.Image, transform: np.ndarray, crop: str, size: int, face: Face | None) -> AlignedFace:
-    scale = face_geometry.scale_of(transform)
+    scale = geometry.scale_of(transform)
     if not np.isfinite(transform).all() or scale > MAX_ENLARGED * size / 128:
         raise UserError("This face is too small to be cut out; choose a larger one.")
     side = size / scale  # in pixels of the photograph
-    x, y = face_geometry.apply(np.linalg.inv(transform), ((size - 1) / 2,) * 2)
+    x, y = geometry.apply(np.linalg.inv(transform), ((size - 1) / 2,) * 2)
     if not (0 <= x < image.width and 0 <= y < image.height) or side > 8 * math.hypot(*image.size):
         raise UserError("These landmarks are not those of a face in this picture; find its faces again.")
-    pixels = face_geometry.resample(image, transform, size)
+    pixels = geometry.resample(image, transform, size)
     return AlignedFace(Image.fromarray(pixels), transform, crop, face, image.size)

@@ -1,7 +1,4 @@
-"""Which encoder belongs to a network: one that ships for it, or one that lies in the same file (pSp, e4e).
-
-Importing this loads no torch, so that a page can say which networks have one.
-"""
+"""Which encoder belongs to a network: one that ships for it, or one that lies in the same file (pSp, e4e)."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ if TYPE_CHECKING:
     from models.encoders import Encoder, GradualStyleEncoder
     from models.stylegan2 import Generator
 
-ENCODED = ("psp", "e4e")  # layouts of files that hold both
 NONE = (
     "No encoder belongs to this network; choose w or w+, or a network with an encoder: stylegan2/faces once `make"
     " train-encoder` has run for it, or a checkpoint of pSp or e4e."
@@ -33,23 +29,15 @@ def encoder_for(net: Generator) -> Encoder | GradualStyleEncoder | None:
     if info is None:
         return None
     device = next(net.parameters()).device
-    if (info.card or {}).get("encoder") in ENCODED:
+    if (info.card or {}).get("encoder") in weights.WITH_ENCODER:
         if info.name.startswith("own:"):
             found = weights.reopen(info.sha256, device, part="encoder")
         else:
             found = weights.load(info.name, device, part="encoder")
     else:
-        name = _shipped(info.sha256)
+        name = weights.encoder_of(info.sha256)
         found = weights.load(name, device) if name else None
     return found if found is not None and fits(found, net) else None
-
-
-def has_encoder(name: str) -> bool:
-    """Whether a network of the catalogue has an encoder; nothing is downloaded or loaded. Raises UserError."""
-    entry = weights.entry(name)
-    if entry.layout in ENCODED:
-        return True
-    return weights.status(name) == "shipped" and _shipped(weights.sha256(name)) is not None
 
 
 def needed(net: Generator) -> Encoder | GradualStyleEncoder:
@@ -62,9 +50,3 @@ def needed(net: Generator) -> Encoder | GradualStyleEncoder:
 
 def fits(encoder: nn.Module, net: Generator) -> bool:
     return (encoder.num_ws, encoder.w_dim) == (net.num_ws, net.w_dim)
-
-
-def _shipped(sha256: str) -> str | None:
-    """The name of the encoder that was trained for the file with this hash."""
-    names = [f"encoder/{short}" for short in weights.names("encoder")]
-    return next((name for name in names if weights.card(name).get("generator_sha256") == sha256), None)

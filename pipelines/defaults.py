@@ -1,4 +1,4 @@
-"""What an out-of-domain edit takes where nothing is said. Importing this loads no torch, so that a page can show it."""
+"""Defaults of out-of-domain edits. The page shows them before torch is loaded, so nothing here imports it."""
 
 from __future__ import annotations
 

@@ -20,13 +20,14 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from . import checks, igan_projection
-from .igan_flow import Fields, edited
-from .igan_space import Space
-from .igan_transfer import MAX_FRAMES, MIN_FRAMES, apply, change
-from .images import decode_image
-from .photographs import photograph
-from .steps import passed
+from .. import checks
+from ..images import decode_image
+from ..photographs import photograph
+from ..progress import passed
+from . import projection
+from .flow import Fields, edited
+from .latent_space import Space
+from .transfer import MAX_FRAMES, MIN_FRAMES, apply, change
 
 # Mean square difference of photographs in [-1, 1] below which one may be an edit of the other: of seeded edits (motion
 # to 5 % of the side, gains to 1.35) 99 % differ by less than 0.11, and of faces, flowers and cats 1 % of pairs by less
@@ -41,7 +42,7 @@ def pair(net, image0: Image.Image | str, image1: Image.Image | str, steps: int =
 
     The second picture is as far off its photograph as the first one, in the same way; ``project`` comes a little nearer
     to that photograph, but the difference of these two says more of the edit. Photographs that have little in common
-    are projected one by one. It says ``steps.passed`` after each step of the search.
+    are projected one by one. It says ``progress.passed`` after each step of the search.
 
     Args:
         net: a DCGAN or a StyleGAN2.
@@ -52,7 +53,7 @@ def pair(net, image0: Image.Image | str, image1: Image.Image | str, steps: int =
     Raises UserError.
     """
     space = Space(net)
-    images = [igan_projection.prepare(image, net) for image in (image0, image1)]
+    images = [projection.prepare(image, net) for image in (image0, image1)]
     steps = checks.integer(steps, "The number of steps", 1, 500)
     a = None if z0 is None else space.latent(z0).cpu()
     first, second = (np.asarray(image, np.float32) / 255 for image in images)
@@ -70,16 +71,16 @@ def pair(net, image0: Image.Image | str, image1: Image.Image | str, steps: int =
         return last.latent
 
     if a is None:
-        a = found(igan_projection.project(net, images[0], steps=steps, show_every=0), steps)
+        a = found(projection.project(net, images[0], steps=steps, show_every=0), steps)
     if not alike:
-        return a, found(igan_projection.project(net, images[1], steps=steps, show_every=0), steps)
+        return a, found(projection.project(net, images[1], steps=steps, show_every=0), steps)
     error = _levels(space, a) - first
-    b = found(igan_projection.approach(space, a, second + error, steps), steps)
+    b = found(projection.approach(space, a, second + error, steps), steps)
     for _ in range(ROUNDS):
         fields: Fields = change(net, a, b, 2).at(1)
         # The change is affine: of the difference of two pictures it leaves what it would add to both.
         carried = edited(fields, error) - edited(fields, np.zeros_like(error))
-        b = found(igan_projection.approach(space, b, second + carried, again), again)
+        b = found(projection.approach(space, b, second + carried, again), again)
     return a, b
 
 

@@ -6,16 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from models.pullback import sketched
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
-from . import checks
-from .draggan_motion import Options, Point
-from .images import read_mask
+from .. import checks
+from ..images import read_mask
+from ..latents import spread
+from .motion import Options, Point
 
 MAX_POINTS = 32
 MAX_STEPS = 2000
@@ -86,15 +86,6 @@ def telling_block(net: Generator) -> int:
     return max(wide, default=most)
 
 
-@torch.no_grad()
-def spread(net: Generator) -> float:
-    """Deviation of the entries of w, over 256 seeded latents: the unit in which steps are measured."""
-    device = net.synthesis.b4.const.device
-    z = torch.randn(256, net.z_dim, generator=torch.Generator().manual_seed(0)).to(device)
-    c = torch.eye(net.c_dim, device=device)[torch.arange(256) % net.c_dim] if net.c_dim else None
-    return float(net.mapping(z, c)[:, 0].std(dim=0).mean())
-
-
 def options(
     net: Generator,
     mode: str,
@@ -155,23 +146,6 @@ def colour_rows(net: Generator, block: int) -> int:
     """How many of the first rows of w+ have part in the picture of which a mask compares the colours."""
     last = sketched(net.synthesis, block)
     return net.num_ws if last is None else min(net.num_ws, net.synthesis.rows(last).stop + 1)
-
-
-def latent(net: Generator, w: Tensor) -> Tensor:
-    """w+ ``[1, num_ws, w_dim]`` float32 on the network's device, from w or w+; a copy. Raises UserError."""
-    if not isinstance(w, Tensor) or not w.is_floating_point():
-        raise UserError("A drag starts from a latent w or w+; take one from stylegan2.latent.")
-    with torch.inference_mode(False):
-        w = w.detach().to(device=net.synthesis.b4.const.device, dtype=torch.float32, copy=True)
-    if w.shape in ((net.w_dim,), (1, net.w_dim)):
-        w = w.reshape(1, 1, net.w_dim).repeat(1, net.num_ws, 1)
-    if w.shape != (1, net.num_ws, net.w_dim):
-        raise UserError(
-            f"This network takes one latent w+ of {net.num_ws} x {net.w_dim} numbers; this one has another size."
-        )
-    if not bool(torch.isfinite(w).all()) or float(w.abs().max()) > 1e4:
-        raise UserError("This latent holds numbers that no picture has; start from another one.")
-    return w
 
 
 def pairs(handles: Sequence[Point], targets: Sequence[Point], size: int) -> tuple[list[Point], list[Point]]:

@@ -13,14 +13,15 @@ from torch import Tensor
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
-from . import draggan_files, face_geometry, faces, inversion
-from . import out_of_domain_mask as masks
-from .draggan_arguments import latent as checked_latent
-from .images import decode_image, to_pil
-from .inversion import InversionStep
-from .out_of_domain_defaults import POOR, SOFTNESS, THRESHOLD
-from .out_of_domain_mask import overlay
-from .out_of_domain_networks import Networks, edits_of, gather, method_of, search
+from .. import faces, inversion
+from ..defaults import POOR, SOFTNESS, THRESHOLD
+from ..faces import geometry
+from ..images import decode_image, to_pil
+from ..inversion.invert import InversionStep
+from ..latents import decode_latent, w_plus
+from . import mask as masks
+from .mask import overlay
+from .networks import Networks, edits_of, gather, method_of, search
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +125,8 @@ def inverted(nets: Networks | Generator, image: Image.Image | str, latent: Tenso
     """A photograph with its latent, w+ or the text of ``encode_latent``: what edits begin with. Raises UserError."""
     nets = gather(nets)
     if isinstance(latent, str):
-        latent = draggan_files.decode_latent(latent, nets.generator)
-    latent = checked_latent(nets.generator, latent).cpu()
+        latent = decode_latent(latent, nets.generator)
+    latent = w_plus(nets.generator, latent).cpu()
     photo, made = _photo(nets, image), to_pil(_synthesised(nets, latent))[0]
     pair = np.asarray(photo), np.asarray(made)
     return Inverted(photo, latent, made, masks.trusted(*pair, _occluded(nets, *pair)))
@@ -253,7 +254,7 @@ def paste(photo: Image.Image, aligned: faces.AlignedFace, made: OutOfDomainEdit)
     """
     photo = faces.photograph(photo)
     whole = faces.paste(photo, aligned, made.photo, made.result)
-    transform = face_geometry.resized(aligned.transform, aligned.size, made.mask.width)
+    transform = geometry.resized(aligned.transform, aligned.size, made.mask.width)
     return masks.restored(photo, whole, made.mask, transform)
 
 

@@ -19,13 +19,12 @@ from models.stylegan2 import Generator
 from weights import store
 from weights.errors import UserError
 
-from . import checks, distances
-from .adam import Adam
-from .distances import Distance
-from .draggan_arguments import latent as checked_latent
-from .draggan_arguments import spread
-from .images import to_pil
-from .inversion_target import prepare, tensor
+from .. import checks, distances
+from ..adam import Adam
+from ..distances import Distance
+from ..images import to_pil
+from ..latents import spread, w_plus
+from .target import prepare, tensor
 
 MAX_STEPS = 5000
 
@@ -72,7 +71,7 @@ def tune(
         UserError: at once, for anything out of bounds.
     """
     target = tensor(prepare(image, net), net)
-    w = checked_latent(net, w)
+    w = w_plus(net, w)
     steps = checks.integer(steps, "The number of steps", 1, MAX_STEPS)
     usual = 3e-4 if net.img_resolution >= 256 else 1e-3
     lr = usual if lr is None else checks.number(lr, "The step size", 1e-6, 0.1)

@@ -25,27 +25,14 @@ from torch import Tensor
 from models.encoders import Encoder, GradualStyleEncoder
 from models.stylegan2 import Generator
 
-from . import checks, distances, inversion_encoders
-from .adam import Adam
-from .distances import Distance
-from .draggan_arguments import latent as checked_latent
-from .draggan_arguments import spread
-from .images import to_pil
-from .inversion_encoders import encoder_for, has_encoder
-from .inversion_target import prepare, tensor
-from .inversion_tuning import MAX_STEPS, TuneStep, save_network, tune
-
-__all__ = [
-    "METHODS",
-    "InversionStep",
-    "TuneStep",
-    "encoder_for",
-    "has_encoder",
-    "invert",
-    "prepare",
-    "save_network",
-    "tune",
-]
+from .. import checks, distances
+from ..adam import Adam
+from ..distances import Distance
+from ..images import to_pil
+from ..latents import spread, w_plus
+from . import encoders
+from .target import prepare, tensor
+from .tuning import MAX_STEPS
 
 CANDIDATES = 128  # latents of which the nearest is where optimisation starts
 SHARED = 0.4  # of the steps of "w+" are made with one w for all rows
@@ -110,10 +97,10 @@ def invert(
     seed = checks.integer(seed, "The seed", 0, 2**32 - 1)
     show_every = checks.integer(show_every, "Showing", 0, MAX_STEPS)
     c = checks.integer(0 if class_index is None else class_index, "The class", 0, max(0, net.c_dim - 1))
-    found = None if start is None else checked_latent(net, start)
+    found = None if start is None else w_plus(net, start)
     encoder = None
     if method == "encoder" or (method == "hybrid" and found is None):
-        encoder = inversion_encoders.needed(net)
+        encoder = encoders.needed(net)
     task = _Task(net, target, steps, lr, seed, found, c, show_every, distance or distances.visible, encoder)
     return METHODS[method](task)
 

@@ -20,8 +20,9 @@ from models.stylegan2 import Generator
 from weights import hub, latent_directions
 from weights.errors import UserError
 
-from . import checks, directions, draggan_files, inversion, stylegan2
-from .out_of_domain_defaults import MAX_EDITS, MAX_STRENGTH, METHODS, STEPS
+from .. import checks, directions, inversion, stylegan2
+from ..defaults import MAX_EDITS, MAX_STRENGTH, METHODS, STEPS
+from ..latents import encode_latent
 
 NUMBERED = 8  # directions that are offered where none has a name
 PARTS = ("encoder", "diffcam", "occlusion", "deghosting", "directions")
@@ -95,7 +96,7 @@ def published(nets: Networks, path) -> dict[str, Tensor]:
 
 def encode_step(nets: Networks, step: Tensor) -> str:
     """A step as text that JSON can carry; ``decode_step`` takes it back."""
-    return draggan_files.encode_latent(step, nets.generator)
+    return encode_latent(step, nets.generator)
 
 
 def decode_step(nets: Networks, text) -> Tensor:

@@ -23,32 +23,13 @@ from models.pullback import Box
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
-from . import checks, stylegan2
-from . import draggan_arguments as arguments
-from .draggan_arguments import MAX_POINTS, MAX_STEPS, MODES, Defaults, defaults
-from .draggan_files import decode_latent, draw, encode_latent, frames, load_latent, save_latent
-from .draggan_motion import Engine, Point
-from .draggan_reference import ReferenceEngine
-from .images import encode_mask, to_pil
-
-__all__ = [
-    "MAX_POINTS",
-    "MAX_STEPS",
-    "MODES",
-    "Defaults",
-    "DragState",
-    "DragStep",
-    "decode_latent",
-    "defaults",
-    "drag",
-    "draw",
-    "encode_latent",
-    "encode_mask",
-    "frames",
-    "load_latent",
-    "replay",
-    "save_latent",
-]
+from .. import checks, stylegan2
+from ..images import to_pil
+from ..latents import decode_latent, w_plus
+from . import options as arguments
+from .motion import Engine, Point
+from .options import MAX_STEPS
+from .reference import ReferenceEngine
 
 MAX_DRAGS = 64
 MATCH = 0.01  # pixels: a handle this near to one of the resumed step is that one
@@ -161,8 +142,8 @@ def drag(
     """
     if resume is not None and not isinstance(resume, DragStep):
         raise UserError("A drag goes on from a step that a drag has given.")
-    start = arguments.latent(net, w if resume is None else resume.w)
-    w0 = start if resume is None else arguments.latent(net, resume.state.w0)
+    start = w_plus(net, w if resume is None else resume.w)
+    w0 = start if resume is None else w_plus(net, resume.state.w0)
     options = arguments.options(
         net, mode, space, lr, r1, r2, mask, mask_weight, mask_space, painted, latent_weight, rows,
         feature_resolution, stop_distance, noise_mode,
@@ -243,7 +224,7 @@ class _Drag:
         state, self.step = resume.state, resume.step
         if state.moments[0].shape == self.free.shape:
             self.moments, self.updates = tuple(m.to(self.free) for m in state.moments), state.updates
-        placed = {id(w): arguments.latent(self.net, w) for w, _ in state.origins}
+        placed = {id(w): w_plus(self.net, w) for w, _ in state.origins}
         left = list(range(len(resume.handles)))
         for i, (handle, target) in enumerate(zip(self.handles, self.targets, strict=True)):
             j = next((j for j in left if math.dist(handle, resume.handles[j]) <= MATCH), None)

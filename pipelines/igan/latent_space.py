@@ -7,9 +7,6 @@ prior's are bounded by tanh, as in Zhu et al. 2016; w is counted in its deviatio
 
 from __future__ import annotations
 
-import base64
-
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +14,8 @@ from models.dcgan import DCGAN
 from models.stylegan2 import Generator as StyleGAN2
 from weights.errors import UserError
 
-from . import checks
+from .. import checks
+from ..latents import decode_latent
 
 EDGE = 0.999  # a bounded latent nearer to 1 than this has no free numbers that a step could move
 REACH = 1.25  # a normal latent may be so much longer than its prior's are
@@ -141,26 +139,3 @@ class Space:
         z = torch.randn(count, net.z_dim, generator=generator).to(self.device)
         c = torch.eye(net.c_dim, device=self.device)[torch.arange(count) % net.c_dim] if net.c_dim else None
         return net.mapping(z, c)[:, 0]
-
-
-def encode_latent(latent: Tensor) -> str:
-    """A latent ``[1, ...]`` as text that recipes carry; ``Space.latent`` takes it back to the last bit."""
-    values = latent.detach().float().cpu().contiguous().numpy().astype("<f4")
-    shape = "x".join(map(str, values.shape[1:]))
-    return f"{shape}:{base64.b64encode(values.tobytes()).decode()}"
-
-
-def decode_latent(text: str) -> Tensor:
-    """The tensor ``[1, ...]`` of ``encode_latent``. Raises UserError."""
-    wrong = UserError("This text is not a latent; take it from a recipe again.")
-    if len(text) > 2**20:
-        raise wrong
-    try:
-        shape, data = text.split(":")
-        sizes = [int(n) for n in shape.split("x")]
-        values = np.frombuffer(base64.b64decode(data, validate=True), dtype="<f4")
-        if not 1 <= len(sizes) <= 2 or min(sizes) < 1:
-            raise wrong
-        return torch.from_numpy(values.reshape(1, *sizes).copy())
-    except ValueError:
-        raise wrong from None

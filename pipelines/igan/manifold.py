@@ -18,10 +18,11 @@ from torch import Tensor
 
 from weights.errors import UserError
 
-from . import checks, steps
-from .igan_ring import RingStep, ring
-from .igan_space import MAX_BATCH, MAX_SEED, PSI, Space, encode_latent
-from .images import to_pil
+from .. import checks, progress
+from ..images import to_pil
+from ..latents import encode_latent
+from .latent_space import MAX_BATCH, MAX_SEED, PSI, Space
+from .toy_gan import RingStep, ring
 
 __all__ = ["RingStep", "Slice", "ring", "slice"]
 
@@ -109,7 +110,7 @@ def slice(
     batch = max(1, min(MAX_BATCH, 2**20 // space.size**2))
     for part in latents.split(batch):
         tiles += [_sized(image, size) for image in to_pil(space.pictures(part))]
-        steps.passed(len(tiles), rows * rows)
+        progress.passed(len(tiles), rows * rows)
     images = tuple(tuple(tiles[i * rows : (i + 1) * rows]) for i in range(rows))
     latents = latents.cpu().reshape(rows, rows, *latents.shape[1:])
     return Slice(images, latents, origin.cpu(), (axes[0].cpu(), axes[1].cpu()), places)

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from weights.errors import UserError
 
-from . import checks, faces, perceptual
-from .igan_space import Space
-from .images import decode_image, to_pil
-from .photographs import photograph
-from .stepwise import iterate
+from .. import checks, faces, perceptual
+from ..callback_iterator import iterate
+from ..images import decode_image, to_pil
+from ..photographs import photograph
+from .latent_space import Space
 
 METHODS = ("optimisation", "predictor", "hybrid")
 CROPS = ("middle", "face")

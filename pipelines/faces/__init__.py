@@ -1,0 +1,17 @@
+"""A face out of a photograph, and an edit back into it. See ``align``."""
+
+from ..photographs import photograph
+from .align import AlignedFace, align, centre_crop, paste
+from .detection import Face, detect
+from .geometry import CROPS
+
+__all__ = [
+    "AlignedFace",
+    "CROPS",
+    "Face",
+    "align",
+    "centre_crop",
+    "detect",
+    "paste",
+    "photograph",
+]

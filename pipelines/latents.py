@@ -1,0 +1,164 @@
+"""Latents of one picture: checked, as text that recipes carry, and as files.
+
+w+ is ``[1, num_ws, w_dim]``. Text and files are exact to the last bit.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import uuid
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.stylegan2 import Generator
+from weights import container
+from weights.errors import RefusedFile, UserError, shown
+
+MAX_LATENT_BYTES = 2**22
+MAX_TEXT = 2**20
+FORMAT = 1
+KEY = "ganbook_latent"
+
+
+def w_plus(net: Generator, w: Tensor) -> Tensor:
+    """w+ ``[1, num_ws, w_dim]`` float32 on the network's device, from w or w+; a copy. Raises UserError."""
+    if not isinstance(w, Tensor) or not w.is_floating_point():
+        raise UserError("A drag starts from a latent w or w+; take one from stylegan2.latent.")
+    with torch.inference_mode(False):
+        w = w.detach().to(device=net.synthesis.b4.const.device, dtype=torch.float32, copy=True)
+    if w.shape in ((net.w_dim,), (1, net.w_dim)):
+        w = w.reshape(1, 1, net.w_dim).repeat(1, net.num_ws, 1)
+    if w.shape != (1, net.num_ws, net.w_dim):
+        raise UserError(
+            f"This network takes one latent w+ of {net.num_ws} x {net.w_dim} numbers; this one has another size."
+        )
+    if not bool(torch.isfinite(w).all()) or float(w.abs().max()) > 1e4:
+        raise UserError("This latent holds numbers that no picture has; start from another one.")
+    return w
+
+
+@torch.no_grad()
+def spread(net: Generator) -> float:
+    """Deviation of the entries of w, over 256 seeded latents: the unit in which steps are measured."""
+    device = net.synthesis.b4.const.device
+    z = torch.randn(256, net.z_dim, generator=torch.Generator().manual_seed(0)).to(device)
+    c = torch.eye(net.c_dim, device=device)[torch.arange(256) % net.c_dim] if net.c_dim else None
+    return float(net.mapping(z, c)[:, 0].std(dim=0).mean())
+
+
+# -- as text ------------------------------------------------------------------------------------------------------
+
+
+def encode_latent(latent: Tensor, net: Generator | None = None) -> str:
+    """A latent ``[1, ...]`` as text: its sizes, a colon, and base64 of its little-endian float32 numbers.
+
+    Args:
+        net: a StyleGAN2 whose w+ it has to be; any latent when not given.
+
+    Raises UserError where it is none of that network.
+    """
+    if net is not None:
+        _fitting(latent, net)
+    values = latent.detach().float().cpu().contiguous().numpy().astype("<f4")
+    sizes = "x".join(map(str, values.shape[1:]))
+    return f"{sizes}:{base64.b64encode(values.tobytes()).decode()}"
+
+
+def decode_latent(text: str, net: Generator | None = None) -> Tensor:
+    """The latent ``[1, ...]`` of ``encode_latent``, on the CPU.
+
+    Args:
+        net: a StyleGAN2 whose w+ it has to be. Text without sizes, as older recipes have it, is taken for one.
+
+    Raises UserError.
+    """
+    if net is not None:
+        wrong = UserError(f"This text is not a latent of {net.num_ws} x {net.w_dim} numbers.")
+    else:
+        wrong = UserError("This text is not a latent; take it from a recipe again.")
+    if not isinstance(text, str) or len(text) > MAX_TEXT:
+        raise wrong
+    sizes, colon, data = text.rpartition(":")
+    try:
+        if not colon and net is None:
+            raise wrong
+        shape = [int(n) for n in sizes.split("x")] if colon else [net.num_ws, net.w_dim]
+        if not 1 <= len(shape) <= 2 or min(shape) < 1:
+            raise wrong
+        if net is not None and shape != [net.num_ws, net.w_dim]:
+            raise wrong
+        values = np.frombuffer(base64.b64decode(data, validate=True), dtype="<f4")
+        return torch.from_numpy(values.reshape(1, *shape).astype(np.float32))
+    except ValueError:
+        raise wrong from None
+
+
+# -- as files -----------------------------------------------------------------------------------------------------
+
+
+def save_latent(path: str | os.PathLike, w: Tensor, net: Generator) -> Path:
+    """Writes w+ ``[1, num_ws, w_dim]`` as safetensors that says which checkpoint it belongs to. Returns the path.
+
+    The file appears whole or not at all. Raises UserError.
+    """
+    import safetensors.torch
+
+    w = _fitting(w, net).detach().cpu().float().contiguous().clone()
+    info = getattr(net, "info", None)
+    about = {
+        "format": FORMAT,
+        "checkpoint": {"name": getattr(info, "name", None), "sha256": getattr(info, "sha256", None)},
+        "img_resolution": net.img_resolution,
+    }
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        safetensors.torch.save_file({"w": w}, temporary, metadata={KEY: json.dumps(about)})
+        os.chmod(temporary, 0o644)  # the library makes files for their owner alone
+        os.replace(temporary, path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise UserError(f"The latent could not be written to {path.name}; choose another place.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def load_latent(path: str | os.PathLike, net: Generator) -> Tensor:
+    """w+ ``[1, num_ws, w_dim]`` on the CPU from a file of ``save_latent``.
+
+    A latent of another checkpoint passes if it has this network's sizes. Raises RefusedFile, a UserError.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_LATENT_BYTES:
+            raise RefusedFile("This file is too large for a latent.")
+        _tensors, metadata = container.header(path)
+        about = json.loads(metadata[KEY])
+        if about.get("format") != FORMAT:
+            raise RefusedFile("This latent was written by a newer version of ganbook.")
+        name = about["checkpoint"]["name"]
+        w = container.read(path)["w"].float()
+    except OSError:
+        raise RefusedFile("This file cannot be opened; choose it again.") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise RefusedFile("This file is not a latent that ganbook has written.") from None
+    if w.shape != (1, net.num_ws, net.w_dim):
+        size = " x ".join(map(str, w.shape[1:]))
+        raise RefusedFile(
+            f"This latent of {size} numbers belongs to {shown(name, 40)} and does not fit this network"
+            f" ({net.num_ws} x {net.w_dim}); choose that checkpoint first."
+        )
+    if not bool(torch.isfinite(w).all()):
+        raise RefusedFile("This latent contains NaN or infinite values; save it again.")
+    return w
+
+
+def _fitting(w: Tensor, net: Generator) -> Tensor:
+    if not isinstance(w, Tensor) or w.shape != (1, net.num_ws, net.w_dim):
+        raise UserError(f"A latent of this network is w+ of the shape 1 x {net.num_ws} x {net.w_dim}.")
+    return w

@@ -1,0 +1,45 @@
+"""Out-of-domain editing by differential activations (Song et al., ECCV 2022). See ``edit``."""
+
+from ..defaults import MAX_EDITS, MAX_STRENGTH, METHODS, POOR, SOFTNESS, STEPS, THRESHOLD
+from ..images import decode_image, encode_image, encode_mask
+from ..latents import encode_latent
+from .edit import Compared, ComparisonStep, compare, edit, slide
+from .mask import overlay
+from .networks import Networks, decode_step, encode_step, gather, load, method_of, published
+from .stages import Changed, Inverted, OutOfDomainEdit, changed, composed, invert, inverted, paste, soft_mask
+
+__all__ = [
+    "Changed",
+    "Compared",
+    "ComparisonStep",
+    "Inverted",
+    "MAX_EDITS",
+    "MAX_STRENGTH",
+    "METHODS",
+    "Networks",
+    "OutOfDomainEdit",
+    "POOR",
+    "SOFTNESS",
+    "STEPS",
+    "THRESHOLD",
+    "changed",
+    "compare",
+    "composed",
+    "decode_image",
+    "decode_step",
+    "edit",
+    "encode_image",
+    "encode_latent",
+    "encode_mask",
+    "encode_step",
+    "gather",
+    "invert",
+    "inverted",
+    "load",
+    "method_of",
+    "overlay",
+    "paste",
+    "published",
+    "slide",
+    "soft_mask",
+]

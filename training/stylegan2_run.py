@@ -1,0 +1,426 @@
+"""One training run of a StyleGAN2: its networks and optimisers, and what one step does.
+
+Every random number of step n comes from a generator seeded with (seed, n): a resumed run therefore takes the same
+steps as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models.layers import channel_widths
+from models.stylegan2 import Discriminator, Generator
+from weights import store
+
+from . import discriminators, features, loop, losses, parallel, projected, reconstruction
+from .augment import AdaptiveProbability, augment
+from .data import Images
+from .growing import Growth, fade_in, grow_discriminator, grow_generator, growing_images
+from .projected import ProjectedDiscriminator
+from .reconstruction import Reconstruction
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def widths(args: argparse.Namespace, base: int, resolution: int) -> dict:
+    """The networks' options of their feature maps."""
+    chosen = {"channel_base": base, "channel_max": args.channel_max}
+    usual = channel_widths(resolution, **chosen)
+    if min(usual.values()) < args.channel_min:
+        chosen["channels"] = {str(res): max(n, args.channel_min) for res, n in usual.items()}
+    return chosen
+
+
+class StyleGAN2Run:
+    """One training run: networks, optimisers, counters; ``step()`` is one discriminator and one generator update."""
+
+    def __init__(self, args: argparse.Namespace, images: Images):
+        self.args, self.batch = args, args.batch
+        self.device = loop.resolve(args.device)
+        parallel.share(args.batch)
+        self.images = images.to(self.device)
+        self.dtype = PRECISIONS[args.precision]
+        c_dim = len(images.classes) if images.classes else 0
+        clamp = 256.0 if args.precision == "fp16" else None
+        torch.manual_seed(args.seed)
+        self.G = Generator(
+            z_dim=args.z_dim,
+            w_dim=args.w_dim,
+            c_dim=c_dim,
+            img_resolution=args.resolution,
+            mapping_layers=args.mapping_layers,
+            **widths(args, args.channel_base, args.resolution),
+            architecture=args.architecture,
+            modulation=args.modulation,
+            conv_clamp=clamp,
+        ).to(self.device)
+        self.D = self._discriminator(c_dim, clamp).to(self.device)
+        self.projected = nn.ModuleDict(
+            {name: ProjectedDiscriminator(features.load(name).to(self.device)) for name in args.projected}
+        ).to(self.device)
+        self.reconstruction = None
+        if args.reconstructed:
+            name = f"stylegan2/{Path(args.out).name}"
+            self.reconstruction = Reconstruction(self.G, name, args.encoder_widths).to(self.device)
+            self.perceptual = features.load(args.perceptual).to(self.device)
+            self.identity = features.load(args.identity).to(self.device) if args.identity else None
+        self.growth = Growth(args.resolution, args.growing_stage) if args.architecture == "growing" else None
+        self.step_number = self.shown = 0
+        self.shown_before = 0  # by the runs that this one grew or started from
+        self.seconds = self.seconds_before = 0.0
+        self.parents: list[dict] = []  # summaries of those runs, first to last
+        self.changes: list[dict] = []  # options that were others up to some image: {"until", "option": former value}
+        self.pl_mean = torch.zeros([], device=self.device)
+        self.ada = AdaptiveProbability(args.ada_target, args.ada_images)
+        if args.grow_from:
+            self._inherit(args.grow_from, growing=True)
+        elif args.start_from:
+            self._inherit(args.start_from, growing=False)
+        self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
+        self.opt_G = self._adam(self.G, args.lr, args.pl_every if args.pl_weight else None)
+        self.opt_D = self._adam(self.D, args.d_lr or args.lr, args.r1_every if args.r1_gamma else None)
+        self.opt_projected = self._adam(self.projected, args.projected_lr, None) if args.projected else None
+        self.opt_encoder = self.opt_latent = None
+        if self.reconstruction:
+            self.opt_encoder = self._adam(self.reconstruction.encoder, args.encoder_lr, None)
+            self.opt_latent = self._adam(self.reconstruction.latent_discriminator, args.encoder_lr, None)
+        self.stats: dict[str, float] = {}
+
+    def _adam(self, net, lr: float, every: int | None):
+        # Lazy regularisation takes an optimiser step of its own, so rates and memories are shortened to match
+        # (Karras et al. 2020, appendix B).
+        ratio = every / (every + 1) if every else 1.0
+        # foreach=True groups hundreds of small tensors; the betas must both be floats.
+        groups = [{"params": [p for p in net.parameters() if p.requires_grad]}]
+        if net is self.G and self.args.noise_rate != 1:
+            # Adam moves a lone number as far as any weight, and a strength speaks for each pixel of a map: beside a
+            # quick discriminator it overshoots, and pictures get grain.
+            named = dict(net.named_parameters())
+            strengths = [p for name, p in named.items() if name.endswith("noise_strength")]
+            others = [p for name, p in named.items() if not name.endswith("noise_strength")]
+            groups = [{"params": others}, {"params": strengths, "lr": lr * ratio * self.args.noise_rate}]
+        return torch.optim.Adam(groups, lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, foreach=True)
+
+    def _discriminator(self, c_dim: int, clamp: float | None) -> nn.Module:
+        args, size = self.args, self.args.d_resolution or self.args.resolution
+        if args.strided:
+            if c_dim or args.architecture == "growing" or args.grow_from:
+                raise ValueError("--strided goes with neither --label nor growing")
+            widest = args.strided * discriminators.WIDEST
+            return discriminators.strided(discriminators.halving_widths(args.strided, size, widest))
+        return Discriminator(
+            c_dim=c_dim,
+            img_resolution=size,
+            **widths(args, args.d_channel_base or args.channel_base, size),
+            architecture="growing" if args.architecture == "growing" else "resnet",
+            conv_clamp=clamp,
+        )
+
+    def _start(self, path: str) -> None:
+        """From a generator alone, as it ships: its discriminator is a new one."""
+        self.G.load_state_dict(store.load(path).state_dict())
+        card = store.header(path)["card"]
+        self.parents = list(card.get("stages", []))
+        self.shown_before, self.seconds_before = card.get("images", 0), card.get("seconds", 0)
+
+    def _inherit(self, path: str, growing: bool) -> None:
+        if path.endswith(".safetensors"):
+            return self._start(path)
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if growing:
+            grow_generator(self.G, state)
+        else:
+            self.G.load_state_dict(state["G_ema"])
+        if growing and self.D.img_resolution != state["D_config"]["img_resolution"]:
+            grow_discriminator(self.D, state, self.args.fade)
+        else:
+            self.D.load_state_dict(state["D"])
+        for name, heads in self.projected.items():
+            if f"{name}.projection.scales" in state.get("projected", {}):
+                own = {k: v for k, v in state["projected"].items() if k.startswith(f"{name}.")}
+                heads.load_state_dict({k.removeprefix(f"{name}."): v for k, v in own.items()})
+        if self.reconstruction and state.get("reconstruction"):
+            self.reconstruction.inherit(state["reconstruction"])
+        from .card import summary  # here, because the card module reads this module's options
+
+        self.parents = [*state.get("parents", []), summary(state)]
+        self.shown_before = state["shown"] + state["shown_before"]
+        self.seconds_before = state["seconds"] + state["seconds_before"]
+
+    # -- one step ------------------------------------------------------------------------------------------------
+
+    def _latents(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        z = torch.randn(n, self.G.z_dim, generator=rng).to(self.device)
+        c = None
+        if self.G.c_dim:
+            labels = self.images.labels[torch.randint(0, len(self.images), (n,), generator=rng)]
+            c = torch.eye(self.G.c_dim)[labels].to(self.device)
+        return z, c
+
+    def _ws(self, z: Tensor, c: Tensor | None, rng: torch.Generator) -> Tensor:
+        ws = self.G.mapping(z, c, update_w_avg=torch.is_grad_enabled())
+        if self.args.style_mixing and torch.rand([], generator=rng).item() < self.args.style_mixing:
+            other = self.G.mapping(torch.randn(z.shape, generator=rng).to(self.device), c, update_w_avg=False)
+            cut = int(torch.randint(1, ws.shape[1], [], generator=rng))
+            ws = torch.cat([ws[:, :cut], other[:, cut:]], dim=1)
+        return ws
+
+    def _synthesis(self, ws: Tensor, rng: torch.Generator) -> Tensor:
+        # On CUDA the noise is drawn there, from a generator seeded like the step's.
+        if self.device != "cpu":
+            seed = int(torch.randint(0, 2**62, [], generator=rng))
+            rng = torch.Generator(self.device).manual_seed(seed)
+        return self.G.synthesis(ws, "random", self.dtype, self.args.impl, rng)
+
+    def _logits(self, x: Tensor, c: Tensor | None, rng: torch.Generator) -> Tensor:
+        return self._judge(augment(self._reduced(x), self.ada.p, rng), c)
+
+    def _reduced(self, x: Tensor) -> Tensor:
+        """Pictures at the discriminator's size."""
+        times = x.shape[-1] // (self.args.d_resolution or x.shape[-1])
+        for _ in range(times.bit_length() - 1):
+            x = reconstruction.halved(x)
+        return x
+
+    def _judge(self, x: Tensor, c: Tensor | None) -> Tensor:
+        if not self.args.strided:
+            return self.D(x, c, self.dtype, self.args.impl)
+        with self._autocast():
+            return self.D(x.float()).float()
+
+    def _autocast(self):
+        return torch.autocast(self.device, self.dtype, enabled=self.dtype is not None)
+
+    def _real(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        index = torch.randint(0, len(self.images), (n,), generator=rng)
+        flip = torch.rand(n, generator=rng) < 0.5 if self.args.xflip else None
+        x = self.images.batch(index, flip)
+        if self.growth is not None:
+            x = growing_images(x, *self.G.synthesis.growth)
+        c = torch.eye(self.G.c_dim)[self.images.labels[index]].to(self.device) if self.G.c_dim else None
+        return x, c
+
+    def _update(self, loss: Tensor, *optimizers: torch.optim.Optimizer) -> None:
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        if self.args.precision == "fp16":  # the official way with overflow: forget it, the clamp keeps it rare
+            for group in groups:
+                for q in group["params"]:
+                    if q.grad is not None:
+                        torch.nan_to_num(q.grad, nan=0, posinf=1e5, neginf=-1e5, out=q.grad)
+        parallel.average_gradients(q for group in groups for q in group["params"])
+        for optimizer in optimizers:
+            optimizer.step()
+
+    def step(self) -> None:
+        """One synthesis; its pictures serve the discriminators first, then the generator."""
+        args, n = self.args, parallel.share(self.args.batch)
+        rng = loop.random_of_step(args.seed, self.step_number)
+        if self.growth is not None:
+            self.growth.apply(self.shown, self.G_ema.synthesis, self.G.synthesis, self.D)
+        fade_in(self.D, self.shown, args.fade)
+        learns = self.shown >= args.warm_up
+        stats = {}
+
+        # Make pictures.
+        self.G.requires_grad_(learns)
+        real, c_real = self._real(n, rng)
+        with torch.set_grad_enabled(learns):
+            z, c = self._latents(n, rng)
+            ws = self._ws(z, c, rng)
+            encoded = self._encoded(real, ws)
+            if encoded is not None:
+                ws = torch.cat([encoded["ws"], ws[len(encoded["ws"]) :]])
+            fake = self._synthesis(ws, rng)
+
+        # Update the discriminators.
+        self.D.requires_grad_(True)
+        logits_fake = self._logits(fake.detach(), c, rng)
+        logits_real = self._logits(real, c_real, rng)
+        loss_D = losses.discriminator_loss(logits_real, logits_fake)
+        self._update(loss_D, self.opt_D)
+        self.ada.observe(logits_real)
+        if args.r1_gamma and self.step_number % args.r1_every == 0:
+            small = augment(self._reduced(real), self.ada.p, rng).detach().requires_grad_(True)
+            penalty = losses.r1_penalty(self._judge(small, c_real), small)
+            self._update(penalty * (args.r1_gamma / 2 * args.r1_every), self.opt_D)
+            self.stats["r1"] = penalty.item()
+        self.D.requires_grad_(False)
+        maps = self._update_projected(real, fake, rng, stats)
+        if not learns:
+            self.stats.update(loss_D=loss_D.item(), **stats)
+            self._count()
+            return
+
+        # Update the generator, and the encoder with it.
+        loss_G = losses.generator_loss(self._logits(fake, c, rng))
+        loss = loss_G
+        if maps and self.shown >= args.projected_warm_up:
+            loss = loss + args.projected_weight * self._projected_loss(maps)
+        if args.range_penalty:
+            loss = loss + args.range_penalty * projected.range_penalty(fake)
+        optimizers = [self.opt_G]
+        if encoded is not None:
+            loss = loss + self._reconstruction_loss(real, fake, encoded, stats)
+            optimizers.append(self.opt_encoder)
+        self._update(loss, *optimizers)
+        if args.pl_weight and self.shown >= args.pl_from and self.step_number % args.pl_every == 0:
+            self._regularise_path_length(n, rng)
+
+        # Update averages.
+        self._average(args.batch)
+        self._count()
+        if self.step_number % 16 == 0:
+            means = {"logits_real": logits_real.mean().item(), "logits_fake": logits_fake.mean().item()}
+            self.stats.update(loss_D=loss_D.item(), loss_G=loss_G.item(), ada_p=self.ada.p, **means, **stats)
+
+    def _update_projected(self, real: Tensor, fake: Tensor, rng: torch.Generator, stats: dict) -> dict[str, list]:
+        """Heads of each projected discriminator learn; returns the mixed maps of the generated pictures."""
+        maps = {}
+        loss = 0.0
+        for name, D in self.projected.items():
+            D.heads.requires_grad_(True)
+            with self._autocast():
+                with torch.no_grad():
+                    if not D.projection.calibrated:
+                        D.calibrate(real)
+                    maps_real = D.project(real, rng)
+                maps[name] = D.project(fake, rng)
+                real_logits = D.logits(maps_real)
+                fake_logits = D.logits([m.detach() for m in maps[name]])
+                loss = loss + projected.hinge_discriminator_loss(real_logits, fake_logits)
+            stats[f"{name}_real"] = projected.mean_logit(real_logits)
+            stats[f"{name}_fake"] = projected.mean_logit(fake_logits)
+        if maps:
+            self._update(loss, self.opt_projected)
+            self.projected.requires_grad_(False)
+        return maps
+
+    def _projected_loss(self, maps: dict[str, list]) -> Tensor:
+        with self._autocast():
+            return sum(projected.hinge_generator_loss(self.projected[name].logits(m)) for name, m in maps.items())
+
+    def _encoded(self, real: Tensor, ws: Tensor) -> dict[str, Tensor] | None:
+        """Latents of the first photographs of a batch, as the encoder says them; None without an encoder."""
+        if self.reconstruction is None:
+            return None
+        count = self.args.reconstructed // parallel.count()
+        with self._autocast():
+            w0, deltas, encoded = self.reconstruction.encode(real[:count])
+        return {"w0": w0, "deltas": deltas, "ws": encoded, "mapped": ws[:count, 0], "known": ws[count:]}
+
+    def _reconstruction_loss(self, real: Tensor, fake: Tensor, encoded: dict, stats: dict) -> Tensor:
+        args, R, count = self.args, self.reconstruction, len(encoded["ws"])
+        made, x = fake[:count], real[:count]
+        terms = {"pixels": args.lambda_pixels * reconstruction.pixel_loss(made, x)}
+        with self._autocast():
+            with torch.no_grad():
+                wanted = self.perceptual(x)
+            terms["features"] = args.lambda_features * reconstruction.feature_loss(self.perceptual(made), wanted)
+            if self.identity is not None:
+                with torch.no_grad():
+                    wanted = self.identity.embed(x)
+                loss = reconstruction.identity_loss(self.identity.embed(made), wanted)
+                terms["identity"] = args.lambda_identity * loss
+            w0, deltas, _ = R.encode(fake[count:].detach())
+            off = (w0[:, None] + deltas - encoded["known"].detach()).square().mean()  # what sampled pictures came from
+        terms["known"] = args.lambda_known * off
+        terms["delta"] = args.lambda_delta * encoded["deltas"].square().mean()
+        loss_latent = R.latent_discriminator_loss(encoded["mapped"], encoded["w0"])
+        self._update(loss_latent, self.opt_latent)
+        terms["latent"] = args.lambda_latent * R.latent_generator_loss(encoded["mapped"], encoded["w0"])
+        stats.update({f"reconstruction_{k}": v.item() for k, v in terms.items()})
+        return sum(terms.values())
+
+    def _regularise_path_length(self, n: int, rng: torch.Generator) -> None:
+        args = self.args
+        z, c = self._latents(args.pl_batch or max(n // 2, 1), rng)
+        ws = self._ws(z, c, rng)
+        # Second derivatives in half precision are too coarse; this batch runs in float32.
+        images = self.G.synthesis(ws, "random", None, "fast", rng if self.device == "cpu" else None)
+        penalty, self.pl_mean = losses.path_length_penalty(images, ws, self.pl_mean, rng)
+        self._update(penalty * (args.pl_weight * args.pl_every), self.opt_G)
+        self.stats["path_length"] = self.pl_mean.item()
+
+    def _count(self) -> None:
+        self.step_number += 1
+        self.shown += self.batch
+        if self.step_number % 4 == 0:
+            self.ada.signs, self.ada.observed = parallel.total(self.ada.signs, self.ada.observed)
+        if self.step_number % 4 == 0 and (r_t := self.ada.adjust()) is not None:
+            self.stats["r_t"] = r_t
+
+    @torch.no_grad()
+    def _average(self, n: int) -> None:
+        total = self.shown + self.shown_before
+        half_life = min(self.args.ema_half_life, max(total, n) * self.args.ema_rampup)
+        beta = 0.5 ** (n / max(half_life, 1e-8))
+        ema, new = list(self.G_ema.parameters()), list(self.G.parameters())
+        torch._foreach_lerp_(ema, new, 1 - beta)
+        for a, b in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
+            a.copy_(b)
+        if self.reconstruction:
+            loop.follow(self.reconstruction.average, self.reconstruction.encoder, n / max(half_life, 1e-8))
+
+    # -- the run's folder ----------------------------------------------------------------------------------------
+
+    def state(self) -> dict:
+        return {
+            **{k: getattr(self, k).state_dict() for k in self._parts()},
+            **{
+                k: getattr(self, k)
+                for k in ("step_number", "shown", "shown_before", "seconds", "seconds_before", "pl_mean")
+            },
+            "ada_p": self.ada.p,
+            "ada_sums": [float(self.ada.signs), float(self.ada.observed)],
+            "G_config": self.G.config,
+            "D_config": self.D.config,
+            "parents": self.parents,
+            "changes": self.changes,
+            "args": self._options(),
+            "data": Path(self.args.data).name,
+            "train_images": len(self.images),
+            "classes": list(self.images.classes or []),
+        }
+
+    def _parts(self) -> list[str]:
+        """Networks and optimisers whose state is kept."""
+        optional = {"projected": ["projected", "opt_projected"]} if self.args.projected else {}
+        if self.reconstruction:
+            optional["reconstruction"] = ["reconstruction", "opt_encoder", "opt_latent"]
+        return ["G", "D", "G_ema", "opt_G", "opt_D", *sum(optional.values(), [])]
+
+    def _options(self) -> dict:
+        return {k: v for k, v in vars(self.args).items() if k not in ("data", "out", "grow_from", "start_from")}
+
+    def restore(self, state: dict) -> None:
+        if getattr(self.D, "fade", None) is None and any(k.startswith("fade_fromrgb") for k in state["D"]):
+            raise ValueError("this state belongs to a run that was grown: give --grow-from again")
+        for k in self._parts():
+            if k not in state:  # discriminators or an encoder that this run is given from here on
+                continue
+            part = getattr(self, k)
+            if not isinstance(part, torch.optim.Optimizer):
+                part.load_state_dict(state[k])
+                continue
+            rates = [{name: group[name] for name in ("lr", "betas")} for group in part.param_groups]
+            part.load_state_dict(state[k])
+            for group, asked in zip(part.param_groups, rates, strict=True):  # those asked for now, not the state's
+                group.update(asked)
+        for k in ("step_number", "shown", "shown_before", "seconds", "seconds_before", "pl_mean"):
+            setattr(self, k, state[k])
+        self.pl_mean = self.pl_mean.to(self.device)
+        self.parents = state.get("parents", self.parents)
+        self.changes = list(state.get("changes", []))
+        former = {k: v for k, v in state["args"].items() if self._options().get(k) != v and k not in loop.HARMLESS}
+        if former:
+            self.changes.append({"until": self.shown, **former})
+        self.ada.p = state["ada_p"]
+        self.ada.signs, self.ada.observed = state["ada_sums"]
