@@ -17,6 +17,7 @@ TRAINERS = {
     "diffcam": "network that names an edit and shows where it is, from pairs of a StyleGAN2",
     "deghosting": "network that removes what shines through after blending, with a frozen StyleGAN2",
     "occlusion": "network that finds what lies before a face, from what a StyleGAN2 makes of it",
+    "measure": "what judges that no training sees say of a network",
     "card": "export a training state: weights, card, sheet",
     "run": "the recipes of the networks that ship, stage after stage",
 }

@@ -123,7 +123,9 @@ class FaceNetwork(Features):
 
     @classmethod
     def read(cls, path: Path, size: int = 128) -> FaceNetwork:
-        return cls(tfjs.read(path, [*dict.fromkeys((*cls.taps, cls.embedding))]), size)
+        return cls(tfjs.read(path, [*dict.fromkeys((*cls.taps, cls.embedding))], cls.repair), size)
+
+    repair: tfjs.Repair | None = None  # what is wrong in the package's file
 
     def normalise(self, x: Tensor) -> Tensor:
         """Pictures in [-1, 1] in the range that the network learnt."""
@@ -167,6 +169,28 @@ class MobileFaceNet(FaceNetwork):
 
     def normalise(self, x: Tensor) -> Tensor:
         return x
+
+    @staticmethod
+    def repair(nodes: dict[str, tfjs.Node], constants: dict[str, Tensor]) -> None:
+        """Gives the network its PReLUs back, without which every face is the same to it (cosine 0.999).
+
+        They are written ``relu(x) + c (x - |x|)``, and the file has the sign of ``c`` wrong. Behind depthwise filters,
+        ``relu`` moved into the filter, which leaves nothing of the second term. With both undone, different people lie
+        at 0.02 and a mirrored picture at 0.97.
+        """
+        for name in [n for n, node in nodes.items() if node.op == "Abs"]:
+            read = nodes[name].inputs[0]
+            if nodes[read].fused()[-1:] == ["Relu"]:
+                attributes = dict(nodes[read].attributes)
+                attributes["fused_ops"] = {"list": {"s": attributes["fused_ops"]["list"]["s"][:-1]}}
+                nodes[read] = tfjs.Node(nodes[read].op, nodes[read].inputs, attributes)
+                nodes[f"{name}/relu"] = tfjs.Node("Relu", [read])
+                for node in nodes.values():
+                    if node.op == "Add" and node.inputs[0] == read:
+                        node.inputs[0] = f"{name}/relu"
+        for name, value in constants.items():
+            if name.endswith("/mul"):
+                constants[name] = -value
 
     def forward(self, x: Tensor) -> list[Tensor]:
         *maps, last = super().forward(x)

@@ -130,3 +130,45 @@ def peak_to_mean(net, count: int = 64, seed: int = 0) -> dict[str, float]:
         magnitude = f.float().norm(dim=1).flatten(1)
         ratios[str(res)] = float((magnitude.amax(dim=1) / magnitude.mean(dim=1)).mean())
     return ratios
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """The symmetric root of a symmetric, positive semidefinite matrix."""
+    values, vectors = torch.linalg.eigh(covariance)
+    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+
+
+def frechet_distance(a, b) -> float:
+    """Fréchet distance of the Gaussians fitted to two sets of vectors ``[N, D]`` and ``[M, D]`` (arrays or tensors).
+
+    ``|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))``, as in Heusel et al. 2017. It falls with more vectors, down to
+    the distance itself: compare only numbers of one count.
+    """
+    a, b = (torch.as_tensor(x).double() for x in (a, b))
+    mean = (a.mean(0) - b.mean(0)).square().sum()
+    ca, cb = (torch.cov(x.T).reshape(x.shape[1], x.shape[1]) for x in (a, b))
+    root = _root(ca)
+    # C_a C_b and root C_b root have the same eigenvalues, and the second is symmetric.
+    middle = torch.linalg.eigvalsh(root @ cb @ root).clamp_min(0).sqrt().sum()
+    return float((mean + ca.trace() + cb.trace() - 2 * middle).clamp_min(0))
+
+
+def precision_recall(real, fake, neighbours: int = 3) -> tuple[float, float]:
+    """Improved precision and recall (Kynkäänniemi et al. 2019) of vectors ``[N, D]`` and ``[M, D]``.
+
+    Precision is the share of ``fake`` that lies within some real vector's distance to its ``neighbours``-th nearest
+    other real vector; recall is the same with the sets exchanged.
+    """
+    real, fake = (torch.as_tensor(x).double() for x in (real, fake))
+
+    def share(of: Tensor, around: Tensor) -> float:
+        # The nearest "other" vector of each is itself.
+        radius = torch.cdist(around, around).kthvalue(neighbours + 1, dim=1).values
+        return float((torch.cdist(of, around) <= radius).any(1).double().mean())
+
+    return share(fake, real), share(real, fake)
+
+
+def spread(vectors) -> float:
+    """Mean distance between two different vectors of ``[N, D]``."""
+    return float(torch.pdist(torch.as_tensor(vectors).double()).mean())
