@@ -16,7 +16,7 @@ export OMP_WAIT_POLICY ?= passive
 # 33 MB three times faster and two trainings side by side possible at all. Other allocators ignore these.
 TUNED := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
 
-.PHONY: run test test-browser lint bench gpu-check browser clean train-features train-faces train-cats train-flowers train-cartoons train-history train-attributes train-attgan train-landmarks train-encoder train-directions train-diffcam train-deghosting train-occlusion train-igan-shoes train-igan-faces train-igan-flowers
+.PHONY: run test test-browser lint bench gpu-check browser clean train-all train-features $(TRAINED)
 
 run: $(VENV)/.run
 	$(PYTHON) app.py $(ARGS)
@@ -84,78 +84,15 @@ clean:
 # -- the networks that ship --------------------------------------------------------------------------------------
 # DATA is a folder with faces_128.zip, cats_128.zip, ...; a stopped run goes on where it stood.
 
-DATA  ?= ../shared/data
-TRAIN = $(TUNED) nice -n 10 $(PYTHON) -m training stylegan2 --threads 1
-CARD  = $(PYTHON) -m training card
-ADA   = --ada-target 0.6 --ada-images 200000
+# training/recipes.toml says how each is trained.
 
-train-faces: $(VENV)/.run
-	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces-32 --resolution 32 --images 170000
-	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces --resolution 64 --grow-from runs/faces-32/state.pt --fade 20000 --r1-gamma 0.2 --images 432000
-	$(TRAIN) --data $(DATA)/faces_128.zip --out runs/faces-128 --resolution 128 --grow-from runs/faces/state.pt --fade 10000 --r1-gamma 0.3 --channel-min 16 --batch 16 --images 300000
-	$(CARD) --run runs/faces-128 --name stylegan2/faces --data $(DATA)/faces_128.zip
+DATA ?= ../shared/data
+RUNS ?= runs
+NETWORKS := wide-faces faces cartoons cats flowers history attributes attgan landmarks encoder directions diffcam deghosting occlusion igan-shoes igan-faces igan-flowers
+TRAINED := $(addprefix train-,$(NETWORKS))
 
-train-cartoons: $(VENV)/.run
-	$(TRAIN) --data $(DATA)/cartoons_128.zip --out runs/cartoons-32 --resolution 32 --images 127520
-	$(TRAIN) --data $(DATA)/cartoons_128.zip --out runs/cartoons --grow-from runs/cartoons-32/state.pt --fade 15000 --r1-gamma 0.3 $(ADA) --images 180000
-	$(CARD) --run runs/cartoons --name stylegan2/cartoons --data $(DATA)/cartoons_128.zip
+$(TRAINED): train-%: $(VENV)/.run
+	$(TUNED) nice -n 10 $(PYTHON) -m training run $* --data $(DATA) --runs $(RUNS) $(ARGS)
 
-# Five thousand pictures are few: these two start from the faces and use adaptive augmentation.
-train-cats train-flowers: train-%: $(VENV)/.run
-	@test -f runs/faces-32/state.pt || { echo "make train-faces first: $* starts from its 32 px run"; exit 1; }
-	$(TRAIN) --data $(DATA)/$*_128.zip --out runs/$*-32 --resolution 32 --start-from runs/faces-32/state.pt --images 50016 $(ADA)
-	$(TRAIN) --data $(DATA)/$*_128.zip --out runs/$* --resolution 64 --grow-from runs/$*-32/state.pt --fade 5000 --r1-gamma 0.3 --images 335000 $(ADA)
-	$(CARD) --run runs/$* --name stylegan2/$* --data $(DATA)/$*_128.zip
-
-train-attributes: $(VENV)/.run
-	$(TUNED) nice -n 10 $(PYTHON) -m training attributes --threads 1 --data $(DATA)/faces_128.zip --out runs/attributes --images 300000
-	$(CARD) --run runs/attributes --name attributes/faces --data $(DATA)/faces_128.zip
-
-# The judge has no part in the training: another seed, another architecture.
-train-attgan: $(VENV)/.run
-	@test -f runs/attributes/state.pt || { echo "make train-attributes first: attgan learns from its run"; exit 1; }
-	$(TUNED) nice -n 10 $(PYTHON) -m training attgan --threads 1 --data $(DATA)/faces_128.zip --out runs/attgan --classifier runs/attributes
-	$(TUNED) nice -n 10 $(PYTHON) -m training attributes --threads 1 --data $(DATA)/faces_128.zip --out runs/judge --kind plain --seed 7 --images 200000
-	$(CARD) --run runs/attgan --name attgan/faces --data $(DATA)/faces_128.zip --judge runs/judge
-
-# Shoes all point the same way, and a mirrored one would not.
-train-igan-shoes: FLIP = --no-xflip
-train-igan-shoes train-igan-faces train-igan-flowers: train-igan-%: $(VENV)/.run
-	$(TUNED) nice -n 10 $(PYTHON) -m training dcgan --threads 1 --data $(DATA)/$*_128.zip --out runs/igan-$* --images 500000 $(FLIP)
-	$(TUNED) nice -n 10 $(PYTHON) -m training predictor --threads 1 --run runs/igan-$* --data $(DATA)/$*_128.zip --out runs/igan-$*-predictor $(FLIP)
-	$(CARD) --run runs/igan-$* --predictor runs/igan-$*-predictor --name igan/$* --data $(DATA)/$*_128.zip
-
-train-landmarks: $(VENV)/.run
-	$(TUNED) nice -n 10 $(PYTHON) -m training landmarks --threads 1 --data $(DATA)/faces_128.zip --out runs/landmarks --images 240000
-	$(CARD) --run runs/landmarks --name landmarks/faces --data $(DATA)/faces_128.zip
-
-# It belongs to stylegan2/faces as it is in weights/embedded, and has to be made again when that changes.
-train-encoder: $(VENV)/.run
-	$(TUNED) nice -n 10 $(PYTHON) -m training encoder --threads 1 --data $(DATA)/faces_128.zip --generator stylegan2/faces --out runs/encoder
-	$(CARD) --run runs/encoder --name encoder/faces --data $(DATA)/faces_128.zip
-
-# They too belong to stylegan2/faces as it is; a test says so when they are of another state.
-train-directions: $(VENV)/.run
-	$(TUNED) nice -n 10 $(PYTHON) -m training directions --generator stylegan2/faces --classifier attributes/faces --out weights/embedded/directions/faces.safetensors
-
-# These two learn from edits: of the generator as it is in weights/embedded, along its directions, with its encoder.
-train-diffcam: $(VENV)/.run
-	$(TUNED) nice -n 10 $(PYTHON) -m training diffcam --threads 1 --data $(DATA)/faces_128.zip --out runs/diffcam
-	$(CARD) --run runs/diffcam --name diffcam/faces --data $(DATA)/faces_128.zip
-
-train-deghosting: $(VENV)/.run
-	@test -f weights/embedded/diffcam/faces.safetensors || { echo "make train-diffcam first: its masks are what ghosts are made of"; exit 1; }
-	$(TUNED) nice -n 10 $(PYTHON) -m training deghosting --threads 1 --data $(DATA)/faces_128.zip --images 43000 --adversarial 0 --out runs/deghosting
-	$(CARD) --run runs/deghosting --name deghosting/faces --data $(DATA)/faces_128.zip
-
-train-occlusion: $(VENV)/.run
-	$(TUNED) nice -n 10 $(PYTHON) -m training occlusion --threads 1 --data $(DATA)/faces_128.zip --textures $(DATA)/cats_128.zip $(DATA)/flowers_128.zip --images 26000 --out runs/occlusion
-	$(CARD) --run runs/occlusion --name occlusion/faces --data $(DATA)/faces_128.zip
-
-HISTORY = $(TRAIN) --data $(DATA)/faces_128.zip --resolution 32 --channel-base 512 --channel-max 64 --z-dim 64 --w-dim 64 --images 60000 --seed 1
-train-history: $(VENV)/.run
-	$(HISTORY) --out runs/history-skip
-	$(HISTORY) --out runs/history-adain --modulation adain
-	$(HISTORY) --out runs/history-growing --architecture growing --growing-stage 4000
-	$(HISTORY) --out runs/history-path-length --pl-weight 2
-	for n in skip adain growing path-length; do $(CARD) --run runs/history-$$n --name history/$$n --data $(DATA)/faces_128.zip; done
+train-all: $(VENV)/.run
+	$(TUNED) nice -n 10 $(PYTHON) -m training run --all --data $(DATA) --runs $(RUNS) $(ARGS)

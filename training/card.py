@@ -92,7 +92,7 @@ def command(state: dict, data: str) -> str:
     """The options of the run that differ from the defaults."""
     from .stylegan2 import parser as options
 
-    line = command_line(options(), data_and_out(data), state["args"])
+    line = " ".join([command_line(options(), data_and_out(data), state["args"]), *filter(None, [state.get("origin")])])
     return line if "--images" in line else f"{line} --images {state['shown']}"
 
 

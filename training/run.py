@@ -44,12 +44,15 @@ def recipes() -> dict[str, dict]:
 def arguments(stage: dict, data: str, runs: str) -> list[str]:
     """The command line of a stage, after ``python -m training``."""
     options = stage["options"].format(data=data, runs=runs)
-    return [stage["trainer"], *options.split(), "--out", f"{runs}/{stage['out']}"]
+    where = ["--out", f"{runs}/{stage['out']}"] if "out" in stage else []
+    return [stage["trainer"], *options.split(), *where]
 
 
 def progress(stage: dict, data: str, runs: str) -> tuple[int, int]:
-    """Images shown so far, and those asked for."""
+    """Images shown so far, and those asked for; (0, 0) for a stage without a state, which is run each time."""
     trainer, *options = arguments(stage, data, runs)
+    if "out" not in stage:
+        return 0, 0
     wanted = importlib.import_module(f"training.{trainer}").parser().parse_args(options).images
     path = Path(runs) / stage["out"] / "state.pt"
     if not path.exists():
@@ -81,8 +84,8 @@ def main(argv: list[str]) -> int:
     for name in names:
         for stage in known[name].get("stages", []):
             shown, wanted = progress(stage, data, runs)
-            print(f"{name}: {stage['out']} {shown:,} of {wanted:,} images", flush=True)
-            if args.list or shown >= wanted:
+            print(f"{name}: {stage.get('out', stage['trainer'])} {shown:,} of {wanted:,} images", flush=True)
+            if args.list or 0 < wanted <= shown:
                 continue
             status = run(arguments(stage, data, runs), args.processes)
             if status or progress(stage, data, runs)[0] < wanted:  # stopped: the next stage has to wait

@@ -382,6 +382,7 @@ class StyleGAN2Run:
             "ada_sums": [float(self.ada.signs), float(self.ada.observed)],
             "G_config": self.G.config,
             "D_config": self.D.config,
+            "origin": self._origin(),
             "parents": self.parents,
             "changes": self.changes,
             "args": self._options(),
@@ -396,6 +397,15 @@ class StyleGAN2Run:
         if self.reconstruction:
             optional["reconstruction"] = ["reconstruction", "opt_encoder", "opt_latent"]
         return ["G", "D", "G_ema", "opt_G", "opt_D", *sum(optional.values(), [])]
+
+    def _origin(self) -> str:
+        """The option that names the run or network from which this one began, without the folders of a machine."""
+        for option, path in (("--grow-from", self.args.grow_from), ("--start-from", self.args.start_from)):
+            if path:
+                own = Path(path)
+                name = f"runs/{own.parent.name}" if own.suffix == ".pt" else f"weights/embedded/{own.parent.name}"
+                return f"{option} {name}/{own.name}"
+        return ""
 
     def _options(self) -> dict:
         return {k: v for k, v in vars(self.args).items() if k not in ("data", "out", "grow_from", "start_from")}

@@ -79,8 +79,8 @@ def test_what_is_missing_says_how_it_is_made(entry, tmp_path, monkeypatch):
     with pytest.raises(weights.UserError) as error:
         weights.load(entry.name)
     target = re.search(r"`make (train-[a-z0-9-]+)`", one_sentence(error.value))[1]
-    targets = re.findall(r"^([a-z0-9 -]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert target in " ".join(targets).split()
+    targets = re.findall(r"^NETWORKS := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert target.removeprefix("train-") in " ".join(targets).split()
 
 
 def test_unknown_names():
