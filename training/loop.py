@@ -19,7 +19,7 @@ import torch
 from . import parallel
 
 # Options that make no other network: where and how long it runs, and what is logged.
-HARMLESS = ("threads", "tick", "device", "minutes", "impl", "images", "metric_images")
+HARMLESS = ("threads", "tick", "device", "minutes", "impl", "images", "metric_images", "judged_images")
 
 SAVE_SECONDS = 180
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from . import features, loop, metrics, parallel, sheets
+from . import features, judges, loop, metrics, parallel, sheets
 from .data import load_images
 from .stylegan2_run import PRECISIONS, StyleGAN2Run
 
@@ -68,6 +68,12 @@ def parser() -> argparse.ArgumentParser:
     add("--tick", type=int, default=10_000, help="images between lines of the log, states and sheets")
     add(
         "--metric-images", type=int, default=256, help="test images compared with at each tick; 0 leaves the metric out"
+    )
+    add(
+        "--judged-images",
+        type=int,
+        default=0,
+        help="generated faces that dlib judges at each tick (requirements-bench.txt); 0 leaves it out",
     )
     add("--grow-from", default=None, help="state.pt of a run at half the resolution whose blocks are kept")
     add(
@@ -140,13 +146,30 @@ def train(args: argparse.Namespace, log=print) -> StyleGAN2Run:
 
     def report() -> dict:
         sheets.save_sheet(run.G_ema, out / "sheets" / f"{run.shown:08d}.png")
-        return dict(run.stats) if test is None else {**run.stats, "swd": distance(run, test)}
+        line = dict(run.stats)
+        if test is not None:
+            line["swd"] = distance(run, test)
+        if args.judged_images:
+            rows = judges.measure(run.G_ema, args.data, ["dlib"], args.judged_images, (1.0,), cache=out / "judged")
+            line |= {name: rows[-1][name] for name in ("frechet", "spread", "detected", "precision", "recall")}
+        if run.reconstruction is not None:
+            sheets.grid(reconstructions(run), 10).save(out / "sheets" / f"{run.shown:08d}-reconstructed.png")
+        return line
 
     loop.until(run, args.images, out, args.tick, report, log, args.minutes)
     if not parallel.rank():
         sheets.save_sheet(run.G_ema, out / "sheets" / f"{run.shown:08d}.png")
     parallel.leave()
     return run
+
+
+@torch.no_grad()
+def reconstructions(run: StyleGAN2Run, count: int = 30, columns: int = 10) -> Tensor:
+    """Rows of photographs, and below each row what the averaged generator makes of what the encoder says of them."""
+    x = run.images.batch(torch.arange(count))
+    made = run.G_ema.synthesis(run.reconstruction.encode(x, run.reconstruction.average)[2], noise_mode="const")
+    rows = zip(x.split(columns), made.split(columns), strict=True)
+    return torch.cat([part for row in rows for part in row])
 
 
 def distance(run: StyleGAN2Run, test: Tensor) -> float:
