@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+from . import disk
 
 
 @dataclass(frozen=True)
@@ -60,5 +63,8 @@ class Shown:
     file: Path | None = field(default=None)
 
 
-def folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="ganbook-")
+@contextmanager
+def folder() -> Iterator[str]:
+    """A folder for an event's files, gone when the event is over. Raises UserError when the disk is full."""
+    with disk.told(), tempfile.TemporaryDirectory(prefix="ganbook-", ignore_cleanup_errors=True) as path:
+        yield path
