@@ -25,7 +25,16 @@ NAMES = {
     "gpu-check": "fixture tests, pictures and speed on a CUDA device",
 }
 USUAL = ("synthesis", "startup", "draggan", "editing", "brushing", "od-speed")
-COUNTED = ("drag-accuracy", "alignment", "projection", "inversion", "out-of-domain", "strokes", "edit-transfer", "visitors")
+COUNTED = (
+    "drag-accuracy",
+    "alignment",
+    "projection",
+    "inversion",
+    "out-of-domain",
+    "strokes",
+    "edit-transfer",
+    "visitors",
+)
 
 
 def main(argv: list[str]) -> int:

@@ -47,11 +47,15 @@ class Server:
             "GANBOOK_KEEP_SECONDS": str(KEEP_S),
             "PYTHONUNBUFFERED": "1",
         }
-        command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), "--offline", "--device", device]
+        options = ["--host", "127.0.0.1", "--port", str(port), "--offline", "--device", device]
         self.log = Path(folder, "log")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env={**os.environ, **own}, stdout=log, stderr=subprocess.STDOUT
+                [sys.executable, "app.py", *options],
+                cwd=ROOT,
+                env={**os.environ, **own},
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         began = time.perf_counter()
         while True:
@@ -129,7 +133,7 @@ def visit(server: Server, number: int, side: int = SIDE) -> None:
         photo = visitor.upload(f"photo-{number}.png", picture(number, side))
         visitor.call("attgan_face", "attgan/faces", photo, "centre", None)
         visitor.call("attgan_edit", {"Eyeglasses": 1.0})
-        visitor.call("od_photo", "stylegan2/faces", photo, "encoder", 10, "centre")
+        visitor.call("od_photo", "stylegan2/faces", photo, "encoder", "10", "centre")
 
 
 def settled(server: Server) -> int:
@@ -184,7 +188,9 @@ def main(device: str = "cpu", quick: bool = False, count: int | None = None) -> 
                 nonlocal highest
                 highest = max(highest, server.resident())
                 if number % 50 == 49:
-                    print(f"visitor {number + 1}: {server.resident() / MB:.0f} MB resident", file=sys.stderr, flush=True)
+                    print(
+                        f"visitor {number + 1}: {server.resident() / MB:.0f} MB resident", file=sys.stderr, flush=True
+                    )
 
             failed += many(server, count, WARM_UP, told=told)
             seconds = time.perf_counter() - began

@@ -1,7 +1,7 @@
 """What one visitor may ask of the page at a time, and the end of work that nobody waits for any more.
 
-``Queue`` takes the place of Gradio's, ``Gate`` stands before the whole server. Sessions are free to make, so a session's
-share is a courtesy among visitors; an address's share is what keeps the page open for others.
+``Queue`` takes the place of Gradio's, ``Gate`` stands before the whole server. Sessions are free to make, so a
+session's share is a courtesy among visitors; an address's share is what keeps the page open for others.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ class Queue(queueing.Queue):
         return sum(event.session_hash == session and event.alive for event in self.event_ids_to_events.values())
 
     def _of_address(self, address: str) -> int:
-        return sum(address_of(e.request) == address for q in self.event_queue_per_concurrency_id.values() for e in q.queue)
+        return sum(
+            address_of(e.request) == address for q in self.event_queue_per_concurrency_id.values() for e in q.queue
+        )
 
     def get_events(self):
         """The next to run: of each lane the first whose session has nothing running, so that turns go round."""
@@ -162,7 +164,7 @@ def address_of(request) -> str:
 
 
 class Gate:
-    """ASGI middleware: notes whose page is open, answers whether a session is still there, and says when a disk is full.
+    """ASGI middleware: notes whose page is open, tells whether a session is still there, says when a disk is full.
 
     ``GET .../ganbook/visit/<session>`` gives ``{"known": true}`` as long as the page that was loaded in that session
     has it; a session's name is a secret of its page, so nobody can ask for another's.
