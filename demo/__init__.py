@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import gradio as gr
 from starlette.middleware import Middleware
 
-from . import cache, look, memory
+from . import cache, look, memory, remembered
 from .handover import Handover
 from .limits import Gate
 from .page import Page
@@ -47,6 +47,7 @@ def build() -> gr.Blocks:
             with gr.Tab("Checkpoints", id="checkpoints", elem_id="tab-checkpoints"):
                 checkpoints.build(session, page, [chooser, dragging, editing, painting, keeping])
         handover.wire(tabs)
+        remembered.wire(page)
     page.queue(max_size=gpu.QUEUE, api_open=False)  # no way round the queue and its limits
     return page
 

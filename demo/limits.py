@@ -94,6 +94,10 @@ class Queue(queueing.Queue):
         """Of one address."""
         return max(1, int(self.max_size * SHARE))
 
+    def busy(self, session: str) -> bool:
+        """Whether something of a session is under way or waits for its turn."""
+        return self._of_session(session) > 0
+
     def _of_session(self, session: str) -> int:
         return sum(event.session_hash == session and event.alive for event in self.event_ids_to_events.values())
 
@@ -166,8 +170,8 @@ def address_of(request) -> str:
 class Gate:
     """ASGI middleware: notes whose page is open, tells whether a session is still there, says when a disk is full.
 
-    ``GET .../ganbook/visit/<session>`` gives ``{"known": true}`` as long as the page that was loaded in that session
-    has it; a session's name is a secret of its page, so nobody can ask for another's.
+    ``GET .../ganbook/visit/<session>`` gives ``{"known": true, "busy": false}``: known as long as the server has what
+    the page of that session made, busy while something of it is under way. A session's name is a secret of its page.
     """
 
     def __init__(self, app):
@@ -179,7 +183,8 @@ class Gate:
         sessions = self.sessions(scope)
         room, _, last = scope["path"].rstrip("/").rpartition("/")
         if sessions is not None and room.endswith("/ganbook/visit"):
-            answer = JSONResponse({"known": sessions.known(last)}, headers={"Cache-Control": "no-store"})
+            busy = scope["app"].get_blocks()._queue.busy(last)
+            answer = JSONResponse({"known": sessions.known(last), "busy": busy}, headers={"Cache-Control": "no-store"})
             return await answer(scope, receive, send)
         if sessions is not None and room.endswith("/heartbeat"):
             sessions.entered(last)

@@ -28,6 +28,14 @@ class Page(gr.Blocks):
     traceback goes to the log, and the page says that something went wrong.
     """
 
+    def __init__(self, *args, **kwargs):
+        self.greetings: list[tuple[tuple, dict]] = []
+        super().__init__(*args, **kwargs)
+
+    def greets(self, *args, **kwargs) -> None:
+        """As ``load``, for what reads controls: it begins when what the browser kept has come back into them."""
+        self.greetings.append((args, kwargs))
+
     def get_config_file(self) -> dict:
         """What the browser is told, without the components that would show nothing of an event's progress.
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from PIL import Image
 
+from weights.errors import UserError
+
 from . import disk
 
 
@@ -31,7 +33,12 @@ class Made:
     folder: Path
 
     def file(self, *words: object, ending: str = "png") -> Path:
-        """A path with a name that still tells something in a download folder: ``faces-seed-7.png``."""
+        """A path with a name that still tells something in a download folder: ``faces-seed-7.png``.
+
+        Raises UserError for an ending that is none: whatever it comes from, the path stays inside ``folder``.
+        """
+        if not isinstance(ending, str) or not re.fullmatch(r"[a-z0-9]{1,12}", ending):
+            raise UserError("The kind of a file is a short word such as gif, webp or mp4.")
         parts = [self.recipe.checkpoint.split("/")[-1], *map(str, words)]
         name = "-".join(re.sub(r"[^A-Za-z0-9.+-]+", "-", p).strip("-") for p in parts)
         return self.folder / f"{name[:80]}.{ending}"
