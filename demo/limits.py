@@ -110,7 +110,8 @@ class Queue(queueing.Queue):
         """The next to run: of each lane the first whose session has nothing running, so that turns go round."""
         running = {event.session_hash for job in self.active_jobs if job for event in job}
         for lane in self.event_queue_per_concurrency_id.values():
-            if lane.queue and lane.queue[0].session_hash in running:
+            full = lane.concurrency_limit is not None and lane.current_concurrency >= lane.concurrency_limit
+            if lane.queue and not full and lane.queue[0].session_hash in running:
                 other = next((event for event in lane.queue if event.session_hash not in running), None)
                 if other is not None:
                     lane.queue.remove(other)

@@ -1,4 +1,4 @@
-"""The server is started again under an open page: the page says so, starts clean, and what the browser kept comes back."""
+"""The server is started again under an open page: it says so, starts clean, and what the browser kept comes back."""
 
 from __future__ import annotations
 
