@@ -21,10 +21,20 @@ NAMES = {
     "out-of-domain": "what edits with and without a mask keep and change, and ghosts (--count 40)",
     "strokes": "whether painted and drawn strokes are followed (--count 50)",
     "edit-transfer": "how near an edit carried over to a photograph comes to its truth (--count 20)",
+    "visitors": "memory while visitors come and go (half an hour; --count 40)",
     "gpu-check": "fixture tests, pictures and speed on a CUDA device",
 }
 USUAL = ("synthesis", "startup", "draggan", "editing", "brushing", "od-speed")
-COUNTED = ("drag-accuracy", "alignment", "projection", "inversion", "out-of-domain", "strokes", "edit-transfer")
+COUNTED = (
+    "drag-accuracy",
+    "alignment",
+    "projection",
+    "inversion",
+    "out-of-domain",
+    "strokes",
+    "edit-transfer",
+    "visitors",
+)
 
 
 def main(argv: list[str]) -> int:
@@ -39,7 +49,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--quick", action="store_true", help="the smallest sizes and few repetitions")
-    parser.add_argument("--count", type=int, help="of drags, faces, photographs or strokes: at most so many")
+    parser.add_argument("--count", type=int, help="of drags, faces, photographs, strokes or visitors: at most so many")
     options = parser.parse_args(argv)
     if options.count is not None and options.count < 1:
         parser.error("--count is 1 or more")

@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
-import gradio as gr
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from . import cache, look
+import gradio as gr
+from starlette.middleware import Middleware
+
+from . import cache, look, memory, remembered
 from .handover import Handover
+from .limits import Gate
 from .page import Page
 from .session import Visitor
 from .tabs import attgan, checkpoints, draggan, igan, out_of_domain, stylegan2
 from .uploads import MAX_UPLOAD
+from .visitors import Sessions
 
 __all__ = ["build", "launch_options"]
 
@@ -22,6 +28,7 @@ def build() -> gr.Blocks:
     from . import gpu
 
     cache.install()
+    memory.settle()
     with Page(title="ganbook", analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as page:
         session = gr.State(Visitor())
         gr.HTML((look.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
@@ -40,7 +47,8 @@ def build() -> gr.Blocks:
             with gr.Tab("Checkpoints", id="checkpoints", elem_id="tab-checkpoints"):
                 checkpoints.build(session, page, [chooser, dragging, editing, painting, keeping])
         handover.wire(tabs)
-    page.queue(max_size=gpu.QUEUE)
+        remembered.wire(page)
+    page.queue(max_size=gpu.QUEUE, api_open=False)  # no way round the queue and its limits
     return page
 
 
@@ -56,4 +64,12 @@ def launch_options() -> dict:
         "pwa": False,
         # Gradio would ask itself for the page and give up if the answer takes three seconds, as on a busy machine.
         "_frontend": False,
+        "app_kwargs": {"lifespan": _serving, "middleware": [Middleware(Gate)]},
     }
+
+
+@asynccontextmanager
+async def _serving(app) -> AsyncIterator[None]:
+    """Around the server's life: sessions are ours before the first visitor comes."""
+    app.state_holder = Sessions(app.get_blocks())
+    yield

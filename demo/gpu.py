@@ -22,6 +22,8 @@ LANE = {"concurrency_id": "gpu", "concurrency_limit": 2}
 # Events waiting at most, all visitors together; the next one is told that the queue is full.
 QUEUE = 64
 ZERO_GPU_SECONDS = 60
+# Long enough for tuning a network of 1024 px on two cores; without an end, two calls would close the page.
+LIMIT_S, SPACE_LIMIT_S = 900.0, 180.0
 
 
 def accelerated(function: Callable) -> Callable:
@@ -30,14 +32,12 @@ def accelerated(function: Callable) -> Callable:
 
 
 def time_limit() -> float | None:
-    """Seconds that a cell may run, None for no limit: ``$GANBOOK_TIME_LIMIT``, else limited on public Spaces alone."""
-    stated = os.environ.get("GANBOOK_TIME_LIMIT")
-    if stated is None:
-        return 180.0 if os.environ.get("SPACE_ID") else None
+    """Seconds that a call may run: ``$GANBOOK_TIME_LIMIT`` (0 for None, no limit), else ``LIMIT_S``, on Spaces less."""
+    usual = SPACE_LIMIT_S if os.environ.get("SPACE_ID") else LIMIT_S
     try:
-        return float(stated) or None
+        return float(os.environ.get("GANBOOK_TIME_LIMIT", usual)) or None
     except ValueError:
-        return None
+        return usual
 
 
 def within(steps: Iterable, seconds: float | None) -> Iterator:

@@ -10,7 +10,15 @@ from gradio.themes.utils import colors, fonts, sizes
 ASSETS = Path(__file__).resolve().parent / "assets"
 STYLES = ("notebook.css", "canvas.css", "tiles.css")
 # Of the canvas's scripts each needs those before it.
-SCRIPTS = ("canvas_layers.js", "canvas_marks.js", "canvas_patches.js", "canvas_keys.js", "canvas.js", "tiles.js")
+SCRIPTS = (
+    "visit.js",
+    "canvas_layers.js",
+    "canvas_marks.js",
+    "canvas_patches.js",
+    "canvas_keys.js",
+    "canvas.js",
+    "tiles.js",
+)
 FONTS = ASSETS / "fonts"  # Newsreader, under the SIL Open Font License beside it
 
 # Light: a light table with a contact sheet, marked in grease pencil. Dark: the darkroom under its safelight.

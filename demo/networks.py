@@ -43,6 +43,8 @@ def resolve(visitor: Visitor | None, name: str | None, technique: str | Sequence
     """What the chooser's value stands for. Raises UserError for an unknown name and for another visitor's file."""
     if not name:
         raise UserError("Choose a network first.")
+    if not isinstance(name, str):
+        raise UserError("A network is given by its name, such as stylegan2/faces; choose one first.")
     if name.startswith("own:"):
         return Reference(name, (visitor or Visitor()).sha256(name))
     found = weights.entry(name)
@@ -128,7 +130,7 @@ def choices(technique: str | Sequence[str], visitor: Visitor | None = None) -> l
 
 def about(name: str | None, visitor: Visitor | None = None) -> str:
     """HTML: what a network is, in one line."""
-    if not name:
+    if not name or not isinstance(name, str):
         return '<p class="nb-about">There is no network at hand. Fetch one in the Checkpoints tab.</p>'
     if name.startswith("own:"):
         own = (visitor or Visitor()).own.get(name)

@@ -21,6 +21,7 @@ import gradio as gr
 from weights.errors import UserError
 
 from . import gpu, networks, results, running, uploads
+from .page import Page
 from .results import Made, Shown
 
 PREVIEW_S = 0.2  # seconds between two pictures that are shown while work goes on
@@ -253,9 +254,9 @@ class Cell:
         )
         self._refresh_after(loaded)
 
-    def at_start(self, page: gr.Blocks, run: Run) -> None:
+    def at_start(self, page: Page, run: Run) -> None:
         """Runs once when a visitor opens the page, unless the network would have to be downloaded."""
-        page.load(
+        page.greets(
             self._handler(run, f"{self.slug}_at_start", "", live=True),
             [*self.book.chooser.inputs, *run.inputs.values()],
             self._outputs(run),
@@ -388,7 +389,10 @@ class Cell:
 
     def _restored(self, run: Run, recipe, chosen, visitor) -> dict:
         """Component -> update that sets it as the recipe says; what the recipe leaves out stays as it is."""
-        values = run.restore(running.all_arguments(recipe), recipe.output)
+        try:
+            values = run.restore(running.all_arguments(recipe), recipe.output)
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+            raise UserError("That recipe holds a value that fits none of this cell's controls.") from None
         chooser = self.book.chooser
         updates = {run.inputs[name]: _set(run.inputs[name], v) for name, v in values.items() if name in run.inputs}
         updates[chooser.network] = gr.update(value=chosen.name)

@@ -8,9 +8,16 @@ import gradio as gr
 
 from weights.errors import UserError
 
+from . import disk, limits
+from .visitors import Session
+
 log = logging.getLogger(__name__)
 
 SORRY = "Something went wrong here that is not your doing; it was noted. Try again, or try other settings."
+GONE = (
+    "The server was started again, or this page was left for long: what you made on it is no longer there. Reload the"
+    " page; your seeds and recipes come back."
+)
 MISFIT = "A value that was sent does not fit its control; see the page or its API description for what each one takes."
 
 
@@ -20,6 +27,14 @@ class Page(gr.Blocks):
     What a visitor caused (``UserError``, Gradio's own ``Error``) is said as it is. Everything else is a bug: its
     traceback goes to the log, and the page says that something went wrong.
     """
+
+    def __init__(self, *args, **kwargs):
+        self.greetings: list[tuple[tuple, dict]] = []
+        super().__init__(*args, **kwargs)
+
+    def greets(self, *args, **kwargs) -> None:
+        """As ``load``, for what reads controls: it begins when what the browser kept has come back into them."""
+        self.greetings.append((args, kwargs))
 
     def get_config_file(self) -> dict:
         """What the browser is told, without the components that would show nothing of an event's progress.
@@ -44,17 +59,54 @@ class Page(gr.Blocks):
             log.info("a value did not fit its control: %s", error)
             raise sentence(MISFIT) from None
 
+    def queue(self, *args, **kwargs):
+        """Gradio's, with ``limits.Queue`` for its queue."""
+        super().queue(*args, **kwargs)
+        made = self._queue
+        self._queue = limits.Queue(
+            live_updates=made.live_updates,
+            concurrency_count=made.max_thread_count,
+            update_intervals=made.update_intervals,
+            max_size=made.max_size,
+            blocks=self,
+            default_concurrency_limit=made.default_concurrency_limit,
+        )
+        return self
+
     async def process_api(self, *args, **kwargs):
+        session = kwargs.get("state")
         try:
-            return await super().process_api(*args, **kwargs)
-        except UserError as error:
-            raise sentence(str(error)) from None
-        except gr.Error as error:
-            error.print_exception = False
-            raise
-        except Exception:
-            log.exception("an event failed")
-            raise sentence(SORRY) from None
+            if isinstance(session, Session):
+                meet(session, kwargs.get("block_fn"), kwargs.get("event_data"))
+            made = await super().process_api(*args, **kwargs)
+            if isinstance(session, Session):
+                session.weigh()
+            return made
+        except Exception as error:
+            raise said(error) from None
+
+
+def said(error: Exception) -> gr.Error:
+    """What the page says of an error; what is a bug goes to the log with its traceback."""
+    if disk.is_full(error):
+        log.error("an event found no room on the disk: %s", error)
+        return sentence(disk.FULL)
+    if isinstance(error, UserError):
+        return sentence(str(error))
+    if isinstance(error, gr.Error):
+        error.print_exception = False
+        return error
+    log.error("an event failed", exc_info=error)
+    return sentence(SORRY)
+
+
+def meet(session: Session, event, data) -> None:
+    """Notes that a page was loaded in a session. Raises Gradio's ``Error`` for a page whose session is gone."""
+    targets = getattr(event, "targets", ())
+    if any(kind == "load" for _id, kind in targets):
+        session.arrived = True
+    elif not session.arrived and getattr(data, "target", None) is not None:  # scripts press nothing
+        raise sentence(GONE)
 
 
 def sentence(text: str) -> gr.Error:

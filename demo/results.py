@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+from weights.errors import UserError
+
+from . import disk
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,12 @@ class Made:
     folder: Path
 
     def file(self, *words: object, ending: str = "png") -> Path:
-        """A path with a name that still tells something in a download folder: ``faces-seed-7.png``."""
+        """A path with a name that still tells something in a download folder: ``faces-seed-7.png``.
+
+        Raises UserError for an ending that is none: whatever it comes from, the path stays inside ``folder``.
+        """
+        if not isinstance(ending, str) or not re.fullmatch(r"[a-z0-9]{1,12}", ending):
+            raise UserError("The kind of a file is a short word such as gif, webp or mp4.")
         parts = [self.recipe.checkpoint.split("/")[-1], *map(str, words)]
         name = "-".join(re.sub(r"[^A-Za-z0-9.+-]+", "-", p).strip("-") for p in parts)
         return self.folder / f"{name[:80]}.{ending}"
@@ -60,5 +70,8 @@ class Shown:
     file: Path | None = field(default=None)
 
 
-def folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="ganbook-")
+@contextmanager
+def folder() -> Iterator[str]:
+    """A folder for an event's files, gone when the event is over. Raises UserError when the disk is full."""
+    with disk.told(), tempfile.TemporaryDirectory(prefix="ganbook-", ignore_cleanup_errors=True) as path:
+        yield path

@@ -1,7 +1,8 @@
-"""What one visitor holds. It lives in a ``gr.State``: copied, dropped after the visit, so small; no modules."""
+"""What one visitor holds. It lives in a ``gr.State``: small, no modules, dropped after the visit (``visitors``)."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,18 +39,25 @@ class Visitor:
     """``own``: the visitor's own checkpoints by the name that recipes give them (``own:``, twelve digits of the hash).
 
     The name alone opens nothing: it has to be in this table, which only the visitor's own session has. ``sent``: what
-    is on its way to a tab, by the tab's id. ``kept``: what lies on the visitor's desk in each tab, by names of theirs.
+    is on its way to a tab, by the tab's id. ``kept``: what lies on the visitor's desk in each tab, by names of theirs;
+    ``used``: when it was looked at last, by ``time.monotonic``.
     """
 
     own: dict[str, OwnFile] = field(default_factory=dict)
     sent: dict[str, Sent] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
+    used: dict[str, float] = field(default_factory=dict)
 
     def desk(self, name: str, make: Callable[[], Any]) -> Any:
         """What is kept under a name; ``make`` makes it the first time. Events change it in place."""
+        self.used[name] = time.monotonic()
         if name not in self.kept:
             self.kept[name] = make()
         return self.kept[name]
+
+    def put_away(self) -> None:
+        """Takes off the desk what lay there untouched for longest; nothing else in here is large."""
+        self.kept.pop(min(list(self.kept), key=lambda name: self.used.get(name, 0.0)), None)
 
     def add(self, name: str, file: OwnFile) -> None:
         self.own.pop(name, None)

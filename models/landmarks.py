@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 # Left and right eye (as seen in the picture), nose, left and right corner of the mouth, in pixels of the `celeba` crop
 # at 128 px, pixel centres whole numbers: means over training photographs, made symmetric.

@@ -18,6 +18,7 @@ from . import checks
 
 MAX_PIXELS = 160_000_000  # of all frames together: half a gigabyte while a file is made
 MAX_FRAMES = 2000
+KINDS = ("gif", "webp", "mp4")
 # A film of 64 px is a stamp on a modern screen and players blur it; whole-number enlargement up to this size is not.
 MP4_LEAST = 256
 
@@ -67,7 +68,7 @@ def save(frames: Iterable[Image.Image], path: str | os.PathLike, fps: float = 20
     path = Path(path)
     kind = path.suffix.lower().lstrip(".")
     fps = checks.number(fps, "Frames per second", 1, 60)
-    if kind not in ("gif", "webp", "mp4"):
+    if kind not in KINDS:
         raise UserError("Animations are saved as .gif, .webp or .mp4.")
     if kind not in formats():
         raise UserError("This machine has no MP4 encoder; choose GIF or WebP.")

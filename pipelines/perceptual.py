@@ -10,8 +10,8 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import weights
 from weights import vgg16

@@ -9,11 +9,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import weights
 from weights.errors import UserError
+
+from . import animation, checks
 
 FORMAT = 1
 MAX_TEXT = 1_000_000
@@ -103,6 +106,9 @@ class Recipe:
             raise UserError("That recipe does not say which checkpoint it was made with.")
         if not isinstance(self.arguments, dict) or not isinstance(self.output, (dict, type(None))):
             raise UserError("That recipe's arguments are not a table.")
+        if not re.fullmatch(r"[\w.:/-]{1,100}", self.checkpoint) or not re.fullmatch(r"[0-9a-f]{0,64}", self.sha256):
+            raise UserError("That recipe does not say which checkpoint it was made with.")
+        self._check_output()
         first = 0 if self.function in WITHOUT_NETWORK else 1
         known = set(list(inspect.signature(self._function()).parameters)[first:])
         unknown = sorted(set(self.arguments) - known)
@@ -112,6 +118,18 @@ class Recipe:
             inspect.signature(self._function()).bind(*[None] * first, **self.arguments)
         except TypeError:
             raise UserError(f"That recipe leaves out an argument that {self.function} needs.") from None
+
+    def _check_output(self) -> None:
+        """What a recipe says of its file ends up in the file's name and in the shown code."""
+        output = self.output or {}
+        if set(output) - {"format", "fps", "loop"}:
+            raise UserError("That recipe's output has a format, frames a second and whether it loops, nothing else.")
+        if "format" in output:
+            checks.choice(output["format"], "The file", animation.KINDS)
+        if "fps" in output:
+            checks.number(output["fps"], "Frames a second", 1, 60)
+        if not isinstance(output.get("loop", True), bool):
+            raise UserError("Whether the animation loops is true or false.")
 
     def _function(self):
         module, name = self.function.split(".")

@@ -460,7 +460,7 @@ def move_strip(
     """One direction at several amounts, at most 32; arguments as ``move`` takes them. Raises UserError."""
     amounts = [checks.number(a, "An amount", -20, 20) for a in checks.sequence(amounts, "Amounts", 1, 32)]
     ws = _w(net, parse_seeds(seed, 1), truncation_psi, class_index=class_index)
-    unit = _offset(net, {direction: 1.0}, layers, own, apart)
+    unit = _offset(net, {str(direction): 1.0}, layers, own, apart)
     return _render(net, torch.cat([ws + unit * a for a in amounts]), noise_mode)
 
 

@@ -16,7 +16,8 @@
   const REACH = { mouse: 13, pen: 16, touch: 24 }; // how far from a point it can still be taken hold of
   const HOLD_MS = 600; // a finger that rests this long on a point removes it
   const MEMORY = 60; // steps that can be undone
-  const SILENCE_MS = 90_000; // no frame for so long: whatever ran is gone, and the canvas is free again
+  const QUIET_MS = 4_000; // no frame for so long: the server is asked whether anything runs
+  const SILENCE_MS = 90_000; // ... and for so long: where nobody can be asked, whatever ran is gone
 
   const within = (p, size) => p.map((v, i) => clamp(v, -0.5, size[i] - 0.5));
   const copy = (points) => points.map((p) => ({ handle: [...p.handle], target: p.target && [...p.target] }));
@@ -54,6 +55,7 @@
       this.buildMarks();
       this.buildBar();
       this.listen();
+      document.addEventListener("ganbook:lost", () => this.release());
       new ResizeObserver(() => this.draw()).observe(this.view);
       // Another screen may have other pixels: the picture is drawn again for them.
       const again = () => {
@@ -161,8 +163,27 @@
       }
       this.running = true;
       clearTimeout(this.watchdog);
-      this.watchdog = setTimeout(() => { this.unlock(); this.draw(); }, SILENCE_MS);
+      this.since = Date.now();
+      this.watchdog = setTimeout(() => this.doubt(), QUIET_MS);
       this.refresh();
+    }
+
+    /** No frame has come for a while: the canvas is free again unless something still runs. */
+    async doubt() {
+      const since = this.since;
+      const answer = await window.ganbookVisit?.ask();
+      if (!this.running || this.since !== since) return; // a frame has come meanwhile
+      if (answer ? answer.busy : Date.now() - since < SILENCE_MS) {
+        this.watchdog = setTimeout(() => this.doubt(), QUIET_MS);
+      } else {
+        this.release();
+      }
+    }
+
+    release() {
+      if (!this.running) return;
+      this.unlock();
+      this.draw();
     }
 
     /** Points have moved with the picture: from now on they are where they were tracked to. */

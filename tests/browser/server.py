@@ -27,6 +27,7 @@ class Server:
         ARTEFACTS.mkdir(exist_ok=True)
         worker = os.environ.get("PYTEST_XDIST_WORKER", "")  # each has servers of its own
         self.log = ARTEFACTS / f"browser-{'-'.join(filter(None, (name, worker)))}.log"
+        self.log.unlink(missing_ok=True)
         self.folder = folder
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -41,11 +42,15 @@ class Server:
             "OMP_WAIT_POLICY": "passive",
             "PYTHONUNBUFFERED": "1",
         }
-        command = [sys.executable, script, "--host", "127.0.0.1", "--port", str(port), "--offline"]
+        self.command = [sys.executable, script, "--host", "127.0.0.1", "--port", str(port), "--offline"]
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, and waits until it answers; again at the same address after ``stop``."""
         self.started = time.perf_counter()
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
+                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
             )
         try:
             self._wait()

@@ -46,6 +46,9 @@ def test_unknown_names_and_other_techniques():
         networks.resolve(Visitor(), "faces/yunet", "stylegan2")
     with pytest.raises(UserError, match="Choose a network"):
         networks.resolve(Visitor(), None, "stylegan2")
+    for name in (5, ["stylegan2/faces"], {"name": None}, True):
+        with pytest.raises(UserError, match="given by its name"):
+            networks.resolve(Visitor(), name, "stylegan2")
 
 
 def test_the_list_begins_with_own_and_shipped(monkeypatch, shelf):
@@ -107,9 +110,11 @@ def test_closing_ends_the_download(monkeypatch):
 def test_time_limits(monkeypatch):
     monkeypatch.delenv("SPACE_ID", raising=False)
     monkeypatch.delenv("GANBOOK_TIME_LIMIT", raising=False)
-    assert gpu.time_limit() is None
+    assert gpu.time_limit() == gpu.LIMIT_S
     monkeypatch.setenv("SPACE_ID", "someone/ganbook")
-    assert gpu.time_limit() > 0
+    assert 0 < gpu.time_limit() < gpu.LIMIT_S
+    monkeypatch.setenv("GANBOOK_TIME_LIMIT", "soon")
+    assert gpu.time_limit() == gpu.SPACE_LIMIT_S
     monkeypatch.setenv("GANBOOK_TIME_LIMIT", "0")
     assert gpu.time_limit() is None
     assert list(gpu.within(range(3), None)) == [0, 1, 2]

@@ -20,6 +20,7 @@ from ...results import Made
 from ..stylegan2 import controls
 from ..stylegan2.interpolation import kinds
 from . import work
+from .batch import wishes
 from .hands import Hands, desk_of
 from .words import code, enlarged, recipe_for
 
@@ -127,7 +128,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
         try:
             recipe, photo, found = yield from hands.held(visitor, path, "attgan.slide", cell.news)
             output, given = recipe.output or {}, {"low": -2.0, "high": 2.0, "frames": 9, **recipe.arguments}
-            others = given.get("attributes") or {}
+            others = wishes(given.get("attributes") or {})
             values = [given["attribute"], given["low"], given["high"], given["frames"]]
             values += [output.get("format", "gif"), output.get("fps", 20)]
             laid = None

@@ -19,6 +19,8 @@ from ...networks import Reference
 
 MAX_PULLS = 64  # as many as a recipe holds
 MAX_FRAMES = 240  # kept for the animation; of longer drags every second, fourth, ... picture
+MAX_ALL = 2 * MAX_FRAMES  # of all drags together: of earlier ones every second, fourth, ... picture
+MAX_PIXELS = 32 * 2**20  # of the pictures of all drags together, to which Undo goes back
 KEPT_SIDE = 512  # of pictures kept for the animation
 
 Place = tuple[float, float]
@@ -162,8 +164,12 @@ class Desk:
         """A new pull, from where the last one ended. Raises UserError when there are too many."""
         self.stop()
         self.pulls = [pull for pull in self.pulls if pull.steps]
-        if len(self.pulls) >= MAX_PULLS:
-            raise UserError(f"This was pulled {MAX_PULLS} times; save its latent and load it, then go on from there.")
+        most = MAX_PULLS if self.start is None else min(MAX_PULLS, max(1, MAX_PIXELS // self.start.resolution**2))
+        if len(self.pulls) >= most:
+            raise UserError(f"This was pulled {most} times; save its latent and load it, then go on from there.")
+        while sum(len(pull.frames) for pull in self.pulls) > MAX_ALL - MAX_FRAMES:
+            longest = max(self.pulls, key=lambda pull: len(pull.frames))
+            longest.frames[1:-1] = longest.frames[2:-1:2]
         pull = Pull(arguments, drawn)
         self.pulls.append(pull)
         return pull

@@ -20,7 +20,7 @@ from ...results import Made
 from ...session import Sent
 from ..stylegan2.controls import number_or_none
 from . import work
-from .desk import OPTIONAL, Desk, Pull, Start
+from .desk import MAX_PULLS, OPTIONAL, Desk, Pull, Start
 
 FRAME_S = 0.06  # seconds between two pictures of a drag
 BEFORE_AFTER = 512  # pixels of the comparison, into which small pictures are enlarged
@@ -171,6 +171,10 @@ class Hands:
             pull.running = False
             yield self.result(desk, folder, points_of(pull.last))
             raise
+        except Exception:  # a bug, or a full disk: nothing moves any more, and the page must not say so
+            pull.running = False
+            yield self.idle(desk, points=points_of(pull.last))
+            raise
         finally:
             pull.running = False
         if not any(pull is kept for kept in desk.pulls):  # something else was put on the desk meanwhile
@@ -210,6 +214,7 @@ class Hands:
     @told
     def load_recipe(self, visitor, path) -> Iterator[dict]:
         """Sets the controls as a recipe says, and pulls again as it was pulled."""
+        from pipelines import checks
         from pipelines.recipes import Recipe
 
         desk = desk_of(visitor)
@@ -217,7 +222,7 @@ class Hands:
         if recipe.function != "draggan.replay":
             raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
         made = dict(recipe.arguments)
-        drags = made.pop("drags")
+        drags = checks.sequence(made.pop("drags"), "The list of drags", 1, MAX_PULLS)
         made.pop("show_every", None)
         if "latent" not in made:
             made = seeded(made.get("seed", 1), made.get("truncation_psi", 0.7), made.get("class_index"))

@@ -128,7 +128,8 @@ def picture(image, step) -> dict:
 
 
 def whole(value):
-    return int(value) if float(value) == int(value) else value
+    """3.0 as 3; what is no whole number stays as it is, for the pipeline to refuse it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # -- a plane through a real one ----------------------------------------------------------------------------------------
@@ -224,9 +225,11 @@ class Walk:
             yield {self.part["x"]: gr.update(value=0), self.part["y"]: gr.update(value=0)} | update
 
     def zoom(self, by: float, visitor, network, seed, x, y, reach, rows) -> Iterator[dict]:
+        from pipelines import checks
+
         if reach is None:
             raise UserError("“How far one sees” is empty; fill it in first.")
-        reach = round(min(4, max(0.05, reach * by)) * 20) / 20
+        reach = round(min(4, max(0.05, checks.number(reach, "How far one sees", 0, 10) * by)) * 20) / 20
         for update in self.show(visitor, network, seed, x, y, reach, rows):
             yield {self.part["reach"]: gr.update(value=reach)} | update
 

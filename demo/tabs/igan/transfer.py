@@ -186,6 +186,8 @@ def build(book: Notebook, hands: Hands) -> Cell:
         image = given.pop("image")
         if not isinstance(image, str):
             raise UserError("That recipe holds no photograph.")
+        if given.pop("aligned", None) is not None:
+            raise UserError("A recipe cannot hold an aligned face; take that out of it.")
         frames = given.pop("frames", 16)
         reference = networks.resolve(visitor, recipe.checkpoint, hands.technique)
         controls_ = {part["frames"]: frames, part["format"]: output["format"], part["fps"]: output["fps"]}

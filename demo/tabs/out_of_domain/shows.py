@@ -137,6 +137,8 @@ class Shows:
     @staticmethod
     def held(path, function: str):
         """A recipe of ``function`` and its arguments. Raises UserError."""
+        from pipelines import checks
+        from pipelines.out_of_domain_defaults import MAX_EDITS
         from pipelines.recipes import Recipe
 
         recipe = Recipe.from_json(uploads.recipe(path))
@@ -144,6 +146,10 @@ class Shows:
             raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
         if not isinstance(recipe.arguments["image"], str) or not isinstance(recipe.arguments.get("latent"), str):
             raise UserError("That recipe holds no face with its latent.")
+        checks.sequence(recipe.arguments.get("edits", []), "The list of edits", 0, MAX_EDITS)
+        for name in ("own", "parts"):
+            if not isinstance(recipe.arguments.get(name) or {}, dict):
+                raise UserError(f"That recipe's “{name}” is not a table.")
         return recipe, recipe.arguments
 
     def lay(self, visitor, recipe, given: dict, begin: Callable | None = None) -> Iterator[dict]:

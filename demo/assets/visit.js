@@ -1,0 +1,148 @@
+// Whether the server still has what was made on this page. One that was started again has not, nor one that put a visit
+// away which lay untouched for long: then the page says so and starts clean. What the browser keeps of a visit (the
+// seeds, and the recipe of each cell's last result; demo/remembered.py) comes back, a recipe with a press.
+
+window.ganbookVisit = (() => {
+  const EVERY_MS = 15_000; // between two questions to a server that answers
+  const SOON_MS = 2_000; // ... and that does not
+  const GONE = "ganbook-gone"; // in this window's storage: the page starts clean because its work is gone
+  const MOST = 300_000; // letters of a recipe that is kept; a browser keeps five million for all pages of a server
+  const WORDS = {
+    lost: "The page has lost its server, so nothing goes on here. It is asked again every two seconds.",
+    gone: "The server no longer has what you made here: it was started again, or you were away for long. The page"
+      + " starts clean; your seeds are back.",
+    recipes: "What you had can be made again:",
+  };
+  const at = (name) => document.getElementById(name);
+  let session = null;
+  let timer = null;
+  let lost = false;
+  let kept = null; // as it was when the work was lost
+
+  // -- the server
+
+  /** {known, busy}: the server has this visit, and something of it is under way. Null without an answer. */
+  async function ask() {
+    if (!session) return null;
+    const answer = await answered();
+    if (!answer !== lost) {
+      lost = !answer;
+      lost ? say("lost", WORDS.lost) : at("visit-lost")?.remove();
+      if (lost) document.dispatchEvent(new Event("ganbook:lost"));
+    }
+    if (answer && !answer.known) startClean();
+    clearTimeout(timer);
+    timer = setTimeout(ask, lost ? SOON_MS : EVERY_MS);
+    return answer;
+  }
+
+  async function answered() {
+    const root = (window.gradio_config?.root ?? location.href).replace(/\/$/, "");
+    try {
+      const answer = await fetch(`${root}/ganbook/visit/${session}`, { cache: "no-store" });
+      const found = answer.ok ? await answer.json() : null;
+      return typeof found?.known === "boolean" ? found : null; // a proxy may speak for a server that is away
+    } catch {
+      return null;
+    }
+  }
+
+  function startClean() {
+    try {
+      if (sessionStorage.getItem(GONE)) return; // it is on its way
+      sessionStorage.setItem(GONE, "1");
+    } catch { /* without storage it starts clean without a word */ }
+    location.reload();
+  }
+
+  /** The page has got its session: from here on it is asked for. */
+  function attach(props, watch) {
+    const met = () => {
+      if (!props.value || props.value === session) return;
+      session = props.value;
+      if (kept) greet();
+      timer = setTimeout(ask, EVERY_MS);
+    };
+    watch("value", met);
+    met();
+  }
+
+  for (const event of ["online", "offline", "focus"]) window.addEventListener(event, () => session && ask());
+
+  // -- what the browser keeps
+
+  /** What is kept after a result: `names` are of seeds and of cells, `values` what was kept, the seeds, the recipes. */
+  async function remember(names, [before, ...values]) {
+    const seeds = Object.fromEntries(names.seeds.map((name, i) => [name, values[i]]));
+    const recipes = { ...before?.recipes };
+    for (const [i, cell] of names.cells.entries()) {
+      const file = values[names.seeds.length + i];
+      if (!file?.url || recipes[cell]?.path === file.path) continue;
+      const text = await fetch(file.url).then((answer) => (answer.ok ? answer.text() : null)).catch(() => null);
+      if (text && text.length <= MOST) recipes[cell] = { path: file.path, text };
+    }
+    return { seeds, recipes };
+  }
+
+  /** What is to come back: nothing, unless the page starts clean because its work is gone. */
+  function back(found) {
+    let gone = false;
+    try {
+      gone = sessionStorage.getItem(GONE) !== null;
+      sessionStorage.removeItem(GONE);
+    } catch { /* no storage, nothing kept */ }
+    kept = gone ? (found ?? {}) : null;
+    return kept ?? {};
+  }
+
+  function greet() {
+    const box = say("gone", WORDS.gone);
+    const cells = JSON.parse(at("visit")?.querySelector("[data-cells]")?.dataset.cells ?? "{}");
+    const found = Object.entries(kept.recipes ?? {}).filter(([cell, one]) => cells[cell] && one?.text);
+    if (!found.length) return;
+    box.append(" ", WORDS.recipes, " ");
+    for (const [cell, { text }] of found) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = `${cells[cell].tab}: ${cells[cell].title}`;
+      button.addEventListener("click", () => again(cell, cells[cell].tab, text));
+      box.append(button, " ");
+    }
+  }
+
+  /** Loads a recipe as a hand would: its tab is opened, its file put into the cell's button. */
+  async function again(cell, tab, text) {
+    const opener = [...document.querySelectorAll('[role="tab"]')].find((one) => one.textContent.trim() === tab);
+    opener?.click();
+    let button = null;
+    for (let i = 0; i < 100 && !(button = at(`${cell}-recipe-load`)); i++) await new Promise((r) => setTimeout(r, 50));
+    let input = button?.querySelector('input[type="file"]');
+    for (let one = button; one && !input; one = one.previousElementSibling) if (one.type === "file") input = one;
+    if (!input) return;
+    const files = new DataTransfer();
+    files.items.add(new File([text], `${cell}-recipe.json`, { type: "application/json" }));
+    input.files = files.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+    button.closest(".nb-cell")?.scrollIntoView({ block: "start" });
+  }
+
+  /** A notice above the tabs, which can be put away. */
+  function say(name, words) {
+    at(`visit-${name}`)?.remove();
+    const box = document.createElement("div");
+    box.id = `visit-${name}`;
+    box.className = "nb-notice";
+    box.setAttribute("role", "status");
+    const close = document.createElement("button");
+    close.type = "button";
+    close.className = "nb-notice-close";
+    close.setAttribute("aria-label", "Put this notice away");
+    close.textContent = "×";
+    close.addEventListener("click", () => box.remove());
+    box.append(close, words);
+    (at("tabs") ?? document.body.firstElementChild).before(box);
+    return box;
+  }
+
+  return { ask, attach, remember, back };
+})();
