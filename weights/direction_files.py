@@ -15,7 +15,7 @@ import torch
 from . import container, formats
 from .errors import RefusedFile, shown
 from .formats import torchfile
-from .formats.checkpoint import is_tensor, take_tensors
+from .formats.checkpoint import Room, is_tensor, take_tensors
 from .formats.records import LEGACY_START
 
 LIMIT = 64 * 2**20  # bytes of a file
@@ -28,19 +28,19 @@ def read(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     Raises RefusedFile.
     """
     path = formats.check_file(path, LIMIT)
-    size = path.stat().st_size
+    room = Room(path.stat().st_size)
     with formats.guarded():
         with open(path, "rb") as file:
             start = file.read(512)
         if start.startswith(b"\x93NUMPY"):
-            return _named(_array(path), path.stem, size)
+            return _named(_array(path), path.stem, room)
         if start[:4] == b"PK\x03\x04":
-            return _named(torchfile.read_zip(path), path.stem, size)
+            return _named(torchfile.read_zip(path), path.stem, room)
         if start.startswith(LEGACY_START):
             with formats.mapped(path) as data:
-                return _named(torchfile.read_legacy(path, data), path.stem, size)
+                return _named(torchfile.read_legacy(data), path.stem, room)
         if container.looks_like(start):
-            return _named(container.read(path), path.stem, size)
+            return _named(container.read(path), path.stem, room)
     raise RefusedFile("This file holds no direction: it is neither a NumPy array nor a torch or safetensors file.")
 
 
@@ -55,10 +55,10 @@ def _array(path: Path) -> torch.Tensor:
         raise RefusedFile("This NumPy file is damaged, or holds something else than numbers.") from None
 
 
-def _named(tree: object, name: str, size: int) -> dict[str, torch.Tensor]:
+def _named(tree: object, name: str, room: Room) -> dict[str, torch.Tensor]:
     found = {name: tree} if is_tensor(tree) else tree
     if not isinstance(found, Mapping) or not found or not all(is_tensor(value) for value in found.values()):
         raise RefusedFile("This file holds no direction; a direction is one array of numbers, or several by name.")
     if len(found) > MOST:
         raise RefusedFile(f"This file holds {len(found)} arrays, and up to {MOST} directions are read from one.")
-    return {shown(key): value for key, value in take_tensors(found, size).items()}
+    return {shown(key): value for key, value in take_tensors(found, room).items()}
