@@ -68,28 +68,20 @@ def save(
 
 def write(path, state: dict, technique: str, kind: str, config: dict, card: dict | None = None, dtype=None) -> None:
     """``save`` for a state dict and a configuration without a module."""
-    import safetensors
-    import safetensors.torch
-    import torch
-
     entry = {"format": FORMAT, "technique": technique, "kind": kind, "config": config, "card": card or {}}
-    tensors = {}
-    for name, value in state.items():
-        value = value.detach().to("cpu")
-        if dtype is not None and value.is_floating_point():
-            value = value.to(dtype)
-        tensors[name] = value.clone(memory_format=torch.contiguous_format)
+    tensors = dict(state)
+    if dtype is not None:
+        tensors = {n: value.detach().to(dtype) if value.is_floating_point() else value for n, value in state.items()}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        safetensors.torch.save_file(tensors, temporary, metadata={"ganbook": json.dumps(entry)})
-        os.chmod(temporary, 0o644)  # the library makes files for their owner alone
+        container.write(temporary, tensors, {container.NATIVE: json.dumps(entry)})
         os.replace(temporary, path)
-    except (OSError, safetensors.SafetensorError) as error:
+    except OSError as error:
         if is_full(error):
             raise NoRoom(no_room(path.parent)) from error
-        raise error if isinstance(error, OSError) else OSError(str(error)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

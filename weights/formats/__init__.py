@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from .. import container
-from ..errors import RefusedFile, UserError, shown
+from ..errors import TOO_LARGE, ReadingStopped, RefusedFile, UserError, shown
 from . import attgan, dcgan, dcgan_theano, deghosting, diffcam, nvidia, official, psp, rosinality, torchfile
 from .checkpoint import Checkpoint, Room, check_names, is_tensor, take_tensors, without_prefix
 from .records import LEGACY_START
@@ -53,8 +53,11 @@ def guarded() -> Iterator[None]:
     except UserError:
         raise
     except MemoryError:
-        raise RefusedFile("This checkpoint needs more memory than this machine has free.") from None
-    except Exception as error:  # a bug of ours or of a library, but the visitor's file brought it out
+        raise ReadingStopped(TOO_LARGE) from None
+    except Exception as error:
+        if isinstance(error, RuntimeError) and "allocate memory" in str(error):  # how torch says it
+            raise ReadingStopped(TOO_LARGE) from None
+        # A bug of ours or of a library, but the visitor's file brought it out.
         log.exception("unexpected error while reading a checkpoint file")
         raise RefusedFile(
             f"This file could not be read as a checkpoint ({type(error).__name__}); it is damaged or of unknown kind."
