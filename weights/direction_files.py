@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 
 import torch
 
@@ -56,7 +57,7 @@ def _array(path: Path) -> torch.Tensor:
         # Mapped, so that a header that promises more than the file has is noticed before room is made for it.
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         return torch.from_numpy(np.array(found, np.float32))
-    except (ValueError, TypeError, OSError, EOFError, OverflowError, SyntaxError):
+    except (ValueError, TypeError, OSError, EOFError, OverflowError, SyntaxError, RecursionError, TokenError):
         raise RefusedFile("This NumPy file is damaged, or holds something else than numbers.") from None
 
 

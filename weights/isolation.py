@@ -279,9 +279,9 @@ def _ask_new_process(request: dict, alive: Alive, wall_s: float) -> dict:
             if time.monotonic() > until:
                 return {"stopped": TOO_LONG}
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        process.kill()  # nothing happens where it is gone
+        with process:  # waits for it, and closes what leads to it
+            pass
     if not output.strip():
         return {"stopped": _reason(process.returncode, False)}
     return json.loads(output.splitlines()[0])

@@ -12,6 +12,7 @@ disk), beside it ``used`` and ``log``. The server adds a line ``{"ended": status
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import importlib
@@ -32,6 +33,9 @@ from .errors import TOO_LARGE, NoRoom, ReadingStopped, UserError
 IDLE_S = 300.0  # after which a server with nothing to do goes, and its memory with it
 TOO_MUCH = 77  # status of a process that took too much memory
 NICE = 5  # visitors' pictures come first
+
+
+_PAGES = "/proc/self/statm"
 
 
 @dataclass(frozen=True)
@@ -124,19 +128,16 @@ def limit(limits: Limits) -> None:
     except ImportError:  # Windows: the process that asked ends this one when its time is over
         return
 
-    def bound(kind: str, value: int) -> bool:
-        try:
-            resource.setrlimit(getattr(resource, kind), (value, value))
-        except (AttributeError, ValueError, OSError):
-            return False
-        return True
+    def bound(kind: str, value: int, hard: int | None = None) -> None:
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # the system does not have it
+            resource.setrlimit(getattr(resource, kind), (value, value if hard is None else hard))
 
     bound("RLIMIT_CORE", 0)
-    bound("RLIMIT_CPU", limits.cpu_s)
+    bound("RLIMIT_CPU", limits.cpu_s, limits.cpu_s + 2)  # the first with a signal that says why
     bound("RLIMIT_FSIZE", limits.output)
     try:
         os.nice(NICE)
-        with open("/proc/self/statm", encoding="ascii") as file:
+        with open(_PAGES, encoding="ascii") as file:
             pages = [int(n) for n in file.read().split()]
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")  # should memory end nevertheless, this process goes, and not the page's

@@ -88,12 +88,14 @@ def write(path, state: dict, technique: str, kind: str, config: dict, card: dict
 
 def load(path: str | os.PathLike) -> nn.Module:
     """A file written by ``save`` -> its module on the CPU, float32, eval, frozen. Raises RefusedFile."""
+    import torch
+
     from .formats import check_file
 
     path = check_file(path, limit=2**40)
-    found = header(path)
-    state = container.read(path)
-    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    found, mapped = header(path), container.read(path)
+    # Copies: the library's tensors lie in the mapped file, at places that round otherwise and that may be cut off.
+    state = {k: v.to(torch.float32 if v.is_floating_point() else v.dtype, copy=True) for k, v in mapped.items()}
     return build(found["technique"], found["kind"], found["config"], state)
 
 

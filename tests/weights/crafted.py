@@ -53,7 +53,7 @@ def one_sentence(error: BaseException) -> str:
 
 
 def full_cache(patch) -> None:
-    """For the length of a monkeypatch: the disk of the cache has no room for a conversion, that of temporary files has."""
+    """The disk of the cache has no room for a conversion, that of temporary files has; as long as the patch lasts."""
     honest = isolation.exchange
 
     def exchange(task, path, arguments, alive=None):
