@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import gradio as gr
 
-from . import cache, look
+from . import cache, look, uploads
 from .handover import Handover
 from .page import Page
 from .session import Visitor
 from .tabs import attgan, checkpoints, draggan, igan, out_of_domain, stylegan2
-from .uploads import MAX_UPLOAD
 
 __all__ = ["build", "launch_options"]
 
@@ -22,6 +21,7 @@ def build() -> gr.Blocks:
     from . import gpu
 
     cache.install()
+    uploads.install()
     with Page(title="ganbook", analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as page:
         session = gr.State(Visitor())
         gr.HTML((look.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
@@ -48,7 +48,7 @@ def launch_options() -> dict:
     """What ``launch`` has to be given for this page, whatever the address."""
     return {
         **look.launch_options(),
-        "max_file_size": MAX_UPLOAD,
+        "max_file_size": uploads.MAX_UPLOAD,
         "show_error": True,
         "run_history": False,
         "enable_monitoring": False,
