@@ -138,7 +138,7 @@ def build(technique: str, kind: str, config: dict, state: dict[str, torch.Tensor
     try:
         with _unfilled(room=2 * sum(t.numel() for t in state.values()) + 2**20):
             net = network(**config)
-    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, IndexError, OverflowError):
+    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, IndexError, ArithmeticError):
         raise RefusedFile(f"The settings in this {shown(technique, 20)} checkpoint do not make a network.") from None
     _compare(net.state_dict(), state)
     net.load_state_dict(state, strict=True, assign=True)

@@ -152,7 +152,8 @@ def _native(found: Mapping, state: Mapping, part: str, room: Room) -> Checkpoint
     kind = "network" if found["kind"] == "network" and part == "generator" else part
     if found["kind"] != kind:
         raise RefusedFile(f"This file holds a {shown(found['kind'], 20)} only, and a {part} is wanted here.")
-    card = found.get("card", {})
+    # Whatever it was converted from: no other network lies in this file.
+    card = {name: value for name, value in found.get("card", {}).items() if name != "encoder"}
     return Checkpoint(found["technique"], kind, found["config"], take_tensors(state, room), "ganbook", card)
 
 

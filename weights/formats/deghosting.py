@@ -75,4 +75,7 @@ def translated(name: str) -> str:
 
 
 def _width(state: Mapping, resolution: int) -> int:
-    return state[f"synthesis.b{resolution}.conv1.bias"].numel()
+    bias = state.get(f"synthesis.b{resolution}.conv1.bias")
+    if bias is None:
+        raise RefusedFile("This looks like a deghosting checkpoint, but its generator is incomplete.")
+    return bias.numel()

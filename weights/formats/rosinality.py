@@ -77,7 +77,10 @@ def interpret(state: Mapping, latent_avg, room: Room) -> Checkpoint:
         average = take_tensors({"latent_avg": latent_avg}, room)["latent_avg"]
         renamed["mapping.w_avg"] = average.flatten() if average.shape[:1] == (1,) else average
     else:
-        renamed["mapping.w_avg"] = torch.zeros(shape_of(state["style.1.weight"])[0])
+        first = shape_of(state["style.1.weight"]) if "style.1.weight" in state else ()
+        if len(first) != 2:
+            raise RefusedFile("This looks like a StyleGAN2 checkpoint, but its mapping network is incomplete.")
+        renamed["mapping.w_avg"] = torch.zeros(first[0])
     _add_noise(renamed)
     if kernel is None:
         raise RefusedFile("This looks like a StyleGAN2 checkpoint of rosinality's program, but has no blur kernel.")
