@@ -14,6 +14,7 @@ import logging
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -37,6 +38,7 @@ Alive = Callable[[], None]  # called while a file is read; what it raises ends t
 READERS = 2  # files that are read at once, all visitors together
 WAIT_S = 300.0  # for one of them
 BEAT_S = 0.2  # seconds between two calls of ``alive``
+STALE_S = 6 * 3600.0  # after which nobody reads a file any more
 LOADING_S = 60.0  # that loading torch may take on a slow disk
 GRACE_S = 10.0  # on top of what the server waits for a child, should it be the server that hangs
 KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
@@ -131,6 +133,14 @@ def exchange(task: str, path: Path, arguments: dict, alive: Alive | None = None)
         return _ask_new_process(request, alive, bounds.wall_s)
 
 
+def _sweep() -> None:
+    """Removes what is left of readings whose page was ended from outside."""
+    for folder in (paths.cache() / "reading").glob("ganbook-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > STALE_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def _slot(alive: Alive) -> Iterator[None]:
     until = time.monotonic() + WAIT_S
@@ -207,6 +217,7 @@ def _running() -> _Server:
         if _server is None or not _server.usable():
             if _server is not None:
                 _server.control.close()
+            _sweep()
             _server = _Server()
         return _server
 
@@ -254,9 +265,7 @@ def _lines(source: int, alive: Alive, wall_s: float) -> Iterator[dict]:
 
 
 def _reason(ended: int, late: bool) -> str:
-    import signal
-
-    if late or ended == -getattr(signal, "SIGXCPU", 0):
+    if late or (hasattr(signal, "SIGXCPU") and ended == -signal.SIGXCPU):
         return TOO_LONG
     return TOO_LARGE if ended == reader.TOO_MUCH else DIED
 

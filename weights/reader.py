@@ -135,15 +135,16 @@ def limit(limits: Limits) -> None:
     bound("RLIMIT_CORE", 0)
     bound("RLIMIT_CPU", limits.cpu_s, limits.cpu_s + 2)  # the first with a signal that says why
     bound("RLIMIT_FSIZE", limits.output)
-    try:
+    with contextlib.suppress(OSError):
         os.nice(NICE)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")  # should memory end nevertheless, this process goes, and not the page's
+    try:
         with open(_PAGES, encoding="ascii") as file:
             pages = [int(n) for n in file.read().split()]
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-            file.write("1000")  # should memory end nevertheless, this process goes, and not the page's
     except (OSError, ValueError):
         pages = []
-    if pages:
+    if len(pages) > 5:
         page = resource.getpagesize()
         bound("RLIMIT_DATA", pages[5] * page + limits.memory)
         bound("RLIMIT_AS", pages[0] * page + 2 * limits.memory)  # mapped files are in it, too

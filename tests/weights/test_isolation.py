@@ -338,6 +338,17 @@ def test_a_server_that_is_gone_is_started_again(tmp_path):
 
 
 @linux
+def test_what_a_killed_page_left_goes(monkeypatch):
+    old, new = (weights.paths.cache() / "reading" / f"ganbook-{name}" for name in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "generator.safetensors").write_bytes(b"half")
+    os.utime(old, (1e9, 1e9))
+    isolation._sweep()
+    assert new.is_dir() and not old.exists()
+
+
+@linux
 def test_the_reader_has_none_of_our_secrets(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "secret")
     monkeypatch.setenv("PYTHONHASHSEED", "0")  # with which hashes of text would be known as well
