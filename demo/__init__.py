@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import gradio as gr
 from starlette.middleware import Middleware
 
-from . import cache, look, memory, remembered
+from . import cache, look, memory, remembered, uploads
 from .handover import Handover
 from .limits import Gate
 from .page import Page
@@ -29,6 +29,7 @@ def build() -> gr.Blocks:
 
     cache.install()
     memory.settle()
+    uploads.install()
     with Page(title="ganbook", analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as page:
         session = gr.State(Visitor())
         gr.HTML((look.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
@@ -56,7 +57,7 @@ def launch_options() -> dict:
     """What ``launch`` has to be given for this page, whatever the address."""
     return {
         **look.launch_options(),
-        "max_file_size": MAX_UPLOAD,
+        "max_file_size": uploads.MAX_UPLOAD,
         "show_error": True,
         "run_history": False,
         "enable_monitoring": False,

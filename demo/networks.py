@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -54,7 +56,39 @@ def resolve(visitor: Visitor | None, name: str | None, technique: str | Sequence
 
 
 class _GivenUp(BaseException):
-    """Ends a download from within; no ``except Exception`` on the way may mistake it for a failure."""
+    """Ends work from within; no ``except Exception`` on the way may mistake it for a failure."""
+
+
+def _beats(work: Callable[[Callable[[], None]], Any], name: str, say: Callable[[], str]) -> Iterator[str]:
+    """Does ``work`` in a thread of its own, yields ``say()`` a few times a second, and returns its result.
+
+    ``work`` is given a function to call now and then, which ends it when the iterator has been closed.
+    """
+    outcome: list[tuple[Any, BaseException | None]] = []
+    given_up = threading.Event()
+
+    def alive() -> None:
+        if given_up.is_set():
+            raise _GivenUp
+
+    def run() -> None:
+        try:
+            outcome.append((work(alive), None))
+        except BaseException as error:
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            yield say()
+            thread.join(REPORT_S)
+    finally:
+        given_up.set()
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    return result
 
 
 def fetching(reference: Reference) -> Iterator[str]:
@@ -65,30 +99,32 @@ def fetching(reference: Reference) -> Iterator[str]:
     """
     if reference.at_hand:
         return
-    title, far, outcome = weights.entry(reference.name).title, [0, None], []
-    given_up = threading.Event()
+    title, far = weights.entry(reference.name).title, [0, None]
 
-    def report(done: int, total: int | None) -> None:
-        far[:] = done, total
-        if given_up.is_set():
-            raise _GivenUp
+    def fetch(alive: Callable[[], None]) -> None:
+        def report(done: int, total: int | None) -> None:
+            far[:] = done, total
+            alive()
 
-    def work() -> None:
+        weights.fetch(reference.name, progress=report)
+
+    yield from _beats(fetch, f"fetch {reference.name}", lambda: progress_text(title, *far))
+
+
+def reading(path: Path, limit: int) -> Iterator[str]:
+    """Reads a visitor's checkpoint file and removes it; yields HTML, and returns the network's ``info``.
+
+    Closing the iterator ends the reading. Raises UserError.
+    """
+
+    def read(alive: Callable[[], None]):
         try:
-            weights.fetch(reference.name, progress=report)
-        except BaseException as error:
-            outcome.append(error)
+            return weights.read(path, limit=limit, alive=alive).info
+        finally:
+            path.unlink(missing_ok=True)
 
-    thread = threading.Thread(target=work, name=f"fetch {reference.name}", daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            yield progress_text(title, *far)
-            thread.join(REPORT_S)
-    finally:
-        given_up.set()
-    if outcome:
-        raise outcome[0]
+    words = '<p role="status">Reading the file <progress></progress></p>'
+    return (yield from _beats(read, "read a checkpoint file", lambda: words))
 
 
 # -- words ---------------------------------------------------------------------------------------------------------

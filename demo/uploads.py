@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from secrets import token_bytes
 
+from gradio import route_utils
 from PIL import Image
 
 from pipelines.photographs import MAX_PIXELS, UNREADABLE, photograph
@@ -18,6 +20,22 @@ MAX_SIDE = 4096  # a larger photograph is made this large, unless the whole of i
 MAX_RECIPE = MB
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 CHECKPOINT_ENDINGS = (".pkl", ".pt", ".pth", ".bin", ".safetensors", ".dcgan_theano")
+
+
+class Upload(route_utils.GradioUploadFile):
+    """A file on its way here, in a folder of its own.
+
+    Gradio names the folder after the content, so that two visitors who send the same file have one path between them,
+    and whoever is done with it first takes it away from the other.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.sha.update(token_bytes(16))
+
+
+def install() -> None:
+    route_utils.GradioUploadFile = Upload
 
 
 def _size(path: str | Path | None, what: str) -> int:

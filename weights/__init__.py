@@ -12,13 +12,14 @@ so that a page can list everything at once.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import hub, store
 from .catalogue import CatalogueEntry, CheckpointInfo, entries, entry, names
-from .errors import DownloadFailed, NoRoom, RefusedFile, UserError
+from .errors import DownloadFailed, NoRoom, ReadingStopped, RefusedFile, UserError
 from .hub import Progress, is_offline, set_offline
 from .shelf import status
 
@@ -34,6 +35,7 @@ __all__ = [
     "Description",
     "DownloadFailed",
     "NoRoom",
+    "ReadingStopped",
     "RefusedFile",
     "UserError",
     "card",
@@ -194,23 +196,29 @@ def load(
 
 
 def read(
-    path: str | os.PathLike, device: str | torch.device = "auto", part: str = "generator", limit: int | None = None
+    path: str | os.PathLike,
+    device: str | torch.device = "auto",
+    part: str = "generator",
+    limit: int | None = None,
+    alive: Callable[[], None] | None = None,
 ) -> nn.Module:
     """The network in a file of one's own, whatever its name: NVIDIA pickle, torch or safetensors.
 
-    Nothing in the file is run. The result is known by the file's SHA-256 (``net.info.sha256``), is in no list, and is
-    read from the cache the next time.
+    Nothing in the file is run, and another process reads it, with limits of memory and time. The result is known by the
+    file's SHA-256 (``net.info.sha256``), is in no list, and is read from the cache the next time.
 
     Args:
         part: ``generator`` (of several the averaged one), ``discriminator``, or ``encoder`` (of pSp and e4e files).
         limit: largest file in bytes; 2 GiB if not given.
+        alive: called a few times a second while the file is read; what it raises ends the reading.
 
     Raises:
         RefusedFile: no such file, too large, damaged, hostile, or of a kind that is not read.
+        UserError: there is no room for the result, or too many files are being read.
     """
     from . import formats, loading
 
-    return loading.read(path, device, part, formats.LIMIT if limit is None else limit)
+    return loading.read(path, device, part, formats.LIMIT if limit is None else limit, alive)
 
 
 def reopen(sha256: str, device: str | torch.device = "auto", part: str = "generator") -> nn.Module:

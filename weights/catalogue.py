@@ -118,9 +118,11 @@ def entries() -> list[CatalogueEntry]:
 
 def entry(name: str) -> CatalogueEntry:
     """The entry called ``"technique/name"``. Raises UserError, with the nearest name, if there is none."""
-    found = _all().get(name) if isinstance(name, str) else None
+    if not isinstance(name, str):
+        raise UserError("A checkpoint is chosen by its name, such as stylegan2/faces; the Checkpoints tab lists all.")
+    found = _all().get(name)
     if found is None:
-        near = difflib.get_close_matches(str(name)[:80], _all(), n=1, cutoff=0.3)
+        near = difflib.get_close_matches(name[:80], _all(), n=1, cutoff=0.3)
         hint = f"; did you mean {near[0]}?" if near else "; the Checkpoints tab lists all."
         raise UserError(f"There is no checkpoint called {shown(name)}{hint}")
     return found

@@ -8,13 +8,22 @@ from __future__ import annotations
 import json
 import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import RefusedFile, shown
 
-MAX_HEADER = 32 * 2**20
-MAX_TENSORS = 100_000
+if TYPE_CHECKING:
+    import torch
+
+MAX_HEADER = 4 * 2**20  # bytes; a thousand tensors take 100 kB, and JSON unfolds to twenty times its size
+MAX_TENSORS = 10_000
 NATIVE = "ganbook"  # the key of our own entry in the header's metadata
+TORCH = {
+    **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"},
+    **{"I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool"},
+}
 BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 CUT = "This safetensors file is cut or damaged; download or copy it again."
 
@@ -96,6 +105,33 @@ def native(metadata: dict[str, str]) -> dict | None:
     if found.get("format") != 1:
         raise RefusedFile("This checkpoint was written by a later version of ganbook; update ganbook to read it.")
     return found
+
+
+def write(path: str | os.PathLike, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Writes a safetensors file, one tensor after another: the library would hold all of its bytes in memory first.
+
+    Raises OSError, and ValueError for a tensor of a type that the format does not have.
+    """
+    import torch
+
+    kinds = {getattr(torch, name): code for code, name in TORCH.items()}
+    if unknown := [name for name, value in tensors.items() if value.dtype not in kinds]:
+        raise ValueError(f"{unknown[0]} is of a type that safetensors does not have")
+    # As the library does: the widest types first, so that all numbers lie at multiples of their size.
+    order = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
+    header, at = ({"__metadata__": dict(metadata)} if metadata else {}), 0
+    for name in order:
+        end = at + tensors[name].numel() * tensors[name].dtype.itemsize
+        shape = list(tensors[name].shape)
+        header[name] = {"dtype": kinds[tensors[name].dtype], "shape": shape, "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in order:
+            flat = tensors[name].detach().cpu().contiguous().flatten()
+            file.write(flat.view(torch.uint8).numpy().data)
 
 
 def read(path: str | os.PathLike) -> dict:

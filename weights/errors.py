@@ -13,6 +13,13 @@ class RefusedFile(UserError):
     """A file that is broken, hostile, or of a kind that is not read."""
 
 
+TOO_LARGE = "Reading this file takes more memory than a checkpoint of its size needs, so it was stopped."
+
+
+class ReadingStopped(RefusedFile):
+    """A file whose reading met a limit of memory or time: on another machine it might be read."""
+
+
 class DownloadFailed(UserError):
     """A download that did not bring a usable file; whatever arrived is not taken for good."""
 

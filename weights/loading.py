@@ -4,9 +4,10 @@ Networks are shared by all visitors of the process, so they are in evaluation mo
 ones stay in memory once loaded; of the others the least recently used go when together they pass ``keep_bytes()``
 (a network still in use elsewhere lives on until its user is done).
 
-What was read from a foreign file is written once to the cache folder as our own safetensors, named after the SHA-256
-of the original (see ``shelf``). A visitor's file is known by its content alone: it is in no list, and nobody who does
-not have the file, or its whole SHA-256, gets at it.
+Foreign files are read by another process (see ``isolation``), once: what it made of one lies in the cache folder as our
+own safetensors, named after the SHA-256 of the original (see ``shelf``), and only that is opened here. A visitor's file
+is known by its content alone: it is in no list, and nobody who does not have the file, or its whole SHA-256, gets at
+it.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from . import formats, hub, paths, shelf, store
+from . import formats, hub, isolation, paths, shelf, store
 from .catalogue import CatalogueEntry, CheckpointInfo, entry
-from .errors import NoRoom, RefusedFile, UserError, shown
-from .formats import Checkpoint
+from .errors import NoRoom, ReadingStopped, RefusedFile, UserError, shown
 
 ENCODED = ("psp", "e4e")  # layouts of files that hold a generator and its encoder
-W_AVG_SAMPLES = 10_000  # the estimate is then off by a hundredth of the deviation of w
+# What an attempt to fetch gives where the disk has no room: the network, and the header of its file.
+Loose = tuple[nn.Module, dict]
 log = logging.getLogger(__name__)
 
 _lock = threading.RLock()
@@ -79,9 +80,9 @@ def load(
             path = store.shipped(found.path)
             return store.load(path), _info(found, hub.file_sha256(path), store.header(path))
         for last in (False, True):
-            path, sha256, checkpoint = _obtain(found, progress)
-            if checkpoint is not None:  # the disk is full, so it is used from memory
-                return _built(checkpoint), _info(found, sha256, _as_header(checkpoint))
+            path, sha256, loose = _obtain(found, progress)
+            if loose is not None:  # the disk is full, so it is used from memory
+                return loose[0], _info(found, sha256, loose[1])
             try:
                 return store.load(path), _info(found, sha256, store.header(path))
             except RefusedFile:  # someone spoilt our cache: once more from the start
@@ -98,8 +99,8 @@ def _encoder_of(found: CatalogueEntry, progress) -> tuple[nn.Module, CheckpointI
     if found.layout not in ENCODED:
         raise UserError(f"{found.title}: the file of this network holds no encoder.")
     for last in (False, True):
-        path, sha256, checkpoint = _obtain(found, progress)
-        if checkpoint is not None:
+        path, sha256, loose = _obtain(found, progress)
+        if loose is not None:
             raise NoRoom(store.no_room(paths.cache()))
         try:
             path = shelf.converted(sha256, "encoder")
@@ -116,14 +117,18 @@ def fetch(name: str, progress: hub.Progress | None = None, offline: bool | None 
     found = entry(name)
     if found.shipped:
         return store.shipped(found.path)
-    path, _sha256, checkpoint = _obtain(found, progress, offline)
-    if checkpoint is not None:
+    path, _sha256, loose = _obtain(found, progress, offline)
+    if loose is not None:
         raise NoRoom(store.no_room(paths.cache()))
     return path
 
 
 def read(
-    path: str | os.PathLike, device: str | torch.device = "auto", part: str = "generator", limit: int = formats.LIMIT
+    path: str | os.PathLike,
+    device: str | torch.device = "auto",
+    part: str = "generator",
+    limit: int = formats.LIMIT,
+    alive: isolation.Alive | None = None,
 ) -> nn.Module:
     """The network in a file; see ``weights.read``."""
     if part not in PARTS:
@@ -134,22 +139,24 @@ def read(
         sha256 = hub.file_sha256(path)
     except OSError:
         raise RefusedFile("This file cannot be opened; choose it again.") from None
+    targets = {part: shelf.own(sha256, part), "encoder": shelf.own(sha256, "encoder")}
 
     def make() -> tuple[nn.Module, CheckpointInfo]:
-        target = shelf.own(sha256, part)
+        target = targets[part]
         if target.is_file():
             try:
                 net, info = _reopened(target, sha256)
-                _keep_encoder(path, limit, info.card, shelf.own(sha256, "encoder"), sha256)
+                if "encoder" in info.card and not targets["encoder"].is_file():
+                    _convert(path, "encoder", limit, targets, sha256, alive)
                 return net, info
             except RefusedFile:  # spoilt, and removed; the original is at hand
                 pass
-        checkpoint = _complete(formats.read(path, part, limit))
-        net = _built(checkpoint)
-        if _keep_on_disk(target, checkpoint, sha256):
-            _keep_encoder(path, limit, checkpoint.card, shelf.own(sha256, "encoder"), sha256)
-            shelf.prune_own(keep=target)
-        return net, _own_info(sha256, _as_header(checkpoint))
+        loose = _convert(path, part, limit, targets, sha256, alive)
+        if loose is not None:
+            return loose[0], _own_info(sha256, loose[1])
+        found = _reopened(target, sha256)
+        shelf.prune_own(keep=target)
+        return found
 
     return _shared(("own", sha256, part, str(where)), where, make)
 
@@ -252,8 +259,8 @@ def _attach(net: nn.Module, device: torch.device) -> None:
 # -- fetching and converting
 
 
-def _obtain(found: CatalogueEntry, progress, offline=None) -> tuple[Path | None, str, Checkpoint | None]:
-    """Fetches and converts: path and the original's SHA-256, or the checkpoint itself where the disk is full."""
+def _obtain(found: CatalogueEntry, progress, offline=None) -> tuple[Path | None, str, Loose | None]:
+    """Fetches and converts: path and the original's SHA-256, or the network itself where the disk is full."""
     with _one_at_a_time(("fetch", found.name)):
         ready = shelf.at_hand(found)
         if ready:
@@ -261,15 +268,22 @@ def _obtain(found: CatalogueEntry, progress, offline=None) -> tuple[Path | None,
         if "refused" in shelf.read_note(found):
             raise RefusedFile(shelf.read_note(found)["refused"])
         original, sha256 = hub.download(found, progress, offline)
+        size = original.stat().st_size
         try:
             if (found.technique, "generator") in store.MODULES:
                 target = shelf.converted(sha256)
-                checkpoint = None if target.is_file() else _convert(original, target, sha256)
-                if checkpoint is not None:
-                    return None, sha256, checkpoint
+                targets = {"generator": target, "encoder": shelf.converted(sha256, "encoder")}
+                alive = (lambda: progress(size, size)) if progress else None
+                loose = None
+                if not target.is_file():
+                    loose = _convert(original, "generator", hub.LIMIT, targets, sha256, alive)
+                if loose is not None:
+                    return None, sha256, loose
             else:
                 target = shelf.as_it_is(found, sha256)
                 shelf.take(original, target)
+        except ReadingStopped:  # perhaps the machine was busy
+            raise
         except RefusedFile as refused:
             # It is the published file, so the next download would end the same way.
             shelf.write_note(found, refused=str(refused), sha256=sha256)
@@ -281,53 +295,22 @@ def _obtain(found: CatalogueEntry, progress, offline=None) -> tuple[Path | None,
         return target, sha256, None
 
 
-def _convert(original: Path, target: Path, sha256: str) -> Checkpoint | None:
-    """Reads a file and keeps it as our own. Gives the checkpoint only if it could not be kept."""
-    checkpoint = _complete(formats.read(original, limit=hub.LIMIT))
-    _built(checkpoint)  # nothing is kept that does not fit together
-    beside = shelf.converted(sha256, "encoder")
-    kept = _keep_encoder(original, hub.LIMIT, checkpoint.card, beside, sha256)
-    return None if kept and _keep_on_disk(target, checkpoint, sha256) else checkpoint
+def _convert(
+    original: Path, part: str, limit: int, targets: dict[str, Path], sha256: str, alive: isolation.Alive | None
+) -> Loose | None:
+    """Has a file read by the other process, and keeps what it made under ``targets``.
 
-
-def _keep_encoder(original: Path, limit: int, card: dict, target: Path, sha256: str) -> bool:
-    """Keeps the encoder that lies in the same file as a generator; False only where the disk has no room for it.
-
-    The original goes after this (a visitor's upload, a download), and an encoder may be asked for at any later time.
+    A generator brings the encoder that lies beside it. Gives the network only if it could not be kept: a full or
+    read-only disk is no reason not to go on.
     """
-    if "encoder" not in card or target.is_file():
-        return True
-    checkpoint = formats.read(original, "encoder", limit)
-    _built(checkpoint)
-    return _keep_on_disk(target, checkpoint, sha256)
-
-
-def _keep_on_disk(target: Path, checkpoint: Checkpoint, sha256: str) -> bool:
-    """Writes a conversion to the cache. A full or read-only disk is no reason not to go on."""
-    card = {**checkpoint.card, "original_sha256": sha256, "layout": checkpoint.layout}
-    try:
-        store.write(target, checkpoint.state, checkpoint.technique, checkpoint.kind, checkpoint.config, card)
-    except (NoRoom, OSError) as error:
-        log.warning("%s cannot be written, so this checkpoint is kept in memory only: %s", target.parent, error)
-        return False
-    return True
-
-
-def _complete(checkpoint: Checkpoint) -> Checkpoint:
-    """Files of rosinality's training lack the average latent: it is the mean of the mapping's output."""
-    if checkpoint.needs_w_avg:
-        net = _built(checkpoint)
-        z = torch.randn(W_AVG_SAMPLES, net.z_dim, generator=torch.Generator().manual_seed(0))
-        c = torch.eye(net.c_dim)[torch.arange(W_AVG_SAMPLES) % net.c_dim] if net.c_dim else z[:, :0]
-        with torch.no_grad():
-            parts = [net.mapping(*pair)[:, 0] for pair in zip(z.split(1000), c.split(1000), strict=True)]
-        checkpoint.state["mapping.w_avg"] = torch.cat(parts).mean(dim=0)
-        checkpoint.needs_w_avg = False
-    return checkpoint
-
-
-def _built(checkpoint: Checkpoint) -> nn.Module:
-    return store.build(checkpoint.technique, checkpoint.kind, checkpoint.config, checkpoint.state)
+    with isolation.converted(original, part, limit, {"original_sha256": sha256}, alive) as made:
+        try:
+            for name, path in reversed(made.items()):  # the part that is looked for first is there last
+                shelf.keep(path, targets[name])
+        except OSError as error:
+            log.warning("%s cannot be written, so this checkpoint is kept in memory only: %s", targets[part], error)
+            return store.load(made[part]), store.header(made[part])
+    return None
 
 
 def _reopened(target: Path, sha256: str) -> tuple[nn.Module, CheckpointInfo]:
@@ -341,11 +324,6 @@ def _reopened(target: Path, sha256: str) -> tuple[nn.Module, CheckpointInfo]:
 
 
 # -- what the visitor is told about a network
-
-
-def _as_header(checkpoint: Checkpoint) -> dict:
-    card = {**checkpoint.card, "layout": checkpoint.layout}
-    return {"technique": checkpoint.technique, "kind": checkpoint.kind, "config": checkpoint.config, "card": card}
 
 
 def _info(found: CatalogueEntry, sha256: str, header: dict) -> CheckpointInfo:

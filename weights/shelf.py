@@ -3,6 +3,7 @@
     converted/  networks of the catalogue     names/      notes: what a catalogue entry became, or why it was refused
     own/        visitors' files               files/      what is used as it is (face detector, encoders)
     downloads/  files that are still on their way (see ``hub``)
+    reading/    what a reader is writing (see ``isolation``)
 
 Every file is written under another name first and then renamed, so what is there is whole. Needs no torch.
 """
@@ -94,6 +95,12 @@ def drop(found: CatalogueEntry) -> None:
 def drop_own(sha256: str) -> None:
     for path in (paths.cache() / "own").glob(f"{sha256}-*.safetensors"):
         path.unlink(missing_ok=True)
+
+
+def keep(made: Path, target: Path) -> None:
+    """Moves what a reader made to its place. Raises OSError where it lies on another disk or there is no such place."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(made, target)
 
 
 def take(original: Path, target: Path) -> None:

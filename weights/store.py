@@ -68,40 +68,34 @@ def save(
 
 def write(path, state: dict, technique: str, kind: str, config: dict, card: dict | None = None, dtype=None) -> None:
     """``save`` for a state dict and a configuration without a module."""
-    import safetensors
-    import safetensors.torch
-    import torch
-
     entry = {"format": FORMAT, "technique": technique, "kind": kind, "config": config, "card": card or {}}
-    tensors = {}
-    for name, value in state.items():
-        value = value.detach().to("cpu")
-        if dtype is not None and value.is_floating_point():
-            value = value.to(dtype)
-        tensors[name] = value.clone(memory_format=torch.contiguous_format)
+    tensors = dict(state)
+    if dtype is not None:
+        tensors = {n: value.detach().to(dtype) if value.is_floating_point() else value for n, value in state.items()}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        safetensors.torch.save_file(tensors, temporary, metadata={"ganbook": json.dumps(entry)})
-        os.chmod(temporary, 0o644)  # the library makes files for their owner alone
+        container.write(temporary, tensors, {container.NATIVE: json.dumps(entry)})
         os.replace(temporary, path)
-    except (OSError, safetensors.SafetensorError) as error:
+    except OSError as error:
         if is_full(error):
             raise NoRoom(no_room(path.parent)) from error
-        raise error if isinstance(error, OSError) else OSError(str(error)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike) -> nn.Module:
     """A file written by ``save`` -> its module on the CPU, float32, eval, frozen. Raises RefusedFile."""
+    import torch
+
     from .formats import check_file
 
     path = check_file(path, limit=2**40)
-    found = header(path)
-    state = container.read(path)
-    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    found, mapped = header(path), container.read(path)
+    # Copies: the library's tensors lie in the mapped file, at places that round otherwise and that may be cut off.
+    state = {k: v.to(torch.float32 if v.is_floating_point() else v.dtype, copy=True) for k, v in mapped.items()}
     return build(found["technique"], found["kind"], found["config"], state)
 
 
@@ -144,7 +138,7 @@ def build(technique: str, kind: str, config: dict, state: dict[str, torch.Tensor
     try:
         with _unfilled(room=2 * sum(t.numel() for t in state.values()) + 2**20):
             net = network(**config)
-    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, IndexError, OverflowError):
+    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, IndexError, ArithmeticError):
         raise RefusedFile(f"The settings in this {shown(technique, 20)} checkpoint do not make a network.") from None
     _compare(net.state_dict(), state)
     net.load_state_dict(state, strict=True, assign=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from html import escape
+from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -133,13 +135,21 @@ def fetch_checkpoint(name: str | None):
     yield note(f"{weights.entry(name).title} is on this machine now.", "nb-ran"), cards()
 
 
-def read_own(visitor: Visitor, file: str | None) -> tuple[Visitor, str]:
-    """Reads a visitor's file and puts it at the head of that visitor's list; the upload itself is not kept."""
-    path = uploads.checkpoint(file)
-    try:
-        info = weights.read(path, limit=uploads.MAX_UPLOAD).info
-    finally:
-        path.unlink(missing_ok=True)
+def read_own(visitor: Visitor, file: str | None) -> Iterator[tuple[Any, str]]:
+    """Reads a visitor's file and puts it at the head of that visitor's list; the upload itself is not kept.
+
+    Yields that it is being read, a few times a second, then the visitor and what the file is. Closing the iterator ends
+    the reading.
+    """
+    reading = networks.reading(uploads.checkpoint(file), uploads.MAX_UPLOAD)
+    with closing(reading):
+        while True:
+            try:
+                words = next(reading)
+            except StopIteration as end:
+                info = end.value
+                break
+            yield gr.skip(), words
     layout = info.card.get("layout", "ganbook")
     own = OwnFile(info.sha256, info.technique, info.title, info.img_resolution, layout)
     visitor.add(info.name, own)
@@ -148,7 +158,7 @@ def read_own(visitor: Visitor, file: str | None) -> tuple[Visitor, str]:
     text = f"Recognised as a {info.technique} {info.kind} ({', '.join(facts)}). "
     tab = TABS.get(info.technique)
     text += f"{tab} it now, as {info.name}." if tab else "This version has no tab for it yet."
-    return visitor, note(text, "nb-ran")
+    yield visitor, note(text, "nb-ran")
 
 
 # -- the list ------------------------------------------------------------------------------------------------------

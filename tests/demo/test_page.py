@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
+import time
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from gradio_client import handle_file
@@ -235,8 +238,65 @@ def test_the_upload_itself_is_not_kept(tmp_path, own_file, visitor):
 
     copy = tmp_path / "upload.bin"
     copy.write_bytes(own_file.read_bytes())
-    someone, _said = read_own(Visitor(), str(copy))
+    *waiting, (someone, _said) = read_own(Visitor(), str(copy))
     assert not copy.exists() and len(someone.own) == 1
+    assert waiting and all("Reading the file" in words for _nothing, words in waiting)
+
+
+def test_a_visitor_who_leaves_ends_the_reading(tmp_path, own_file, monkeypatch):
+    from demo.session import Visitor
+    from demo.tabs.checkpoints import read_own
+    from weights import isolation
+
+    ended = threading.Event()
+
+    def endless(request, alive, wall_s):
+        try:
+            while True:
+                alive()
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(isolation, "_ask_server", endless)
+    monkeypatch.setattr(isolation, "_ask_new_process", endless)
+    copy = tmp_path / "upload.bin"
+    copy.write_bytes(own_file.read_bytes() + b" ")  # another hash than that of files read before
+    events = read_own(Visitor(), str(copy))
+    assert "Reading the file" in next(events)[1]
+    events.close()
+    assert ended.wait(30)
+
+
+def test_one_file_of_many_visitors_at_once(page, own_file):
+    """Each has an upload of their own, and nobody's goes with another's."""
+    content, said, paths = own_file.read_bytes(), [], []
+    base = f"{page.local_url.rstrip('/')}/gradio_api"
+
+    def visit() -> None:
+        with httpx.Client(timeout=120) as client:
+            for _ in range(2):
+                (path,) = client.post(f"{base}/upload", files={"files": ("mine.pt", content)}).json()
+                paths.append(path)
+                file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+                event = client.post(f"{base}/call/load_checkpoint", json={"data": [file]}).json()["event_id"]
+                said.append(client.get(f"{base}/call/load_checkpoint/{event}").text)
+
+    visitors = [threading.Thread(target=visit) for _ in range(6)]
+    for one in visitors:
+        one.start()
+    for one in visitors:
+        one.join()
+    assert len(said) == 12 and all("event: complete" in text and "3 classes" in text for text in said)
+    assert len(set(paths)) == 12 and not any(Path(path).exists() for path in paths)
+
+
+@pytest.mark.parametrize("name", [5, ["stylegan2/faces"], {"name": "x"}, True, 1.5])
+def test_names_of_networks_that_are_no_text(visitor, name):
+    for endpoint, parameter in (("stylegan2_sample", "network"), ("fetch_checkpoint", "name")):
+        with pytest.raises(Exception, match=".") as caught:
+            visitor(endpoint, **{parameter: name})
+        assert "was noted" not in str(caught.value) and len(str(caught.value)) < 200, endpoint
 
 
 def test_bad_checkpoint_files_get_one_sentence(visitor, tmp_path, own_file):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import struct
 import sys
@@ -10,6 +11,8 @@ from collections import OrderedDict
 
 import torch
 from torch import nn
+
+from weights import isolation, paths, shelf
 
 SMALL = {"z_dim": 16, "w_dim": 16, "img_resolution": 8, "mapping_layers": 2, "channels": {4: 16, 8: 8}}
 
@@ -47,6 +50,22 @@ def one_sentence(error: BaseException) -> str:
     assert "Traceback" not in message and not re.search(r"[.!?] [A-Z]", bare), message
     assert message.endswith(".") or re.search(r"https?://\S+$", message), message
     return message
+
+
+def full_cache(patch) -> None:
+    """The disk of the cache has no room for a conversion, that of temporary files has; as long as the patch lasts."""
+    honest = isolation.exchange
+
+    def exchange(task, path, arguments, alive=None):
+        if arguments["folder"].startswith(str(paths.cache())):
+            return {"full": "The disk is full."}
+        return honest(task, path, arguments, alive)
+
+    def another_disk(made, target):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    patch.setattr(isolation, "exchange", exchange)
+    patch.setattr(shelf, "keep", another_disk)
 
 
 # -- NVIDIA's persistent objects, without NVIDIA's code

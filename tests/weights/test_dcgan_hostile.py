@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from crafted import name, one_sentence, pickled, text
 from dcgan_files import array, igan, named, python2_pickle, sequential, string
-from test_hostile import MARKERS, nothing_happens, refused, refused_bytes  # noqa: F401
+from test_hostile import MARKERS, converted_here, nothing_happens, refused, refused_bytes, refused_here  # noqa: F401
 
 import weights
 
@@ -121,7 +121,7 @@ def test_cut_and_spoilt_files(tmp_path):
     path = tmp_path / "a"
     for cut in sorted(draw.sample(range(len(content)), 25)) + [len(content) - 1]:
         path.write_bytes(content[:cut])
-        refused(path)
+        refused_here(path)
     spoilt = 0
     for _ in range(80):
         changed = bytearray(content)
@@ -129,7 +129,7 @@ def test_cut_and_spoilt_files(tmp_path):
             changed[draw.randrange(len(changed))] = draw.randrange(256)
         path.write_bytes(changed)
         try:
-            weights.read(path)
+            converted_here(path)
         except weights.RefusedFile as error:
             spoilt += 1
             one_sentence(error)

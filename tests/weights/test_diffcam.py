@@ -8,6 +8,7 @@ from torchvision.models.resnet import Bottleneck, ResNet
 
 import weights
 from weights.formats import diffcam
+from weights.formats.checkpoint import Room
 
 SPLIT, LAYERS = 2, [1, 1, 3, 1]
 
@@ -48,7 +49,7 @@ def test_the_authors_file_gives_their_answers(theirs, tmp_path):
 
 def test_another_number_of_attributes_has_no_names(theirs):
     state = {**theirs[3], "fc.weight": torch.zeros(3, 2048), "fc.bias": torch.zeros(3)}
-    found = diffcam.interpret(state, 10**9)
+    found = diffcam.interpret(state, Room(10**9))
     assert found.config["names"] == ["Attribute 0", "Attribute 1", "Attribute 2"]
 
 
@@ -62,6 +63,6 @@ def test_what_is_missing_is_said(theirs, tmp_path, lost):
 
 def test_a_head_of_another_width_does_not_fit(theirs):
     with pytest.raises(weights.RefusedFile, match="fit together"):
-        diffcam.interpret({**theirs[3], "fc.weight": torch.zeros(17, 100)}, 10**9)
+        diffcam.interpret({**theirs[3], "fc.weight": torch.zeros(17, 100)}, Room(10**9))
     with pytest.raises(weights.RefusedFile, match="missing"):
-        diffcam.interpret({**theirs[3], "fc.weight": torch.zeros(17)}, 10**9)
+        diffcam.interpret({**theirs[3], "fc.weight": torch.zeros(17)}, Room(10**9))

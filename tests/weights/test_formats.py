@@ -178,7 +178,7 @@ def test_rosinality_converted(fixtures):
         w = net.mapping(torch.from_numpy(want["z"]), truncation_psi=0.7)
         assert off(w, want["w_psi07"]) < 1e-5
         assert off(net.synthesis(w, noise_mode="const"), want["img_psi07"]) < 1e-4
-    assert net.config["channels"] == {4: 64, 8: 64, 16: 48, 32: 32}
+    assert net.config["channels"] == {"4": 64, "8": 64, "16": 48, "32": 32}
 
 
 def recipe_state(shapes: dict) -> dict:
@@ -212,7 +212,7 @@ def test_rosinality_training_layout_at_the_original_widths(fixtures, tmp_path):
     torch.save({**content, "g_optim": {"state": {}}, "d_optim": {}, "ada_aug_p": np.float32(0.1)}, tmp_path / "a.pt")
     net = weights.read(tmp_path / "a.pt")
     check_rosinality(net, want)
-    assert net.config["channels"] == {4: 512, 8: 512, 16: 512, 32: 512}
+    assert net.config["channels"] == {"4": 512, "8": 512, "16": 512, "32": 512}
     # no average latent in the file: it is estimated
     with torch.no_grad():
         w = net.mapping(torch.randn(8000, 64, generator=torch.Generator().manual_seed(5)))[:, 0]

@@ -14,7 +14,7 @@ import types
 
 import pytest
 import torch
-from crafted import Persistent, generator, one_sentence, persistence_modules, rosinality_state
+from crafted import Persistent, full_cache, generator, one_sentence, persistence_modules, rosinality_state
 from hub_server import COMMIT, Hub
 
 import weights
@@ -378,13 +378,8 @@ def test_disk_that_fills_up_during_the_download(there, monkeypatch):
 
 
 def test_disk_too_small_for_the_conversion(there, monkeypatch):
-    import safetensors.torch
-
-    def full(*args, **kwargs):
-        raise safetensors.SafetensorError("I/O error: No space left on device (os error 28)")
-
     with monkeypatch.context() as patch:
-        patch.setattr(safetensors.torch, "save_file", full)
+        full_cache(patch)
         assert weights.load("stylegan2/there").info.sha256 == there.sha256  # from memory
         with pytest.raises(weights.NoRoom):
             weights.fetch("stylegan2/there")

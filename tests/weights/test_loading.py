@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import threading
@@ -10,10 +9,10 @@ import time
 
 import pytest
 import torch
-from crafted import generator, one_sentence
+from crafted import full_cache, generator, one_sentence
 
 import weights
-from weights import catalogue, formats, loading, paths, shelf, store
+from weights import catalogue, isolation, loading, paths, shelf, store
 from weights.catalogue import CatalogueEntry
 
 
@@ -106,7 +105,7 @@ def test_own_files_are_known_by_their_content(tmp_path, monkeypatch):
     assert net.info.name == f"own:{net.info.sha256[:12]}" and "own0" not in str(net.info)
     # read from the cache the next time, not from the file
     loading._kept.clear()
-    monkeypatch.setattr(formats, "read", lambda *a, **k: pytest.fail("read again"))
+    monkeypatch.setattr(isolation, "exchange", lambda *a, **k: pytest.fail("read again"))
     assert weights.read(copy).info == net.info
     assert weights.reopen(net.info.sha256).info == net.info
 
@@ -153,17 +152,20 @@ def test_parts_of_one_file(fixtures):
 
 
 def test_full_disk_is_no_reason_to_refuse_a_file(tmp_path, monkeypatch, caplog, fixtures):
-    import safetensors.torch
-
-    def full(*args, **kwargs):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     path = fixtures("malicious_module_src.pkl")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
     with monkeypatch.context() as patch:
-        patch.setattr(safetensors.torch, "save_file", full)
-        assert weights.read(path).img_resolution == 8
+        full_cache(patch)
+        net = weights.read(path)
+        assert net.img_resolution == 8 and net(torch.randn(1, net.z_dim)).isfinite().all()
     assert "kept in memory only" in caplog.text
-    assert not list(paths.cache().rglob("*.safetensors"))
+    assert not list(paths.cache().rglob("*.safetensors")) and not list(tmp_path.iterdir())
+    loading._kept.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(isolation, "exchange", lambda *args: {"full": "No."})
+        with pytest.raises(weights.NoRoom, match="The disk is full"):
+            weights.read(path)
 
 
 def test_cache_folder_that_cannot_be_made(tmp_path, monkeypatch, fixtures):

@@ -11,7 +11,7 @@ import torch
 from crafted import discriminator, generator, one_sentence
 
 import weights
-from weights import store
+from weights import container, store
 
 
 def test_round_trip(tmp_path):
@@ -61,7 +61,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for module, function in ((safetensors.torch, "save_file"), (os, "replace")):
+    for module, function in ((container, "write"), (os, "replace")):
         with monkeypatch.context() as patch:
             patch.setattr(module, function, full)
             with pytest.raises(weights.NoRoom) as error:
@@ -93,3 +93,21 @@ def test_one_network_per_technique(tmp_path):
     store.save(tmp_path / "a", generator(), "unknown", "generator")
     with pytest.raises(weights.RefusedFile, match="unknown"):
         store.load(tmp_path / "a")
+
+
+@pytest.mark.parametrize("metadata", [{}, {"ganbook": '{"a": "\u00e4"}'}])
+def test_the_same_file_as_the_library_writes(tmp_path, metadata):
+    state = {
+        "b": torch.randn(3, 5).T,  # not contiguous
+        "a": torch.arange(3),
+        "empty": torch.ones(0, 4),
+        "scalar": torch.tensor(2.5, dtype=torch.float64),
+        "half": torch.randn(5).bfloat16(),
+        "flag": torch.tensor([True, False]),
+    }
+    container.write(tmp_path / "ours", state, metadata)
+    whole = {name: value.contiguous() for name, value in state.items()}
+    safetensors.torch.save_file(whole, tmp_path / "theirs", metadata=metadata or None)
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+    with pytest.raises(ValueError):
+        container.write(tmp_path / "ours", {"a": torch.ones(2, dtype=torch.complex64)}, {})

@@ -18,9 +18,9 @@ from pathlib import Path
 import torch
 
 from .. import container
-from ..errors import RefusedFile, UserError, shown
+from ..errors import TOO_LARGE, ReadingStopped, RefusedFile, UserError, shown
 from . import attgan, dcgan, dcgan_theano, deghosting, diffcam, nvidia, official, psp, rosinality, torchfile
-from .checkpoint import Checkpoint, is_tensor, take_tensors, without_prefix
+from .checkpoint import Checkpoint, Room, check_names, is_tensor, take_tensors, without_prefix
 from .records import LEGACY_START
 
 __all__ = ["Checkpoint", "LIMIT", "check_file", "guarded", "mapped", "read"]
@@ -53,8 +53,11 @@ def guarded() -> Iterator[None]:
     except UserError:
         raise
     except MemoryError:
-        raise RefusedFile("This checkpoint needs more memory than this machine has free.") from None
-    except Exception as error:  # a bug of ours or of a library, but the visitor's file brought it out
+        raise ReadingStopped(TOO_LARGE) from None
+    except Exception as error:
+        if "allocate memory" in str(error):  # how torch says it, and the system where a file is mapped
+            raise ReadingStopped(TOO_LARGE) from None
+        # A bug of ours or of a library, but the visitor's file brought it out.
         log.exception("unexpected error while reading a checkpoint file")
         raise RefusedFile(
             f"This file could not be read as a checkpoint ({type(error).__name__}); it is damaged or of unknown kind."
@@ -82,7 +85,7 @@ def check_file(path: str | os.PathLike | None, limit: int = LIMIT) -> Path:
 
 
 def _read(path: Path, part: str) -> Checkpoint:
-    size = path.stat().st_size
+    room = Room(path.stat().st_size)
     try:
         with open(path, "rb") as file:
             start = file.read(512)
@@ -92,24 +95,24 @@ def _read(path: Path, part: str) -> Checkpoint:
         tree = torchfile.read_zip(path)
     elif start.startswith(LEGACY_START):
         with mapped(path) as data:
-            tree = torchfile.read_legacy(path, data)
+            tree = torchfile.read_legacy(data)
     elif start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         with mapped(path) as data:
             tree = nvidia.read(data)
             if nvidia.holds_modules(tree):
-                return nvidia.interpret(tree, part, size)
-            return _interpret(tree, part, path, size)
+                return nvidia.interpret(tree, part, room)
+            return _interpret(tree, part, path, room)
     elif container.looks_like(start):
         _entries, metadata = container.header(path)
         native = container.native(metadata)
         tree = container.read(path)
         if native is not None:
-            return _native(native, tree, part, size)
+            return _native(native, tree, part, room)
     else:
         raise RefusedFile(_unknown(start))
     if nvidia.holds_modules(tree):
-        return nvidia.interpret(tree, part, size)
-    return _interpret(tree, part, path, size)
+        return nvidia.interpret(tree, part, room)
+    return _interpret(tree, part, path, room)
 
 
 class mapped:
@@ -144,24 +147,25 @@ def _unknown(start: bytes) -> str:
     return "This file is not a checkpoint: it is neither a pickle nor a torch or safetensors file."
 
 
-def _native(found: Mapping, state: Mapping, part: str, size: int) -> Checkpoint:
+def _native(found: Mapping, state: Mapping, part: str, room: Room) -> Checkpoint:
     # A network is all that its file holds; what it is for, its technique says.
     kind = "network" if found["kind"] == "network" and part == "generator" else part
     if found["kind"] != kind:
         raise RefusedFile(f"This file holds a {shown(found['kind'], 20)} only, and a {part} is wanted here.")
-    card = found.get("card", {})
-    return Checkpoint(found["technique"], kind, found["config"], take_tensors(state, size), "ganbook", card)
+    # Whatever it was converted from: no other network lies in this file.
+    card = {name: value for name, value in found.get("card", {}).items() if name != "encoder"}
+    return Checkpoint(found["technique"], kind, found["config"], take_tensors(state, room), "ganbook", card)
 
 
-def _interpret(tree: object, part: str, path: Path, size: int) -> Checkpoint:
+def _interpret(tree: object, part: str, path: Path, room: Room) -> Checkpoint:
     """A dict of tensors, or of dicts of tensors: whose is it?"""
     if not isinstance(tree, Mapping):
         raise RefusedFile("This file holds no networks; choose a checkpoint file.")
     if dcgan_theano.is_theano(tree):
-        return dcgan_theano.interpret(tree, part, size)
+        return dcgan_theano.interpret(tree, part, room)
     whole = _state(tree.get("state_dict"))
     if psp.holds(whole):
-        return psp.interpret(tree, whole, part, size)
+        return psp.interpret(tree, whole, part, room)
     if part == "encoder":
         raise RefusedFile("This file holds no encoder; choose a checkpoint of pSp or e4e.")
     ours, theirs = ("g_ema", "G_ema", *dcgan.GENERATORS), dcgan.DISCRIMINATORS
@@ -169,10 +173,10 @@ def _interpret(tree: object, part: str, path: Path, size: int) -> Checkpoint:
     for key in (*keys, "state_dict", "params_ema", "model"):
         state = _state(tree.get(key))
         if state:
-            return _network(state, tree, part, path, size)
+            return _network(state, tree, part, path, room)
     state = _state(tree)
     if state:
-        return _network(state, tree, part, path, size)
+        return _network(state, tree, part, path, room)
     if any(_state(tree.get(key)) for key in (*ours, *theirs)):
         raise RefusedFile(f"This file holds no {part}.")
     raise RefusedFile("This file holds no tensors under any name that is known here; choose a checkpoint file.")
@@ -183,10 +187,11 @@ def _state(value: object) -> dict:
     if not isinstance(value, Mapping):
         return {}
     state = {name: item for name, item in value.items() if isinstance(name, str) and is_tensor(item)}
+    check_names(state)
     return without_prefix(state) if len(state) > 1 else {}
 
 
-def _network(state: dict, tree: Mapping, part: str, path: Path, size: int) -> Checkpoint:
+def _network(state: dict, tree: Mapping, part: str, path: Path, room: Room) -> Checkpoint:
     if official.is_stylegan3(state):
         raise RefusedFile(
             "This is a StyleGAN3 checkpoint, whose layers this version does not have; choose a StyleGAN2 one instead."
@@ -194,23 +199,23 @@ def _network(state: dict, tree: Mapping, part: str, path: Path, size: int) -> Ch
     if official.is_generator(state) and part == "generator":
         needs_w_avg = "mapping.w_avg" not in state
         config = official.generator_config(state, **({"w_avg_beta": 0.995} if needs_w_avg else {}))
-        state = nvidia.square_filters(take_tensors(state, size))
+        state = nvidia.square_filters(take_tensors(state, room))
         if needs_w_avg:
             state["mapping.w_avg"] = torch.zeros(config["w_dim"])
         return Checkpoint("stylegan2", part, config, state, "official names", needs_w_avg=needs_w_avg)
     if official.is_discriminator(state) and part == "discriminator":
         config = official.discriminator_config(state)
-        return Checkpoint("stylegan2", part, config, nvidia.square_filters(take_tensors(state, size)), "official names")
+        return Checkpoint("stylegan2", part, config, nvidia.square_filters(take_tensors(state, room)), "official names")
     if rosinality.is_generator(state) and part == "generator":
-        return rosinality.interpret(state, tree.get("latent_avg"), size)
+        return rosinality.interpret(state, tree.get("latent_avg"), room)
     if diffcam.is_diffcam(state) and part == "generator":
-        return diffcam.interpret(state, size)
+        return diffcam.interpret(state, room)
     if deghosting.is_deghosting(state) and part == "generator":
-        return deghosting.interpret(state, size)
+        return deghosting.interpret(state, room)
     if attgan.is_generator(state) or attgan.is_discriminator(state):
-        return attgan.interpret(tree, state, part, path, size)
+        return attgan.interpret(tree, state, part, path, room)
     if dcgan.is_dcgan(tree, state):
-        return dcgan.interpret(tree, state, part, size)
+        return dcgan.interpret(tree, state, part, room)
     if len(dcgan.layers(state)) > 3:
         raise RefusedFile(
             "This is a plain stack of convolutions, and of those only the generator of a DCGAN is read: from the latent"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..attributes import ATTRS
 from ..errors import RefusedFile
-from .checkpoint import Checkpoint, is_tensor, shapes_of, take_tensors, without_prefix
+from .checkpoint import Checkpoint, Room, is_tensor, shapes_of, take_tensors, without_prefix
 
 MAX_SETTING = 65536  # bytes of setting.txt
 MAX_DIM = 1024  # of the program's widths
@@ -122,7 +122,7 @@ def setting_beside(path: Path) -> dict | None:
     return None
 
 
-def interpret(tree: Mapping, state: Mapping, part: str, path: Path, file_size: int) -> Checkpoint:
+def interpret(tree: Mapping, state: Mapping, part: str, path: Path, room: Room) -> Checkpoint:
     """A file as the training program writes it, whole (``G``, ``D``) or the generator alone, as our network.
 
     What no file of it states is taken as the program has it: the cap of the widths, 1024 (seen where one stops
@@ -140,11 +140,11 @@ def interpret(tree: Mapping, state: Mapping, part: str, path: Path, file_size: i
         for side in ("enc", "dec"):
             config[f"{side}_norm"] = _norm(shapes, side)
         config["max_dim"] = _cap(shapes)
-        return Checkpoint("attgan", part, config, take_tensors(generator, file_size), "attgan")
+        return Checkpoint("attgan", part, config, take_tensors(generator, room), "attgan")
     shapes = shapes_of(discriminator)
     heads = shapes.get("fc_cls.1.layers.0.weight", (0,))
     config = {"n_attrs": heads[0], **_discriminator(shapes), "max_dim": _cap(shapes, "conv")}
-    return Checkpoint("attgan", part, config, take_tensors(discriminator, file_size), "attgan")
+    return Checkpoint("attgan", part, config, take_tensors(discriminator, room), "attgan")
 
 
 def _part(tree: Mapping, key: str, state: Mapping, fits) -> dict:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ..errors import RefusedFile
-from .checkpoint import Checkpoint, is_tensor, shape_of, take_tensors
+from .checkpoint import Checkpoint, Room, is_tensor, shape_of, take_tensors
 
 NAME = re.compile(r"((?:[A-Za-z_]\w*\.)*)((?:\d+\.)+)(weight|bias|running_mean|running_var|num_batches_tracked)")
 GENERATORS, DISCRIMINATORS = ("generator", "netG", "G", "g"), ("discriminator", "netD", "D", "d")
@@ -98,7 +98,7 @@ def is_dcgan(tree: Mapping, state: Mapping) -> bool:
     return any(kind(layers(part)) for part in parts(tree, state))
 
 
-def interpret(tree: Mapping, state: Mapping, part: str, file_size: int) -> Checkpoint:
+def interpret(tree: Mapping, state: Mapping, part: str, room: Room) -> Checkpoint:
     """The generator, with the discriminator where the file holds the usual one, as ``models.dcgan.DCGAN``."""
     ours, theirs = parts(tree, state)
     if part != "generator":
@@ -108,7 +108,7 @@ def interpret(tree: Mapping, state: Mapping, part: str, file_size: int) -> Check
         raise RefusedFile("This file holds a DCGAN's discriminator only, and its generator is wanted here.")
     try:
         config = {"generator": _generator(stack), "discriminator": None, "predictor": None}
-        _load(stack, file_size)
+        _load(stack, room)
         found = _generator_state(stack)
     except Unusual as why:
         raise RefusedFile(f"{LOOKS} {why}.") from None
@@ -116,7 +116,7 @@ def interpret(tree: Mapping, state: Mapping, part: str, file_size: int) -> Check
     if judge:
         try:
             config["discriminator"] = _discriminator(judge, config["generator"])
-            _load(judge, file_size)
+            _load(judge, room)
             found |= _discriminator_state(judge)
         except Unusual as why:
             config["discriminator"], card = None, {"left_out": f"The discriminator of this file: {why}."}
@@ -166,11 +166,11 @@ def _usual(shapes: list[tuple[int, ...]]) -> None:
         raise Unusual(f"its images would have more than {START << MAX_DOUBLINGS} pixels a side")
 
 
-def _load(stack: list[Layer], file_size: int) -> None:
+def _load(stack: list[Layer], room: Room) -> None:
     """Tensors instead of records, checked all together."""
     named = {(i, what, n): v for i, x in enumerate(stack) for what in ("conv", "norm") for n, v in _of(x, what).items()}
     # Their names in sentences: the number of the layer, the part, the tensor.
-    taken = take_tensors({".".join(map(str, key)): value for key, value in named.items()}, file_size)
+    taken = take_tensors({".".join(map(str, key)): value for key, value in named.items()}, room)
     for i, what, n in named:
         _of(stack[i], what)[n] = taken[f"{i}.{what}.{n}"]
 

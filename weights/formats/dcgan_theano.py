@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 
 from ..errors import RefusedFile, shown
-from .checkpoint import Checkpoint, take_tensors
+from .checkpoint import Checkpoint, Room, take_tensors
 from .dcgan import MAX_DOUBLINGS, SLOPE, START, Unusual, norm_state
 from .records import ArrayRecord
 
@@ -32,7 +31,7 @@ def is_theano(tree: Mapping) -> bool:
     return "gen_params" in tree
 
 
-def interpret(tree: Mapping, part: str, file_size: int) -> Checkpoint:
+def interpret(tree: Mapping, part: str, room: Room) -> Checkpoint:
     """Generator, discriminator and predictor, as far as they are there, as ``models.dcgan.DCGAN``."""
     if part != "generator":
         raise RefusedFile("An iGAN discriminator is read together with its generator; ask for the generator.")
@@ -50,7 +49,7 @@ def interpret(tree: Mapping, part: str, file_size: int) -> Checkpoint:
                 groups |= {key: params, f"{key}_bn": norms}
             elif params is not None:
                 missing.append(f"the {name}, whose norms have no statistics")
-        state = _state(_load(groups, file_size), config)
+        state = _state(_load(groups, room), config)
     except Unusual as why:
         raise RefusedFile(f"This is an iGAN file, but it {why}.") from None
     if config["predictor"]:
@@ -120,18 +119,13 @@ def _judge(params: list[ArrayRecord], norms: list[ArrayRecord], generator: Mappi
     return config | {"eps": EPS, "slope": SLOPE}
 
 
-def _load(groups: Mapping[str, list[ArrayRecord]], file_size: int) -> dict[str, list[torch.Tensor]]:
+def _load(groups: Mapping[str, list[ArrayRecord]], room: Room) -> dict[str, list[torch.Tensor]]:
     """Tensors of all arrays. Raises RefusedFile where together they are more than the file holds."""
-    if sum(len(a.data) for arrays in groups.values() for a in arrays) > file_size:
+    if sum(len(a.data) for arrays in groups.values() for a in arrays) > room.file_size:
         raise RefusedFile("This checkpoint unfolds to far more numbers than it holds, so it is not read.")
-    named = {f"{key}.{i}": _tensor(a) for key, arrays in groups.items() for i, a in enumerate(arrays)}
-    taken = take_tensors(named, file_size)
+    named = {f"{key}.{i}": a for key, arrays in groups.items() for i, a in enumerate(arrays)}
+    taken = take_tensors(named, room)
     return {key: [taken[f"{key}.{i}"] for i in range(len(arrays))] for key, arrays in groups.items()}
-
-
-def _tensor(record: ArrayRecord) -> torch.Tensor:
-    array = record.array()
-    return torch.from_numpy(np.ascontiguousarray(array, array.dtype.newbyteorder("=")))
 
 
 def _state(found: Mapping[str, list[torch.Tensor]], config: Mapping) -> dict[str, torch.Tensor]:

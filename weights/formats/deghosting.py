@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from ..errors import RefusedFile
 from . import rosinality
-from .checkpoint import Checkpoint, shapes_of, take_tensors
+from .checkpoint import Checkpoint, Room, shapes_of, take_tensors
 
 # MMGeneration's words -> rosinality's
 WORDS = (
@@ -32,13 +32,13 @@ def is_deghosting(names: Mapping) -> bool:
     return {"FCN.encoder.0.conv_first.weight", "generator.constant_input.input"} <= set(names)
 
 
-def interpret(state: Mapping, file_size: int) -> Checkpoint:
+def interpret(state: Mapping, room: Room) -> Checkpoint:
     """The state dict as our network, its generator included. Raises RefusedFile when the layers do not fit together."""
     shapes = shapes_of(state)
     inner = {translated(n.removeprefix("generator.")): v for n, v in state.items() if n.startswith("generator.")}
     if not rosinality.is_generator(inner):
         raise RefusedFile("This looks like a deghosting checkpoint, but its generator is incomplete.")
-    generator = rosinality.interpret(inner, None, file_size)
+    generator = rosinality.interpret(inner, None, room)
     latent = [int(m[1]) for n in shapes if (m := re.fullmatch(LATENT, n))]
     body = [int(m[1]) for n in shapes if (m := re.fullmatch(r"FCN\.encoder\.0\.body\.(\d+)\..+", n))]
     first = shapes["FCN.encoder.0.conv_first.weight"]
@@ -62,7 +62,7 @@ def interpret(state: Mapping, file_size: int) -> Checkpoint:
     }
     kept = {n.removeprefix("FCN."): v for n, v in state.items() if n.startswith("FCN.")}
     kept = {n: v for n, v in kept.items() if not n.startswith("fusion_skip.")}
-    tensors = take_tensors(kept, file_size) | {f"generator.{n}": v for n, v in generator.state.items()}
+    tensors = take_tensors(kept, room) | {f"generator.{n}": v for n, v in generator.state.items()}
     return Checkpoint("deghosting", "network", found, tensors, "deghosting")
 
 
@@ -75,4 +75,7 @@ def translated(name: str) -> str:
 
 
 def _width(state: Mapping, resolution: int) -> int:
-    return state[f"synthesis.b{resolution}.conv1.bias"].numel()
+    bias = state.get(f"synthesis.b{resolution}.conv1.bias")
+    if bias is None:
+        raise RefusedFile("This looks like a deghosting checkpoint, but its generator is incomplete.")
+    return bias.numel()

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from models.diffcam import PUBLISHED, Bottleneck
 
 from ..errors import RefusedFile
-from .checkpoint import Checkpoint, shapes_of, take_tensors
+from .checkpoint import Checkpoint, Room, shapes_of, take_tensors
 
 KNOWN = {
     6: "Bushy_Eyebrows",
@@ -32,7 +32,7 @@ def is_diffcam(names: Mapping) -> bool:
     return {"shared.0.weight", "shared.4.0.conv1.weight", "classifier.0.conv1.weight", "fc.weight"} <= set(names)
 
 
-def interpret(state: Mapping, file_size: int) -> Checkpoint:
+def interpret(state: Mapping, room: Room) -> Checkpoint:
     """The state dict as our network. Raises RefusedFile when its layers do not fit together."""
     shapes = shapes_of(state)
     stages = [_blocks(shapes, "shared.4"), _blocks(shapes, "shared.5")]
@@ -51,7 +51,7 @@ def interpret(state: Mapping, file_size: int) -> Checkpoint:
     if heads[0] == OF:
         names = [KNOWN.get(i, name) for i, name in enumerate(names)]
     config = {**PUBLISHED, "names": names, "widths": widths, "layers": layers, "split": third, "head": []}
-    return Checkpoint("diffcam", "network", config, take_tensors(state, file_size), "diffcam")
+    return Checkpoint("diffcam", "network", config, take_tensors(state, room), "diffcam")
 
 
 def _blocks(shapes: Mapping, stage: str) -> int:

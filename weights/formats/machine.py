@@ -4,7 +4,8 @@ A pickle is a program. This module runs the harmless part of it, in plain Python
 and *calls*, each of which must be in the table that the caller hands over, where it names a function of ours that
 only checks its arguments and takes notes. No module is imported by name, no class of the file's choosing exists,
 and what the file can make us allocate, and how long it can keep us busy, is bounded by its ``Budget``. The functions
-in the table must do work that does not grow with their arguments, because one argument can be passed many times.
+in the table must do work that does not grow with their arguments, because one argument can be passed many times; text
+and bytes that they return are charged.
 
 Instruction set: https://github.com/python/cpython/blob/main/Lib/pickletools.py. The text instructions of protocol 0,
 instances of old classes and extension codes are not part of it; no checkpoint needs them.
@@ -39,8 +40,19 @@ class Global:
 class Budget:
     """What one file may use up, the pickles inside of it included."""
 
-    steps: int = 2_000_000  # a published 1024 px checkpoint takes about 40 000
-    text: int = 64 * 2**20  # bytes; the longest honest texts are a few source files of about 30 kB
+    steps: int = 500_000  # a published 1024 px checkpoint takes about 40 000; each can leave some 200 bytes behind
+    text: int = 16 * 2**20  # bytes; the longest honest texts are a few source files of about 30 kB
+    keys: int = 8192  # keys other than text, whose hashes anybody can make collide; optimizers count their parameters
+
+    def take_text(self, count: int) -> None:
+        self.text -= max(count, 0)
+        if self.text < 0:
+            raise RefusedFile("This pickle holds more text than any checkpoint has, so it is not read.")
+
+    def take_key(self) -> None:
+        self.keys -= 1
+        if self.keys < 0:
+            raise RefusedFile("This pickle uses more numbers as keys than any checkpoint does, so it is not read.")
 
 
 class Marker:
@@ -103,9 +115,7 @@ class Machine:
         return window[:stop].decode("utf-8", "replace")
 
     def string(self, count: int, encoding: str = "utf-8") -> str:
-        self.budget.text -= max(count, 0)
-        if self.budget.text < 0:
-            raise RefusedFile("This pickle holds more text than any checkpoint has, so it is not read.")
+        self.budget.take_text(count)
         try:
             return str(self.take(count), encoding, "surrogatepass" if encoding == "utf-8" else "strict")
         except UnicodeDecodeError:
@@ -164,9 +174,12 @@ class Machine:
         if action is None:
             raise RefusedFile(f"This file calls {shown(function)}, which no checkpoint needs, so it was not opened.")
         try:
-            return action(*args)
+            value = action(*args)
         except (TypeError, ValueError, IndexError, KeyError, AttributeError):
             raise RefusedFile(f"This file calls {shown(function)} with values that make no sense.") from None
+        if isinstance(value, (str, bytes)):  # a copy of an argument, which may be passed again and again
+            self.budget.take_text(len(value))
+        return value
 
     def build(self, state: object) -> None:
         target = self.stack[-1] if self.stack else None
@@ -182,7 +195,14 @@ class Machine:
         if len(items) % 2:
             raise RefusedFile("This pickle is damaged: a key in it has no value.")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            target[plain_key(key)] = value
+            target[self.key(key)] = value
+
+    def key(self, key: object):
+        """``key``, if it may be one (see ``plain_key``)."""
+        # Only the hashes of text and bytes are salted.
+        if not isinstance(key, (str, bytes)):
+            self.budget.take_key()
+        return plain_key(key)
 
     def run(self):
         """The value that the pickle describes."""
@@ -234,7 +254,7 @@ def _appends(m: Machine) -> None:
 
 def _add_items(m: Machine) -> None:
     items = m.pop_to_mark()
-    m.top(set).update([plain_key(item) for item in items])
+    m.top(set).update([m.key(item) for item in items])
 
 
 def _set_item(m: Machine) -> None:
@@ -334,7 +354,7 @@ INSTRUCTIONS: dict[int, Callable[[Machine], object]] = {
         pickle.SETITEMS: _set_items,
         pickle.EMPTY_SET: _push(lambda m: set()),
         pickle.ADDITEMS: _add_items,
-        pickle.FROZENSET: _push(lambda m: frozenset([plain_key(item) for item in m.pop_to_mark()])),
+        pickle.FROZENSET: _push(lambda m: frozenset([m.key(item) for item in m.pop_to_mark()])),
         pickle.GLOBAL: _push(lambda m: m.find(m.line(), m.line())),
         pickle.STACK_GLOBAL: _push(_stack_global),
         pickle.REDUCE: _push(_reduce),

@@ -12,13 +12,15 @@ from collections.abc import Mapping
 
 from ..errors import RefusedFile, shown
 from . import official
-from .checkpoint import Checkpoint, take_tensors
+from .checkpoint import MAX_TENSORS, Checkpoint, Room, take_tensors
 from .machine import Budget, Calls, Global, Machine
 from .records import PERSISTENCE, PLAIN, TENSORS, ModuleRecord, TensorRecord, storage_from_bytes
 
 MAX_DEPTH = 12  # of modules within modules; a generator has four levels
 MAX_MODULES = 4096
+MAX_TAPS = 32  # of a resampling filter
 CALLS: Calls = PLAIN | TENSORS | PERSISTENCE
+GROUPS = ("_parameters", "_buffers", "_modules")
 KEYS = {"generator": ("G_ema", "G"), "discriminator": ("D",)}
 
 
@@ -48,7 +50,7 @@ def holds_modules(tree: object) -> bool:
     return isinstance(tree, dict) and any(isinstance(tree.get(k), ModuleRecord) for k in ("G_ema", "G", "D"))
 
 
-def interpret(tree: object, part: str, file_size: int) -> Checkpoint:
+def interpret(tree: object, part: str, room: Room) -> Checkpoint:
     """Picks the network and brings it into our form. ``part`` is ``generator`` or ``discriminator``."""
     if part not in KEYS:
         raise RefusedFile(f"This is a pickle of NVIDIA's program, which holds no {part}.")
@@ -66,13 +68,15 @@ def interpret(tree: object, part: str, file_size: int) -> Checkpoint:
         raise RefusedFile(f"The network {shown(module.class_name)} in this pickle is no StyleGAN2.")
     if kind != part:
         raise RefusedFile(f"This file holds a {kind} only, and a {part} is wanted here.")
-    return Checkpoint("stylegan2", kind, config, square_filters(take_tensors(state, file_size)), "nvidia")
+    return Checkpoint("stylegan2", kind, config, square_filters(take_tensors(state, room)), "nvidia")
 
 
 def square_filters(state: dict) -> dict:
     """The ada code keeps filters of eight taps and more in one dimension; ours are always squares."""
     for name, value in state.items():
         if name.endswith("resample_filter") and value.ndim == 1:
+            if value.numel() > MAX_TAPS:
+                raise RefusedFile("This checkpoint has a resampling filter longer than any network uses.")
             state[name] = value.outer(value)
     return state
 
@@ -87,11 +91,15 @@ def _pick(tree: Mapping, part: str) -> ModuleRecord:
 def _state(module: ModuleRecord) -> dict[str, TensorRecord]:
     """What ``module.state_dict()`` would give."""
     state: dict[str, TensorRecord] = {}
-    waiting = [("", module, 0)]
+    waiting, names = [("", module, 0)], 0
     for prefix, record, depth in waiting:  # the list grows while it is walked
         if depth > MAX_DEPTH or len(waiting) > MAX_MODULES:
             raise RefusedFile("This pickle nests more modules than any checkpoint has, so it is not read.")
-        for group in ("_parameters", "_buffers"):
+        # One record may be referred to many times, and each time all of its names count.
+        names += sum(len(group) for key in GROUPS if isinstance(group := record.state.get(key), dict))
+        if names > MAX_TENSORS:
+            raise RefusedFile("This pickle names more tensors than any network has, so it is not read.")
+        for group in GROUPS[:2]:
             for name, value in _group(record, group).items():
                 if isinstance(value, TensorRecord):
                     state[f"{prefix}{name}"] = value

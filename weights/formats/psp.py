@@ -7,7 +7,6 @@ part by part: as a generator, whose card then says that an encoder lies beside i
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Mapping
 
@@ -15,9 +14,11 @@ import torch
 
 from ..errors import RefusedFile, shown
 from . import rosinality
-from .checkpoint import Checkpoint, is_tensor, shape_of, shapes_of, take_tensors
+from .checkpoint import Checkpoint, Room, is_tensor, shape_of, shapes_of, take_tensors
+from .records import NamespaceRecord
 
 VARIANTS = {"GradualStyleEncoder": "psp", "Encoder4Editing": "e4e"}
+MAX_ROWS = 32  # of w+; a generator of 4096 px takes 22
 MAX_HALVINGS = 8  # of a map: pictures of 4096 px
 LOOKS = "This looks like an encoder checkpoint of pSp or e4e, but "
 
@@ -28,20 +29,20 @@ def holds(state: Mapping) -> bool:
     return any(n.startswith("encoder.") for n in names) and any(n.startswith("decoder.") for n in names)
 
 
-def interpret(tree: Mapping, state: Mapping, part: str, file_size: int) -> Checkpoint:
+def interpret(tree: Mapping, state: Mapping, part: str, room: Room) -> Checkpoint:
     """One part of the file, ``generator`` or ``encoder``; ``state`` is its state dict. Raises RefusedFile."""
     inside = {name: _part(state, name) for name in ("encoder", "decoder")}
     average, opts = tree.get("latent_avg"), _options(tree.get("opts"))
-    average = take_tensors({"latent_avg": average}, file_size)["latent_avg"] if is_tensor(average) else None
+    average = take_tensors({"latent_avg": average}, room)["latent_avg"] if is_tensor(average) else None
     if part == "encoder":
-        return _encoder(inside, average, opts, file_size)
+        return _encoder(inside, average, opts, room)
     if part != "generator":
         raise RefusedFile(f"This is a checkpoint of pSp or e4e, and holds no {part} that is read here.")
     if not rosinality.is_generator(inside["decoder"]):
         raise RefusedFile(LOOKS + "its decoder is no StyleGAN2 of rosinality's program.")
     w_dim = shape_of(inside["decoder"].get("style.1.weight", torch.empty(0)))[:1]
     mean = None if average is None else _rows(average, *w_dim or (0,)).mean(dim=0)
-    found = rosinality.interpret(inside["decoder"], mean, file_size)
+    found = rosinality.interpret(inside["decoder"], mean, room)
     try:
         found.layout = configuration(inside["encoder"], opts)["variant"]
         found.card = {"encoder": found.layout}
@@ -77,6 +78,8 @@ def configuration(encoder: Mapping, opts: Mapping) -> dict:
     if len(runs) != 4 or runs[0][0] != first[0]:
         raise RefusedFile(LOOKS + "its encoder has not the four stages of an IR-SE body.")
     num_ws = _count(shapes, r"styles\.(\d+)\.linear\.weight")
+    if num_ws > MAX_ROWS:
+        raise RefusedFile(f"The encoder in this file says {num_ws} rows of w+, more than any generator takes.")
     halvings = [_count(shapes, rf"styles\.{row}\.convs\.(\d+)\.weight", step=2) for row in range(num_ws)]
     least = halvings[0]
     if least > MAX_HALVINGS or halvings != sorted(halvings) or set(halvings) - {least, least + 1, least + 2}:
@@ -93,19 +96,23 @@ def configuration(encoder: Mapping, opts: Mapping) -> dict:
     }
 
 
-def _encoder(inside: Mapping, average: torch.Tensor | None, opts: Mapping, file_size: int) -> Checkpoint:
+def _encoder(inside: Mapping, average: torch.Tensor | None, opts: Mapping, room: Room) -> Checkpoint:
     config = configuration(inside["encoder"], opts)
     rows, w_dim = config["num_ws"], config["w_dim"]
     decoder = shapes_of(inside["decoder"])
     wanted = 2 * (2 + _count(decoder, r"to_rgbs\.(\d+)\.conv\.weight")) - 2
     if wanted != rows:
         raise RefusedFile(f"The encoder in this file says {rows} rows of w+, and its generator takes {wanted}.")
-    state = take_tensors(inside["encoder"], file_size)
+    state = take_tensors(inside["encoder"], room)
     # Training without it writes none; a run that was begun with it and went on without says so.
     if average is None or not opts.get("start_from_latent_avg", True):
         state["latent_avg"] = torch.zeros(rows, w_dim)
     else:
-        state["latent_avg"] = _rows(average, w_dim).expand(rows, w_dim).contiguous()
+        average = _rows(average, w_dim)
+        if len(average) not in (1, rows):
+            raise RefusedFile(LOOKS + "its average latent has not the rows of its generator's.")
+        room.take(4 * rows * w_dim)
+        state["latent_avg"] = average.expand(rows, w_dim).contiguous()
     return Checkpoint("psp", "encoder", config, state, config["variant"])
 
 
@@ -115,7 +122,7 @@ def _part(state: Mapping, name: str) -> dict:
 
 def _options(opts: object) -> dict:
     """What the training program was called with; a few programs keep it as they parsed it."""
-    opts = vars(opts) if isinstance(opts, argparse.Namespace) else opts
+    opts = opts.values if isinstance(opts, NamespaceRecord) else opts
     opts = dict(opts) if isinstance(opts, Mapping) else {}
     return {k: v for k, v in opts.items() if isinstance(k, str) and isinstance(v, (str, bool, int, float, type(None)))}
 

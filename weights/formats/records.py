@@ -6,7 +6,6 @@ and has no more elements than it (no expanded views), a storage has the bytes th
 
 from __future__ import annotations
 
-import io
 import pickle
 import re
 import struct
@@ -33,17 +32,34 @@ STORAGES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
+# How each type lies in the file, and as what it is kept; NumPy has no bfloat16.
+NUMBERS = {
+    torch.float32: ("<f4", np.float32),
+    torch.float64: ("<f8", np.float32),
+    torch.float16: ("<f2", np.float32),
+    torch.bfloat16: ("<u2", np.uint32),
+    torch.int64: ("<i8", np.int64),
+    torch.int32: ("<i4", np.int32),
+    torch.int16: ("<i2", np.int16),
+    torch.int8: ("i1", np.int8),
+    torch.uint8: ("u1", np.uint8),
+    torch.bool: ("u1", np.bool_),
+}
 MAX_DIMENSIONS = 8
 MAX_SET = 32
 
 
 @dataclass(eq=False)
 class StorageRecord:
-    """A run of ``count`` numbers in the file. ``read()`` gives them as a flat tensor."""
+    """A run of ``count`` numbers. ``data`` is a view of them in the mapped file: all tensors of a storage share it."""
 
     dtype: torch.dtype
     count: int
-    read: Callable[[], torch.Tensor] | None = None
+    data: memoryview | None = None
+
+    @property
+    def nbytes(self) -> int:
+        return self.count * self.dtype.itemsize
 
 
 @dataclass(eq=False)
@@ -57,16 +73,22 @@ class TensorRecord:
     def dtype(self) -> torch.dtype:
         return self.storage.dtype
 
-    @property
-    def nbytes(self) -> int:
-        return int(np.prod(self.size, dtype=object)) * self.dtype.itemsize if self.size else self.dtype.itemsize
-
     def tensor(self) -> torch.Tensor:
-        """The numbers, in memory of their own."""
-        flat = self.storage.read()
-        if flat.dtype != self.dtype or flat.numel() < self.storage.count:
+        """The numbers, in memory of their own, contiguous; floating-point ones as float32."""
+        if self.storage.data is None or len(self.storage.data) < self.storage.nbytes:
             raise RefusedFile("This checkpoint is damaged: a stored tensor is not what the file says about it.")
-        return torch.as_strided(flat, self.size, self.stride, self.offset).clone(memory_format=torch.contiguous_format)
+        stored, kept = NUMBERS[self.dtype]
+        out = np.empty(self.size, kept)
+        if out.size:
+            flat = np.frombuffer(self.storage.data, stored, self.storage.count)[self.offset :]
+            step = np.dtype(stored).itemsize
+            view = np.lib.stride_tricks.as_strided(flat, self.size, [step * n for n in self.stride], writeable=False)
+            with np.errstate(over="ignore"):  # becomes infinite, which is refused
+                np.copyto(out, view != 0 if self.dtype == torch.bool else view, casting="unsafe")
+        if self.dtype == torch.bfloat16:  # the upper half of a float32
+            out <<= 16
+            out = out.view(np.float32)
+        return torch.from_numpy(out)
 
 
 @dataclass(eq=False)
@@ -113,23 +135,27 @@ class ArrayRecord:
     shape: tuple[int, ...] = ()
     kind: DTypeRecord | None = None
     fortran: bool = False
-    data: bytes | memoryview = b""
+    data: bytes | memoryview | str = b""
 
     def set_state(self, state: tuple) -> None:
         _version, shape, kind, fortran, data = state
         if isinstance(data, str):  # of Python 2; long ones come as views
-            data = encode(data, "latin-1")
-        if not isinstance(kind, DTypeRecord) or not isinstance(data, (bytes, memoryview)):
+            encode(data, "latin-1")  # whether it can be: a copy is made when it is used, for many may share it
+        if not isinstance(kind, DTypeRecord) or not isinstance(data, (bytes, memoryview, str)):
             raise TypeError
         if whole_numbers(shape) * kind.dtype().itemsize != len(data):
             raise ValueError
         self.shape, self.kind, self.fortran, self.data = shape, kind, bool(fortran), data
 
-    def array(self) -> np.ndarray:
+    def tensor(self) -> torch.Tensor:
+        """The numbers, in memory of their own, contiguous; floating-point ones as float32."""
         if self.kind is None:
             raise RefusedFile("This checkpoint is damaged: an array in it has no content.")
-        flat = np.frombuffer(self.data, self.kind.dtype())
-        return flat.reshape(self.shape, order="F" if self.fortran else "C").copy()
+        data = encode(self.data, "latin-1") if isinstance(self.data, str) else self.data
+        flat = np.frombuffer(data, self.kind.dtype()).reshape(self.shape, order="F" if self.fortran else "C")
+        kept = np.float32 if self.kind.kind[0] == "f" else flat.dtype.newbyteorder("=")
+        with np.errstate(over="ignore"):  # becomes infinite, which is refused
+            return torch.from_numpy(np.array(flat, kept, order="C"))
 
 
 def whole_numbers(size: object) -> int:
@@ -263,6 +289,7 @@ def legacy_pickles(data, calls: Calls, budget: Budget, on_foreign=None) -> tuple
     Gives the object (with records in it), its storages in the order of the file, and the offset behind the last
     pickle. Raises RefusedFile where the numbers announced are not there.
     """
+    data = memoryview(data)
     storages: dict[str, StorageRecord] = {}
 
     def persistent(identifier: tuple) -> StorageRecord:
@@ -288,16 +315,21 @@ def legacy_pickles(data, calls: Calls, budget: Budget, on_foreign=None) -> tuple
     value, keys = next_pickle(persistent=persistent), next_pickle()
     if not isinstance(keys, list) or len(keys) != len(storages) or any(key not in storages for key in keys):
         raise RefusedFile("This checkpoint is damaged: its list of tensors does not fit its content.")
-    need = at + sum(8 + storages[key].count * storages[key].dtype.itemsize for key in keys)
-    if need > len(data):
-        raise RefusedFile("This checkpoint announces more numbers than it holds; download or copy it again.")
-    return value, [storages[key] for key in keys], at
+    found, begin = [storages[key] for key in keys], at
+    for storage in found:  # each is a count of eight bytes and the numbers
+        begin += 8 + storage.nbytes
+        if begin > len(data):
+            raise RefusedFile("This checkpoint announces more numbers than it holds; download or copy it again.")
+        storage.data = data[begin - storage.nbytes : begin]
+        if struct.unpack("<q", data[begin - storage.nbytes - 8 : begin - storage.nbytes])[0] != storage.count:
+            raise RefusedFile("This checkpoint is damaged: a stored tensor is not what the file says about it.")
+    return value, found, at
 
 
 def storage_from_bytes(budget: Budget) -> Callable:
     """``torch.storage._load_from_bytes`` for one file: the bytes are a whole file of the old torch format.
 
-    They are inspected at once; the numbers are read, by ``torch.load(weights_only=True)``, when a tensor wants them.
+    They are inspected at once; the numbers are copied when a tensor wants them.
     """
     known: dict[int, tuple[object, StorageRecord]] = {}  # by identity: one run of bytes may be referred to often
 
@@ -306,17 +338,9 @@ def storage_from_bytes(budget: Budget) -> Callable:
             return known[id(data)][1]
         if not isinstance(data, (bytes, memoryview)) or not bytes(data[: len(LEGACY_START)]) == LEGACY_START:
             raise RefusedFile("This checkpoint is damaged: a stored tensor is not in the torch format.")
-        record, storages, at = legacy_pickles(memoryview(data), TENSORS | PLAIN, budget)
+        record, storages, _at = legacy_pickles(data, TENSORS | PLAIN, budget)
         if not isinstance(record, StorageRecord) or len(storages) != 1:
             raise RefusedFile("This checkpoint is damaged: a stored tensor is not in the torch format.")
-        if struct.unpack("<q", data[at : at + 8])[0] != record.count:
-            raise RefusedFile("This checkpoint is damaged: a stored tensor is not in the torch format.")
-
-        def read() -> torch.Tensor:
-            stored = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            return torch.empty(0, dtype=record.dtype).set_(stored)
-
-        record.read = read
         known[id(data)] = (data, record)
         return record
 

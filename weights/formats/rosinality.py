@@ -14,7 +14,7 @@ import torch
 
 from ..errors import RefusedFile, shown
 from . import official
-from .checkpoint import Checkpoint, is_tensor, shape_of, take_tensors
+from .checkpoint import Checkpoint, Room, is_tensor, shape_of, take_tensors
 
 PARTS = {  # names within a layer
     "conv.weight": "weight",
@@ -24,6 +24,7 @@ PARTS = {  # names within a layer
     "activate.bias": "bias",
     "bias": "bias",  # of the colour layers
 }
+MAX_NOISE = 2048  # px; made-up noise takes room that no file had to bring
 KERNELS = ("conv.blur.kernel", "upsample.kernel")
 
 
@@ -62,10 +63,10 @@ def _layer(index: int) -> str:
     return "b4.conv1" if index < 0 else f"b{8 << (index // 2)}.conv{index % 2}"
 
 
-def interpret(state: Mapping, latent_avg, file_size: int) -> Checkpoint:
+def interpret(state: Mapping, latent_avg, room: Room) -> Checkpoint:
     """``state`` is the generator's state dict, ``latent_avg`` the tensor beside it or None."""
     renamed, kernel = {}, None
-    for name, value in take_tensors(state, file_size).items():
+    for name, value in take_tensors(state, room).items():
         official_name = translate(name)
         if official_name is None:
             kernel = value if kernel is None else kernel
@@ -73,10 +74,13 @@ def interpret(state: Mapping, latent_avg, file_size: int) -> Checkpoint:
             renamed[official_name] = _squeeze(official_name, value)
     needs_w_avg = not is_tensor(latent_avg)
     if not needs_w_avg:
-        average = take_tensors({"latent_avg": latent_avg}, file_size)["latent_avg"]
+        average = take_tensors({"latent_avg": latent_avg}, room)["latent_avg"]
         renamed["mapping.w_avg"] = average.flatten() if average.shape[:1] == (1,) else average
     else:
-        renamed["mapping.w_avg"] = torch.zeros(shape_of(state["style.1.weight"])[0])
+        first = shape_of(state["style.1.weight"]) if "style.1.weight" in state else ()
+        if len(first) != 2:
+            raise RefusedFile("This looks like a StyleGAN2 checkpoint, but its mapping network is incomplete.")
+        renamed["mapping.w_avg"] = torch.zeros(first[0])
     _add_noise(renamed)
     if kernel is None:
         raise RefusedFile("This looks like a StyleGAN2 checkpoint of rosinality's program, but has no blur kernel.")
@@ -110,4 +114,6 @@ def _add_noise(state: dict) -> None:
         buffer = name.replace("noise_strength", "noise_const")
         if buffer not in state:
             size = int(re.search(r"\.b(\d+)\.", name)[1])
+            if size > MAX_NOISE:
+                raise RefusedFile(f"This checkpoint has layers of more than {MAX_NOISE} px, which are not read.")
             state[buffer] = torch.randn(size, size, generator=torch.Generator().manual_seed(size))

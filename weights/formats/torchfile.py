@@ -1,62 +1,35 @@
 """Files of ``torch.save``: the zip format of today and the stream of pickles of old.
 
-Two readers must agree before a file is taken: our own pickle machine walks through it first (it names what it refuses,
-and knows that every number announced is really there, so that nothing unfolds), then ``torch.load(weights_only=True)``
-reads it. Only files that hold NVIDIA's persistent objects (PTI and other tuners save those) are read from the
-machine's records alone, since the second reader takes no objects at all.
+Our own pickle machine walks through them; torch's reader is never asked, since it takes calls and copies without any
+limit. The numbers stay where they lie in the mapped file until ``take_tensors`` wants them: each storage is there once,
+however many tensors share it.
 """
 
 from __future__ import annotations
 
-import argparse
+import mmap
 import struct
-import threading
 import zipfile
 from pathlib import Path
-
-import numpy as np
-import torch
 
 from ..errors import RefusedFile, shown
 from . import nvidia
 from .machine import Budget, Machine
 from .records import PERSISTENCE, PLAIN, TENSORS, StorageRecord, legacy_pickles, storage_type
 
-MAX_DIRECTORY = 16 * 2**20  # bytes of a zip's list of contents
-MAX_PICKLE = 64 * 2**20  # bytes of the pickle inside; the numbers lie beside it
+MAX_DIRECTORY = 4 * 2**20  # bytes of a zip's list of contents; a thousand tensors take 80 kB
+MAX_PICKLE = 32 * 2**20  # bytes of the pickle inside; the numbers lie beside it
 CUT = "This file begins like a torch checkpoint but is cut or damaged; download or copy it again."
 CALLS = PLAIN | TENSORS | PERSISTENCE
 
-# torch keeps the list of admitted names in one place for all threads.
-_admitting = threading.Lock()
 
-
-def _admitted() -> list:
-    """What a training program writes besides tensors: its arguments and NumPy numbers, both harmless."""
-    core = np.core if not hasattr(np, "_core") else np._core
-    names = [argparse.Namespace, np.dtype]
-    for prefix in ("numpy.core.multiarray", "numpy._core.multiarray"):
-        names.append((core.multiarray.scalar, f"{prefix}.scalar"))
-    names += [type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "u1", "b1")]
-    return names
-
-
-def _load(path: Path, mmap: bool) -> object:
-    # New releases of torch go by the name of a path (".safetensors"); an open file has none, but is not mapped either.
-    named = path.suffix == ".safetensors"
-    with open(path, "rb") as file, _admitting, torch.serialization.safe_globals(_admitted()):
-        source = file if named else path
-        return torch.load(source, map_location="cpu", weights_only=True, mmap=mmap and not named)
-
-
-def read_legacy(path: Path, data) -> object:
-    """A file that begins with torch's old magic number -> its content, tensors in memory."""
-    legacy_pickles(data, PLAIN | TENSORS, Budget(), on_foreign=nvidia.foreign)
-    return _load(path, mmap=False)
+def read_legacy(data) -> object:
+    """The mapped bytes of a file that begins with torch's old magic number -> its content, with records for tensors."""
+    return legacy_pickles(data, CALLS, Budget(), on_foreign=nvidia.foreign)[0]
 
 
 def read_zip(path: Path) -> object:
-    """A zip file -> its content; tensors lie in the mapped file until they are copied.
+    """A zip file -> its content, with records for tensors.
 
     Raises RefusedFile for a zip that is compressed, that holds more than its own size, or that is no checkpoint.
     """
@@ -67,12 +40,10 @@ def read_zip(path: Path) -> object:
         try:
             with zipfile.ZipFile(file) as archive:
                 root, entries = _inspect(archive, size)
-                tree = _walk(archive, root, entries)
-                if nvidia.holds_modules(tree):
-                    return tree
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                return _walk(memoryview(data), archive, root, entries)
         except (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError, struct.error):
             raise RefusedFile(CUT) from None
-    return _load(path, mmap=True)
 
 
 def _directory_size(file, size: int) -> int:
@@ -121,10 +92,9 @@ def _inspect(archive: zipfile.ZipFile, size: int) -> tuple[str, dict[str, zipfil
     return root, entries
 
 
-def _walk(archive: zipfile.ZipFile, root: str, entries: dict) -> object:
-    """Runs the pickle through our machine. Its storages can be read from the archive."""
+def _walk(data: memoryview, archive: zipfile.ZipFile, root: str, entries: dict) -> object:
+    """Runs the pickle through our machine. Its storages are views of ``data``, the mapped file."""
     storages: dict[str, StorageRecord] = {}
-    path = archive.filename or archive.fp.name
 
     def persistent(identifier: tuple) -> StorageRecord:
         kind, storage, key, _location, count = identifier
@@ -134,13 +104,22 @@ def _walk(archive: zipfile.ZipFile, root: str, entries: dict) -> object:
         entry = entries.get(f"{root}data/{key}")
         if entry is None or entry.file_size < count * dtype.itemsize:
             raise RefusedFile(f"This checkpoint is damaged: its data block {shown(key, 20)} is missing or too short.")
-
-        def read() -> torch.Tensor:
-            with zipfile.ZipFile(path) as again:
-                data = bytearray(again.read(entry))
-            return torch.frombuffer(data, dtype=dtype) if count else torch.empty(0, dtype=dtype)
-
-        return storages.setdefault(key, StorageRecord(dtype, count, read))
+        if key not in storages:
+            storages[key] = StorageRecord(dtype, count, _stored(data, entry)[: count * dtype.itemsize])
+        return storages[key]
 
     pickled = archive.read(entries[f"{root}data.pkl"])
     return Machine(pickled, CALLS, persistent=persistent, on_foreign=nvidia.foreign).run()
+
+
+def _stored(data: memoryview, entry: zipfile.ZipInfo) -> memoryview:
+    """The bytes of an entry that is not compressed. Raises RefusedFile where they are not all there."""
+    head = data[entry.header_offset : entry.header_offset + 30] if entry.header_offset >= 0 else b""
+    if len(head) < 30 or head[:4] != b"PK\x03\x04":
+        raise RefusedFile(CUT)
+    name, extra = struct.unpack("<HH", head[26:30])  # the list of contents need not have the same lengths
+    start = entry.header_offset + 30 + name + extra
+    found = data[start : start + entry.file_size]
+    if len(found) < entry.file_size:
+        raise RefusedFile(CUT)
+    return found
