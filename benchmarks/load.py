@@ -1,7 +1,7 @@
 """Many visitors at once: what they wait for, what fails, and whether each gets their own pictures.
 
-The page runs as ``python app.py`` in a process of its own; the visitors are tasks of this one. Each does one thing after
-the other, drawn from all tabs: pictures, drags, strokes, photographs, files of their own, Stop, and closing the window
+The page runs as ``python app.py`` in a process of its own; the visitors are tasks of this one. Each does one thing
+after the other, drawn from all tabs: pictures, drags, strokes, photographs, own files, Stop, and closing the window
 in the middle. Everybody's seeds and photographs are their own, and what comes back is compared with them.
 """
 
@@ -142,9 +142,7 @@ class Person:
         runs = [n for i, length in enumerate(lengths) for n in (length, i % 2)]
         layer = {"size": [64, 64], "runs": runs, "palette": [list(self.colour)]}
         drawing = {"size": [64, 64], "layers": {"colour": layer}, "patches": []}
-        answer = await self.call(
-            visitor, "igan_brush", network="igan/shoes", seed=self.seeds[2], drawing=drawing
-        )
+        answer = await self.call(visitor, "igan_brush", network="igan/shoes", seed=self.seeds[2], drawing=drawing)
         self.must(str(self.seeds[2]) in answer[4], "a stroke on somebody else's picture")
 
     async def project(self, visitor: Visitor) -> None:
@@ -394,9 +392,7 @@ def report(found: Measured) -> str:
     return "\n".join(lines)
 
 
-def main(
-    device: str = "cpu", quick: bool = False, visitors: int | None = None, minutes: float | None = None
-) -> int:
+def main(device: str = "cpu", quick: bool = False, visitors: int | None = None, minutes: float | None = None) -> int:
     visitors = visitors or (5 if quick else VISITORS)
     minutes = minutes or (0.5 if quick else MINUTES)
     print(f"\n## {visitors} visitors for {minutes:g} minutes\n")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from . import cache, look
+from . import cache, gradio_costs, look
 from .handover import Handover
 from .page import Page
 from .session import Visitor
@@ -22,6 +22,7 @@ def build() -> gr.Blocks:
     from . import gpu
 
     cache.install()
+    gradio_costs.install()
     with Page(title="ganbook", analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as page:
         session = gr.State(Visitor())
         gr.HTML((look.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
@@ -41,6 +42,7 @@ def build() -> gr.Blocks:
                 checkpoints.build(session, page, [chooser, dragging, editing, painting, keeping])
         handover.wire(tabs)
     page.queue(max_size=gpu.QUEUE)
+    gradio_costs.without_statistics(page)
     return page
 
 
@@ -51,6 +53,8 @@ def launch_options() -> dict:
         "max_file_size": MAX_UPLOAD,
         "show_error": True,
         "run_history": False,
+        # Those that wait for their turn wait in a thread each.
+        "max_threads": 80,
         "enable_monitoring": False,
         "ssr_mode": False,
         "pwa": False,

@@ -8,6 +8,8 @@ import gradio as gr
 
 from weights.errors import UserError
 
+from . import gpu
+
 log = logging.getLogger(__name__)
 
 SORRY = "Something went wrong here that is not your doing; it was noted. Try again, or try other settings."
@@ -44,9 +46,12 @@ class Page(gr.Blocks):
             log.info("a value did not fit its control: %s", error)
             raise sentence(MISFIT) from None
 
-    async def process_api(self, *args, **kwargs):
+    async def process_api(self, block_fn, *args, **kwargs):
+        fn = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        if fn.cancels or (fn.api_name or "").endswith("_stop"):
+            gpu.TURNS.hurry(kwargs.get("session_hash"))  # what is to stop has to come to its turn for that
         try:
-            return await super().process_api(*args, **kwargs)
+            return await super().process_api(block_fn, *args, **kwargs)
         except UserError as error:
             raise sentence(str(error)) from None
         except gr.Error as error:
