@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import gradio as gr
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
-from . import cache, gradio_costs, look
+from . import cache, gate, gradio_costs, look
 from .handover import Handover
 from .page import Page
 from .session import Visitor
@@ -50,6 +53,11 @@ def launch_options() -> dict:
     """What ``launch`` has to be given for this page, whatever the address."""
     return {
         **look.launch_options(),
+        "app_kwargs": {
+            "middleware": [Middleware(gate.Gate)],
+            # A path in Gradio's own way of serving files would say where this is installed.
+            "routes": [Mount(f"/{look.FONTS_AT}", StaticFiles(directory=look.FONTS))],
+        },
         "max_file_size": MAX_UPLOAD,
         "show_error": True,
         "run_history": False,

@@ -11,6 +11,7 @@ ASSETS = Path(__file__).resolve().parent / "assets"
 STYLES = ("notebook.css", "canvas.css", "tiles.css")
 # Of the canvas's scripts each needs those before it.
 SCRIPTS = ("canvas_layers.js", "canvas_marks.js", "canvas_patches.js", "canvas_keys.js", "canvas.js", "tiles.js")
+FONTS_AT = "fonts"  # below the page's address
 FONTS = ASSETS / "fonts"  # Newsreader, under the SIL Open Font License beside it
 
 # Light: a light table with a contact sheet, marked in grease pencil. Dark: the darkroom under its safelight.
@@ -125,13 +126,12 @@ def theme() -> gr.themes.Base:
 
 def launch_options() -> dict:
     """Arguments of ``Blocks.launch`` that concern the looks; Gradio 6 takes them there."""
-    gr.set_static_paths([FONTS])  # served as they are, to everybody
     head = (ASSETS / "head.html").read_text(encoding="utf-8")
     parts = {
         key: "".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
         for key, names in (("STYLES", STYLES), ("CANVAS", SCRIPTS))
     }
-    head = head.replace("FONTS", f"gradio_api/file={FONTS.as_posix()}")
+    head = head.replace("FONTS", FONTS_AT)
     for name, text in parts.items():
         head = head.replace(name, text)
     return {

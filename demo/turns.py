@@ -1,9 +1,9 @@
 """Whose turn it is to compute, when more visitors want something than there are cores.
 
-A job is what one event of the page computes. It takes a turn for each of its steps, and whoever has computed least so
-far comes first (least attained service, by levels: up to half a second, up to one, two, four, ...). Nobody has to say
-how long a job will be: what is quick is over before it falls behind, and a long search goes on in between. Within a
-level the older job comes first, and waiting counts for a job, so that none waits for ever.
+A job is what one event of the page computes. It takes a turn for each of its steps. Most of the time goes to whoever
+has computed least so far (least attained service, by levels: up to half a second, up to one, two, four, ...; within a
+level the older comes first). Nobody has to say how long a job will be: what is quick is over before it falls behind.
+The rest of the time goes to the oldest job, whatever it has had, so that a long search comes to its end, too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 FIRST_S = 0.5  # seconds of computing of the first level; each further level is twice as long
-AGING = 0.1  # seconds of computing that are forgiven for each second since the job began
+OLDEST = 0.4  # share of the time that goes to the oldest job
 REMEMBERED = 512  # jobs that are over whose event may have another one
 SLOWEST_S = 1.0  # a picture of what goes on is shown at least this often, however many wait
 _here = threading.local()
@@ -34,13 +34,13 @@ class Job:
         self.urgent = False
         self._since = 0.0
         self._held: object | None = None  # stands for the turn that it has
-        self._elsewhere = False
+        self._elsewhere = self._as_oldest = False
         self._granted = threading.Event()
 
-    def level(self, now: float) -> int:
-        """0 for what has computed little or has waited long; the lowest comes first."""
-        charged = self.seconds - AGING * (now - self.born)
-        return 0 if charged <= FIRST_S else math.ceil(math.log2(charged / FIRST_S))
+    @property
+    def level(self) -> int:
+        """0 for what has computed little; the lowest comes first."""
+        return 0 if self.seconds <= FIRST_S else math.ceil(math.log2(self.seconds / FIRST_S))
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -82,11 +82,12 @@ class Job:
 
 
 class Turns:
-    """``at_once``: how many compute at the same time."""
+    """``at_once``: how many compute at the same time; ``oldest``: the share of the time that goes to the oldest job."""
 
-    def __init__(self, at_once: int, clock: Callable[[], float] = time.perf_counter):
+    def __init__(self, at_once: int, clock: Callable[[], float] = time.perf_counter, oldest: float = OLDEST):
         self._lock, self._clock, self._free = threading.Lock(), clock, at_once
-        self._at_once = at_once
+        self._at_once, self._oldest = at_once, oldest
+        self._given = {True: 0.0, False: 0.0}  # seconds, to the oldest job and to those that had computed least
         self._waiting: list[Job] = []
         self._live: set[Job] = set()
         self._past: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
@@ -135,15 +136,18 @@ class Turns:
 
     def _give_back(self, job: Job) -> None:
         with self._lock:
-            job.seconds += self._clock() - job._since
+            spent = self._clock() - job._since
+            job.seconds += spent
+            self._given[job._as_oldest] += spent
             job._held = None
             self._free += 1
             self._grant()
 
     def _grant(self) -> None:
         while self._free and self._waiting:
-            now = self._clock()
-            first = min(self._waiting, key=lambda job: (not job.urgent, job.level(now), job.born))
+            by_age = self._given[True] * (1 - self._oldest) < self._given[False] * self._oldest
+            first = min(self._waiting, key=lambda j: (not j.urgent, 0 if by_age else j.level, j.born))
+            first._as_oldest = by_age
             self._waiting.remove(first)
             self._free -= 1
             first._granted.set()
