@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 FIRST_S = 0.5  # seconds of computing of the first level; each further level is twice as long
-OLDEST = 0.4  # share of the time that goes to the oldest job
+OLDEST = 0.6  # share of the time that goes to the oldest job
 REMEMBERED = 512  # jobs that are over whose event may have another one
 SLOWEST_S = 1.0  # a picture of what goes on is shown at least this often, however many wait
 _here = threading.local()
