@@ -22,10 +22,20 @@ NAMES = {
     "strokes": "whether painted and drawn strokes are followed (--count 50)",
     "edit-transfer": "how near an edit carried over to a photograph comes to its truth (--count 20)",
     "load": "many visitors at once: waits, failures, memory (--visitors 50 --minutes 10)",
+    "hub-check": "every published checkpoint once: fetched, loaded, sampled, dragged; writes docs/checkpoints.md",
     "gpu-check": "fixture tests, pictures and speed on a CUDA device",
 }
 USUAL = ("synthesis", "startup", "draggan", "editing", "brushing", "od-speed")
-COUNTED = ("drag-accuracy", "alignment", "projection", "inversion", "out-of-domain", "strokes", "edit-transfer")
+COUNTED = (
+    "drag-accuracy",
+    "alignment",
+    "projection",
+    "inversion",
+    "out-of-domain",
+    "strokes",
+    "edit-transfer",
+    "hub-check",
+)
 
 
 def main(argv: list[str]) -> int:

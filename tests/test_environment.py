@@ -31,7 +31,10 @@ CARRIED = {
 
 def test_the_suite_runs_in_any_shell():
     """Downloads and a page's event, with everything set that could turn them elsewhere."""
-    tests = ["tests/weights/test_hub.py::test_small_file_that_is_not_in_lfs", "tests/test_environment.py::test_nothing_foreign_is_left"]
+    tests = [
+        "tests/weights/test_hub.py::test_small_file_that_is_not_in_lfs",
+        "tests/test_environment.py::test_nothing_foreign_is_left",
+    ]
     command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider", *tests]
     environment = {**os.environ, **CARRIED}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
