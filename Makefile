@@ -1,4 +1,4 @@
-# make run · make test · make bench · make gpu-check · make train-faces ...: each sets up all that it needs.
+# make run · make test · make bench · make hub-check · make gpu-check · make train-faces ...: each sets up all that it needs.
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -16,12 +16,12 @@ export OMP_WAIT_POLICY ?= passive
 # 33 MB three times faster and two trainings side by side possible at all. Other allocators ignore these.
 TUNED := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
 
-.PHONY: run test test-browser lint bench gpu-check browser clean train-all train-features $(TRAINED)
+.PHONY: run test test-browser lint audit bench hub-check gpu-check browser clean train-all train-features $(TRAINED)
 
 run: $(VENV)/.run
 	$(PYTHON) app.py $(ARGS)
 
-test: $(VENV)/.dev browser lint
+test: $(VENV)/.dev browser lint audit
 	$(PYTEST) $(WORKERS) $(ARGS)
 
 # The page in Chromium alone.
@@ -33,12 +33,20 @@ lint: $(VENV)/.dev
 	$(PYTHON) -m ruff format --check .
 	$(VENV)/bin/lint-imports
 
+# Known vulnerabilities of what is installed, where an advisory database can be reached.
+audit: $(VENV)/.dev
+	$(PYTHON) .ci/audit.py
+
 bench: $(VENV)/.dev
 	$(PYTHON) -m benchmarks $(ARGS)
 
 # Runs on what is installed, in a virtual environment or not: a GPU machine often has a torch of its own and no network.
 gpu-check:
 	$(if $(wildcard $(PYTHON)),$(PYTHON),$(BASE)) -m benchmarks gpu-check $(ARGS)
+
+# Every published checkpoint, once: fetched, hashed, loaded, four samples, a drag. Needs the Hub; a GPU makes it quick.
+hub-check: $(VENV)/.run
+	$(PYTHON) -m benchmarks hub-check $(ARGS)
 
 # -- setting up --------------------------------------------------------------------------------------------------
 

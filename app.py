@@ -75,8 +75,16 @@ def main(given: list[str] | None = None) -> None:
     if options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
 
+    from weights import workspace
+
+    workspace.use()  # before Gradio is imported, which looks for its folder then
+
     import demo
 
+    if options.mcp:
+        from demo import mcp_tools
+
+        mcp_tools.install()
     page = demo.build()
     try:
         _app, local, public = page.launch(

@@ -22,6 +22,8 @@ NAMES = {
     "strokes": "whether painted and drawn strokes are followed (--count 50)",
     "edit-transfer": "how near an edit carried over to a photograph comes to its truth (--count 20)",
     "visitors": "memory while visitors come and go (half an hour; --count 40)",
+    "load": "many visitors at once: waits, failures, memory (--visitors 50 --minutes 10)",
+    "hub-check": "every published checkpoint once: fetched, loaded, sampled, dragged; writes docs/checkpoints.md",
     "gpu-check": "fixture tests, pictures and speed on a CUDA device",
 }
 USUAL = ("synthesis", "startup", "draggan", "editing", "brushing", "od-speed")
@@ -34,6 +36,7 @@ COUNTED = (
     "strokes",
     "edit-transfer",
     "visitors",
+    "hub-check",
 )
 
 
@@ -50,15 +53,20 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--quick", action="store_true", help="the smallest sizes and few repetitions")
     parser.add_argument("--count", type=int, help="of drags, faces, photographs, strokes or visitors: at most so many")
+    parser.add_argument("--visitors", type=int, help="of load: how many at once; 50 if not given")
+    parser.add_argument("--minutes", type=float, help="of load: for how long; 10 if not given")
     options = parser.parse_args(argv)
     if options.count is not None and options.count < 1:
         parser.error("--count is 1 or more")
+    if (options.visitors or 1) < 1 or (options.minutes or 1) <= 0:
+        parser.error("--visitors is 1 or more, --minutes more than 0")
     # Threads that spin while they wait take the cores away from the process that works; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     failed = False
     for name in options.names or USUAL:
         module = importlib.import_module(f"benchmarks.{name.replace('-', '_')}")
         own = {"count": options.count} if name in COUNTED else {}
+        own |= {"visitors": options.visitors, "minutes": options.minutes} if name == "load" else {}
         failed |= bool(module.main(options.device, options.quick, **own))
     return int(failed)
 

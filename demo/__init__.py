@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 
 import gradio as gr
 from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
-from . import cache, look, memory, remembered, uploads
+from . import cache, gradio_costs, login, look, memory, remembered, uploads
 from .handover import Handover
 from .limits import Gate
 from .page import Page
@@ -30,6 +32,7 @@ def build() -> gr.Blocks:
     cache.install()
     memory.settle()
     uploads.install()
+    gradio_costs.install()
     with Page(title="ganbook", analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as page:
         session = gr.State(Visitor())
         gr.HTML((look.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
@@ -50,6 +53,7 @@ def build() -> gr.Blocks:
         handover.wire(tabs)
         remembered.wire(page)
     page.queue(max_size=gpu.QUEUE, api_open=False)  # no way round the queue and its limits
+    gradio_costs.without_statistics(page)
     return page
 
 
@@ -57,15 +61,22 @@ def launch_options() -> dict:
     """What ``launch`` has to be given for this page, whatever the address."""
     return {
         **look.launch_options(),
+        "app_kwargs": {
+            "lifespan": _serving,
+            "middleware": [Middleware(login.Required), Middleware(Gate)],
+            # A path in Gradio's own way of serving files would say where this is installed.
+            "routes": [Mount(f"/{look.FONTS_AT}", StaticFiles(directory=look.FONTS))],
+        },
         "max_file_size": uploads.MAX_UPLOAD,
         "show_error": True,
         "run_history": False,
+        # Those that wait for their turn wait in a thread each.
+        "max_threads": 80,
         "enable_monitoring": False,
         "ssr_mode": False,
         "pwa": False,
         # Gradio would ask itself for the page and give up if the answer takes three seconds, as on a busy machine.
         "_frontend": False,
-        "app_kwargs": {"lifespan": _serving, "middleware": [Middleware(Gate)]},
     }
 
 

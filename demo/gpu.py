@@ -12,18 +12,27 @@ from collections.abc import Callable, Iterable, Iterator
 
 from weights.errors import UserError
 
+from . import turns
+
 ON_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "yes")
 if ON_ZERO_GPU:
     import spaces  # has to come before torch
 
-# What every event that computes is wired with. Two at a time: more would only slow each other down, with one alone
-# everybody would wait for the visitor who asked for a long animation or whose network is still being fetched.
-LANE = {"concurrency_id": "gpu", "concurrency_limit": 2}
+# How many compute at the same time; more would only slow each other down.
+TURNS = turns.Turns(2)
+# What every event that computes is wired with. So many may be under way, of which ``TURNS`` lets two compute at a time:
+# a long one must not keep the quick ones waiting. ZeroGPU has a queue of its own.
+LANE = {"concurrency_id": "gpu", "concurrency_limit": 2 if ON_ZERO_GPU else 24}
 # Events waiting at most, all visitors together; the next one is told that the queue is full.
 QUEUE = 64
 ZERO_GPU_SECONDS = 60
 # Long enough for tuning a network of 1024 px on two cores; without an end, two calls would close the page.
 LIMIT_S, SPACE_LIMIT_S = 900.0, 180.0
+
+
+def pace(seconds: float) -> float:
+    """Seconds between two pictures of what goes on, for ``seconds`` where nobody has to wait."""
+    return TURNS.pace(seconds)
 
 
 def accelerated(function: Callable) -> Callable:
@@ -40,10 +49,11 @@ def time_limit() -> float | None:
         return usual
 
 
-def within(steps: Iterable, seconds: float | None) -> Iterator:
-    """Passes ``steps`` on until the time is up; then raises UserError."""
+def within(steps: Iterable, seconds: float | None, spent: Callable[[], float] | None = None) -> Iterator:
+    """Passes ``steps`` on until the time is up; then raises UserError. ``spent``: seconds so far, else the clock's."""
     started = time.perf_counter()
+    spent = spent or (lambda: time.perf_counter() - started)
     for step in steps:
         yield step
-        if seconds is not None and time.perf_counter() - started > seconds:
+        if seconds is not None and spent() > seconds:
             raise UserError(f"This took longer than the {seconds:g} seconds allowed here; ask for less at a time.")

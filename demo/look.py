@@ -19,6 +19,7 @@ SCRIPTS = (
     "canvas.js",
     "tiles.js",
 )
+FONTS_AT = "fonts"  # below the page's address
 FONTS = ASSETS / "fonts"  # Newsreader, under the SIL Open Font License beside it
 
 # Light: a light table with a contact sheet, marked in grease pencil. Dark: the darkroom under its safelight.
@@ -133,13 +134,12 @@ def theme() -> gr.themes.Base:
 
 def launch_options() -> dict:
     """Arguments of ``Blocks.launch`` that concern the looks; Gradio 6 takes them there."""
-    gr.set_static_paths([FONTS])  # served as they are, to everybody
     head = (ASSETS / "head.html").read_text(encoding="utf-8")
     parts = {
         key: "".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
         for key, names in (("STYLES", STYLES), ("CANVAS", SCRIPTS))
     }
-    head = head.replace("FONTS", f"gradio_api/file={FONTS.as_posix()}")
+    head = head.replace("FONTS", FONTS_AT)
     for name, text in parts.items():
         head = head.replace(name, text)
     return {

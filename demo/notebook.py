@@ -335,7 +335,7 @@ class Cell:
                     run.first_frame(event.value, arguments)
                 frames.append(event.value)
                 now = time.perf_counter()
-                if run.preview and now - shown_at > PREVIEW_S:
+                if run.preview and now - shown_at > gpu.pace(PREVIEW_S):
                     shown_at = now
                     far = f"{len(frames)} of {arguments.get(run.total, '?')}"
                     text = f"Frame {far} · {len(frames) / (now - began):.1f} a second"

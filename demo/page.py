@@ -8,7 +8,7 @@ import gradio as gr
 
 from weights.errors import UserError
 
-from . import disk, limits
+from . import disk, gpu, limits
 from .visitors import Session
 
 log = logging.getLogger(__name__)
@@ -73,12 +73,15 @@ class Page(gr.Blocks):
         )
         return self
 
-    async def process_api(self, *args, **kwargs):
+    async def process_api(self, block_fn, *args, **kwargs):
         session = kwargs.get("state")
+        fn = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        if fn.cancels or (fn.api_name or "").endswith("_stop"):
+            gpu.TURNS.hurry(kwargs.get("session_hash"))  # what is to stop has to come to its turn for that
         try:
             if isinstance(session, Session):
-                meet(session, kwargs.get("block_fn"), kwargs.get("event_data"))
-            made = await super().process_api(*args, **kwargs)
+                meet(session, fn, kwargs.get("event_data"))
+            made = await super().process_api(block_fn, *args, **kwargs)
             if isinstance(session, Session):
                 session.weigh()
             return made

@@ -9,12 +9,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from weights.errors import UserError
 
-from . import gpu
+from . import gpu, turns
 from .networks import Reference
 
 BEAT_S = 0.3  # seconds between two words of a call that gives its result at once
@@ -90,10 +91,37 @@ def in_worker(work: Callable[..., Iterator]) -> Callable[..., Iterator]:
 
 
 def _followed(events: Iterator) -> Iterator:
-    for event in gpu.within(events, gpu.time_limit()):
-        if isinstance(event, _Refused):
-            raise UserError(event.sentence)
+    if turns.current() is not None:  # part of a job that has its turn already
+        for event in events:
+            yield _checked(event)
+        return
+    with gpu.TURNS.job(*_whose()) as job, closing(events):
+        for event in gpu.within(_step_by_step(events, job), gpu.time_limit(), lambda: job.seconds):
+            yield _checked(event)
+
+
+def _step_by_step(events: Iterator, job: turns.Job) -> Iterator:
+    """Each step in a turn of its own."""
+    while True:
+        with job.turn(), turns.within(job):
+            event = next(events, _OVER)
+        if event is _OVER:
+            return
         yield event
+
+
+def _checked(event):
+    if isinstance(event, _Refused):
+        raise UserError(event.sentence)
+    return event
+
+
+def _whose() -> tuple[str | None, str | None]:
+    """The event that Gradio is at, and the visitor's session."""
+    from gradio.context import LocalContext
+
+    request = LocalContext.request.get(None)
+    return LocalContext.event_id.get(None), getattr(request, "session_hash", None)
 
 
 def _guarded(work: Callable[..., Iterator]) -> Callable[..., Iterator]:
@@ -131,6 +159,9 @@ def _work(wish: Wish) -> Iterator:
     yield Finished(result, companions, time.perf_counter() - started)
 
 
+_OVER = object()
+
+
 class _Stopped(BaseException):
     """Ends a call that nobody waits for any more; no handler of errors on the way may take it for one."""
 
@@ -145,36 +176,45 @@ def told(call: Callable[[], Any]) -> Iterator[Going]:
 
     events: queue.SimpleQueue = queue.SimpleQueue()
     stopped = threading.Event()
+    job = turns.current()  # None where the accelerator has a process of its own
     far = Going(0, 0)
 
     def hear(done: int, total: int) -> None:
         nonlocal far
         far = Going(done, total)
+        if job and not stopped.is_set():
+            job.pass_on()
         if stopped.is_set():
             raise _Stopped
 
-    def work() -> None:
+    def work(turn: Callable) -> None:
         try:
-            with progress.watched(hear):
-                events.put((call(), None))
+            with turn(), turns.within(job), progress.watched(hear):
+                if stopped.is_set():
+                    raise _Stopped
+                result = call()
+            events.put((result, None))
         except BaseException as error:
             events.put((None, error))
 
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        while True:
-            try:
-                result, error = events.get(timeout=BEAT_S)
-            except queue.Empty:
-                yield far
-                continue
-            if error is not None:
-                raise error
-            return result
-    finally:
-        stopped.set()
-        thread.join()
+    with job.elsewhere() if job else nullcontext(nullcontext) as turn:
+        thread = threading.Thread(target=work, args=(turn,), daemon=True)
+        thread.start()
+        try:
+            while True:
+                try:
+                    result, error = events.get(timeout=BEAT_S)
+                except queue.Empty:
+                    yield far
+                    continue
+                if error is not None:
+                    raise error
+                return result
+        finally:
+            stopped.set()
+            if job:
+                job.urgent = True  # to end, it has to come to its turn
+            thread.join()
 
 
 _in_worker = gpu.accelerated(_guarded(_work))

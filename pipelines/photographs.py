@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -42,11 +44,10 @@ def photograph(image: Image.Image) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    try:
+    # Whatever a damaged EXIF block makes its reader stumble over: the picture itself is there.
+    with contextlib.suppress(Exception):
         if image.getexif().get(_ORIENTATION) in _TURNED:
             return ImageOps.exif_transpose(image)
-    except Exception:  # whatever a damaged EXIF block makes its reader stumble over: the picture itself is there
-        pass
     return image
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
-
-# Two busy processes on few cores slow each other down badly when threads spin; must be set before torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = (ROOT / "tests" / "fixtures", ROOT.parent / "shared" / "fixtures")
@@ -62,6 +60,32 @@ def fixtures():
     return find
 
 
+# What a shell may carry that changes what is tested: where the Hub is, proxies, how Gradio and ganbook behave.
+FOREIGN = re.compile(
+    r"(HF|HUGGING_?FACE|GRADIO|GANBOOK|SPACES?|XDG_CACHE|TRANSFORMERS)(_|$).*|(HTTPS?|ALL|NO|FTP)_PROXY"
+    r"|(SSL_CERT|REQUESTS_CA|CURL_CA|UVICORN|KMP|MKL)_.*|OMP_(?!NUM_THREADS).*|(AI_)?AGENT|FORWARDED_ALLOW_IPS",
+    re.IGNORECASE,
+)
+KEPT = {"GANBOOK_DEVICE"}  # where tests compute may be chosen
+
+
+def _clear(environment) -> list[str]:
+    """Takes what is foreign out of an environment, and gives the names."""
+    gone = [name for name in environment if FOREIGN.fullmatch(name) and name not in KEPT]
+    for name in gone:
+        del environment[name]
+    return gone
+
+
+# Before anything is imported that reads them once and for all; OMP_NUM_THREADS stays, the Makefile sets it.
+_clear(os.environ)
+# Two busy processes on few cores slow each other down badly when threads spin.
+os.environ["OMP_WAIT_POLICY"] = "passive"
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     """No test sees, or leaves anything in, the caches of the person who runs it."""
@@ -69,6 +93,4 @@ def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("GANBOOK_CACHE", str(folder / "ganbook"))
     monkeypatch.setenv("HF_HUB_CACHE", str(folder / "hub"))
     monkeypatch.setenv("GANBOOK_DEVICE", os.environ.get("GANBOOK_DEVICE", "cpu"))
-    for variable in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(variable, raising=False)
     return folder

@@ -21,7 +21,10 @@ FILE = Path(__file__).parent / "catalogue.toml"
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """One checkpoint. ``name`` is ``technique/short name``; sizes in bytes, resolution in pixels, None: not known."""
+    """One checkpoint. ``name`` is ``technique/short name``; sizes in bytes, resolution in pixels, None: not known.
+
+    ``verified`` says what of the entry is known, and how.
+    """
 
     name: str
     title: str
@@ -38,6 +41,7 @@ class CatalogueEntry:
     uses: tuple[str, ...] = ()
     loadable: bool = True
     note: str = ""
+    verified: str = ""
 
     @property
     def technique(self) -> str:

@@ -26,6 +26,9 @@ from . import paths, store
 from .catalogue import CatalogueEntry
 from .errors import DownloadFailed, NoRoom, UserError, shown
 
+# What the library would tell the Hub of this machine, and ask it on the way, unless whoever runs this wants it.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
 Progress = Callable[[int, int | None], None]  # (bytes so far, bytes in all or None)
 
 ANSWER_S = 10.0  # seconds to wait for the first answer
@@ -254,7 +257,7 @@ def _verified(entry: CatalogueEntry, remote: Remote, partial: Path) -> str:
     files is their SHA-256 and for small ones Git's hash of them.
     """
     length = partial.stat().st_size
-    sha256, git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % length)
+    sha256, git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % length, usedforsecurity=False)
     with open(partial, "rb") as file:
         while block := file.read(2**20):
             sha256.update(block)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 
@@ -55,11 +57,10 @@ def own_file(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def page(shelf, tmp_path_factory):
-    """The whole page, launched; its Hub is out of reach."""
+@contextmanager
+def served(shelf, folder, **options):
+    """The whole page, launched with ``options``; its Hub is out of reach."""
     patch = pytest.MonkeyPatch()
-    folder = tmp_path_factory.mktemp("page")
     patch.setattr(paths, "EMBEDDED", shelf)
     patch.setenv("GRADIO_TEMP_DIR", str(folder / "gradio"))
     patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
@@ -69,12 +70,25 @@ def page(shelf, tmp_path_factory):
     weights.set_offline(True)
     forget_all()
     blocks = demo.build()
-    blocks.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **demo.launch_options())
+    options = {**demo.launch_options(), **options}
+    blocks.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **options)
     yield blocks
     blocks.close()
     weights.set_offline(False)
     forget_all()
     patch.undo()
+
+
+@pytest.fixture(scope="module")
+def page(shelf, tmp_path_factory):
+    """The whole page, launched; its Hub is out of reach."""
+    with served(shelf, tmp_path_factory.mktemp("page")) as blocks:
+        yield blocks
+
+
+@pytest.fixture(scope="module")
+def serving():
+    return served
 
 
 def forget_all() -> None:

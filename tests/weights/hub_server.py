@@ -74,7 +74,9 @@ class Hub:
         return self.files[repo, file]
 
     def asked(self, method: str, part: str = "") -> list[Request]:
-        return [r for r in self.requests if r.method == method and part in r.path]
+        """Requests for files; whatever else the Hub's client asks on its own (about agents, updates) is not counted."""
+        files = ("/resolve/", "/content/")
+        return [r for r in self.requests if r.method == method and part in r.path and any(f in r.path for f in files)]
 
     def __enter__(self) -> Hub:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()

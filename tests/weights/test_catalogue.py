@@ -24,6 +24,9 @@ def test_entries_are_complete(entry):
     assert entry.crop in (None, "ffhq", "celeba")
     assert entry.layout in ("ganbook", "nvidia", "rosinality", "e4e", "psp", "dcgan", "onnx", "torchvision")
     assert entry.note or entry.loadable
+    assert entry.verified.endswith(".") and len(entry.verified) < 160
+    if not entry.shipped:  # the Hub was out of reach when the list was made
+        assert "never fetched" in entry.verified
     if entry.note:
         assert entry.note.endswith(".")
     if entry.shipped:
@@ -49,6 +52,16 @@ def test_published_facts():
     assert (ffhq.size, ffhq.sha256[:8], ffhq.crop) == (381_624_121, "a205a346", "ffhq")
     assert weights.entry("stylegan2/ffhq-512").revision.startswith("20dedd02")
     assert weights.entry("faces/yunet").size == 232_589
+    assert weights.entry("stylegan2/church-256").size == 120_878_283
+
+
+def test_what_the_catalogue_does_not_offer():
+    hub = [entry for entry in ALL if not entry.shipped]
+    assert not [e.name for e in hub if e.repo.startswith("aaronb/")], "the account has another name now"
+    assert not [e.name for e in hub if e.file.endswith("config-f.pkl")], "TensorFlow pickles, which cannot be read"
+    smaller = [e for e in hub if e.repo == "ZeqiangLai/StyleGAN2"]
+    assert len(smaller) == 15 and all(e.file.endswith(".pt") and e.layout == "rosinality" for e in smaller)
+    assert {"landscapes-256", "afhq-cats-512-stylegan2", "anime-1024"} <= set(weights.names("stylegan2"))
 
 
 def test_names_by_technique():

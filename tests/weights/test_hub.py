@@ -129,7 +129,7 @@ def test_small_file_that_is_not_in_lfs(served, listed):
     file = served.add(REPO, "finder.onnx", b"face " * 1000, lfs=False)
     path = weights.fetch("faces/finder")
     assert path.read_bytes() == file.content and path.suffix == ".onnx"
-    assert weights.fetch("faces/finder") == path and len(served.asked("GET")) == 1
+    assert weights.fetch("faces/finder") == path and len(served.asked("GET", "/finder.onnx")) == 1
     with pytest.raises(weights.UserError, match="It is a file"):
         weights.load("faces/finder")
 

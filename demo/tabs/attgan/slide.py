@@ -88,7 +88,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
         with closing(work.slide(found.reference, found.face, arguments)) as steps:
             for image in steps:
                 pictures.append(image)
-                if time.perf_counter() - told > PREVIEW_S:
+                if time.perf_counter() - told > gpu.pace(PREVIEW_S):
                     told = time.perf_counter()
                     yield {
                         picture: enlarged(image),

@@ -14,7 +14,7 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import canvas, networks, results, uploads
+from ... import canvas, gpu, networks, results, uploads
 from ...notebook import note, told
 from ...results import Made
 from ...session import Sent
@@ -162,7 +162,7 @@ class Hands:
                     first = step.distance if first is None else first
                     if pull.stopped or step.done:
                         break
-                    if step.image is not None and pull.seconds - shown_at > FRAME_S:
+                    if step.image is not None and pull.seconds - shown_at > gpu.pace(FRAME_S):
                         shown_at = pull.seconds
                         live = canvas.frame(step.image, start.about, points_of(step), running=True)
                         meter = far(pull, step, first)

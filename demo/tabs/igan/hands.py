@@ -12,7 +12,7 @@ import gradio as gr
 
 from weights.errors import UserError
 
-from ... import canvas, networks, results, tiles, uploads
+from ... import canvas, gpu, networks, results, tiles, uploads
 from ...notebook import note, told
 from ...session import Sent
 from . import work
@@ -204,7 +204,7 @@ class Hands:
                     if run.stopped or step.done:
                         break
                     # The first two at once: where it begins, and that something happens.
-                    if step.candidates and (step.step < 2 or run.seconds - shown_at > FRAME_S):
+                    if step.candidates and (step.step < 2 or run.seconds - shown_at > gpu.pace(FRAME_S)):
                         shown_at = run.seconds
                         yield self.shown(desk, passing=True) | {
                             self.part["meter"]: meter_of(run),

@@ -78,7 +78,7 @@ def build_ring(book: Notebook) -> Cell:
                 if step.image is None:
                     continue
                 image, seconds = step.image, time.perf_counter() - began
-                if step.done or seconds - shown_at > BEAT_S:
+                if step.done or seconds - shown_at > gpu.pace(BEAT_S):
                     shown_at = seconds
                     words = f"Step {step.step} of {steps:g} · {step.step / max(seconds, 1e-3):.0f} a second"
                     yield {drawing: picture(image, step), cell.news: note(words)}

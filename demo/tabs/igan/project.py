@@ -177,7 +177,7 @@ class Finding:
                 seconds = time.perf_counter() - began
                 found.ways[way] = (igan.encode_latent(step.latent), step.image, step.l2, seconds)
                 found.note = step.note or found.note
-                if step.done or seconds - shown_at > BEAT_S:
+                if step.done or seconds - shown_at > gpu.pace(BEAT_S):
                     shown_at = seconds
                     words = f"{way.capitalize()}, step {step.step} of {found.arguments['steps']} · error {step.l2:.4f}"
                     yield self.shown(found, passing=True) | {self.part["news"]: note(words)}

@@ -137,7 +137,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
         with closing(work.transferred(reference, photo, crop, arguments, sha256)) as steps:
             for last in steps:
                 pictures.append(reduced(last))
-                if time.perf_counter() - shown_at > BEAT_S:
+                if time.perf_counter() - shown_at > gpu.pace(BEAT_S):
                     shown_at = time.perf_counter()
                     far = note(f"{len(pictures)} of {arguments['frames']} frames")
                     yield {part["film"]: pictures[-1], part["video"]: None, part["news"]: far}
@@ -269,7 +269,7 @@ def build_morph(book: Notebook, hands: Hands) -> Cell:
                 search = not isinstance(step, Image.Image)
                 if not search:
                     pictures.append(step)
-                if time.perf_counter() - shown_at < BEAT_S:
+                if time.perf_counter() - shown_at < gpu.pace(BEAT_S):
                     continue
                 shown_at = time.perf_counter()
                 if search and step.total:

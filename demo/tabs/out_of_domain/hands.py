@@ -11,7 +11,7 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import canvas, networks, uploads
+from ... import canvas, gpu, networks, uploads
 from ...notebook import note, told
 from ...session import Sent
 from ..attgan.words import crop_of, number_of, pictures_of, source_of
@@ -171,7 +171,7 @@ class Hands(Shows):
                     last, seconds = step, time.perf_counter() - began
                     if desk.stopped or desk.found is not found:
                         break
-                    if step.image is not None and seconds - shown_at > PREVIEW_S:
+                    if step.image is not None and seconds - shown_at > gpu.pace(PREVIEW_S):
                         shown_at = seconds
                         rate = f" · {step.step / seconds:.0f} a second" if step.step else ""
                         yield {

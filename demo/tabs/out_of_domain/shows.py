@@ -138,7 +138,7 @@ class Shows:
     def held(path, function: str):
         """A recipe of ``function`` and its arguments. Raises UserError."""
         from pipelines import checks
-        from pipelines.out_of_domain_defaults import MAX_EDITS
+        from pipelines.defaults import MAX_EDITS
         from pipelines.recipes import Recipe
 
         recipe = Recipe.from_json(uploads.recipe(path))

@@ -88,7 +88,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
         with closing(work.slid(found.reference, desk.known, {**arguments, **own})) as steps:
             for image in steps:
                 pictures.append(image)
-                if time.perf_counter() - told > PREVIEW_S:
+                if time.perf_counter() - told > gpu.pace(PREVIEW_S):
                     told = time.perf_counter()
                     far = note(f"{len(pictures)} of {frames} frames")
                     yield {picture: enlarged(image), video: None, cell.news: far}
