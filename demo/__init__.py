@@ -19,7 +19,6 @@ from .limits import Gate
 from .page import Page
 from .session import Visitor
 from .tabs import attgan, checkpoints, draggan, igan, out_of_domain, stylegan2
-from .uploads import MAX_UPLOAD
 from .visitors import Sessions
 
 __all__ = ["build", "launch_options"]
