@@ -15,7 +15,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -24,6 +23,7 @@ from models.stylegan2 import Generator
 from weights.errors import UserError
 
 from .. import checks, stylegan2
+from ..adam import Adam
 from ..images import to_pil
 from ..latents import decode_latent, w_plus
 from . import options as arguments
@@ -34,7 +34,6 @@ from .reference import ReferenceEngine
 MAX_DRAGS = 64
 MATCH = 0.01  # pixels: a handle this near to one of the resumed step is that one
 PROGRESS = 0.1  # of the stop distance: what counts as having come nearer
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's
 
 
 @dataclass(frozen=True)
@@ -140,9 +139,10 @@ def drag(
     Raises:
         UserError: at once, for anything out of bounds.
     """
+    # Validate at once, not when the first step is asked for.
     if resume is not None and not isinstance(resume, DragStep):
         raise UserError("A drag goes on from a step that a drag has given.")
-    start = w_plus(net, w if resume is None else resume.w)
+    start = w_plus(net, w if resume is None else resume.w)  # [1, num_ws, w_dim]
     w0 = start if resume is None else w_plus(net, resume.state.w0)
     options = arguments.options(
         net, mode, space, lr, r1, r2, mask, mask_weight, mask_space, painted, latent_weight, rows,
@@ -152,129 +152,146 @@ def drag(
     steps = checks.integer(steps, "The number of steps", 1, MAX_STEPS)
     patience = checks.integer(patience, "The patience", 1, MAX_STEPS)
     show_every = checks.integer(show_every, "Showing", 0, MAX_STEPS)
-    return _Drag(net, options, w0, start, handles, targets, resume, patience).run(steps, show_every)
 
+    # No torch context is held while a step is out: the next one may be asked for on another thread.
+    def iterate() -> Iterator[DragStep]:
+        engine = (ReferenceEngine if options.mode == "reference" else Engine)(net, w0, options)
+        points = [Tracked(handle, target, start) for handle, target in zip(handles, targets, strict=True)]
+        free = engine.rows.free(start)  # [1, rows, w_dim], or [1, 1, w_dim] in the space w
+        adam, box, step = Adam([free]), engine.box(handles), 0
+        if resume is not None:
+            box, step = _take_up(resume, net, points, adam, box)
+        _look_up_templates(engine, points)
+        last = step + steps
+        first = step
 
-class _Drag:
-    """The loop. No torch context is held while a step is out: the next one may be asked for on another thread."""
-
-    def __init__(self, net, options, w0, start, handles, targets, resume, patience):
-        self.net, self.options, self.w0, self.start = net, options, w0, start
-        self.handles, self.targets, self.resume, self.patience = handles, targets, resume, patience
-
-    def run(self, steps: int, show_every: int) -> Iterator[DragStep]:
-        self._begin()
-        first = self.step
         while True:
-            look = self.engine.look(self.free, self.box)
-            if self.step > first:
-                self.handles = look.track(self.handles, self.templates)
-                self._compare()
-            distances, arrived, stuck = self._standing()
+            look = engine.look(free, box)  # feature map [C, r, r]
+
+            # Track: the nearest neighbour of each handle's features (equation 3).
+            if step > first:
+                found = look.track([p.handle for p in points], [p.template for p in points])
+                for point, handle in zip(points, found, strict=True):
+                    point.move(handle, PROGRESS * options.stop)
+
+            # Arrived, stuck, or done?
+            arrived = [p.distance <= options.stop for p in points]
+            stuck = [p.waited >= patience and not a for p, a in zip(points, arrived, strict=True)]
             done = None
             if all(arrived):
                 done = "arrived"
             elif all(a or s for a, s in zip(arrived, stuck, strict=True)):
                 done = "stuck"
-            elif self.step == first + steps:
+            elif step == last:
                 done = "steps"
-            shown = show_every and (done or (self.step - first) % show_every == 0)
-            image = to_pil(look.image())[0] if shown else None
+            shown = show_every and (done or (step - first) % show_every == 0)
+            image = to_pil(look.image())[0] if shown else None  # [1, 3, H, W]
+
+            # Supervise: what the features ahead of each handle differ from those at it (equation 1).
             if done is None:
-                near = self.options.near
-                pulling = [d > near and not s for d, s in zip(distances, stuck, strict=True)]
-                gradient = look.gradient(self.handles, self.targets, pulling, self.templates)
+                pulling = [p.distance > options.near and not s for p, s in zip(points, stuck, strict=True)]
+                of_rows = look.gradient(
+                    [p.handle for p in points], [p.target for p in points], pulling, [p.template for p in points]
+                )  # [1, rows, w_dim]
+
             yield DragStep(
-                self.step,
-                look.ws.cpu().clone(),
-                tuple(self.handles),
-                tuple(self.targets),
-                max(distances),
-                tuple(distances),
-                tuple(arrived),
-                tuple(stuck),
-                done,
-                image,
-                self._state(),
+                step=step,
+                w=look.ws.cpu().clone(),
+                handles=tuple(p.handle for p in points),
+                targets=tuple(p.target for p in points),
+                distance=max(p.distance for p in points),
+                distances=tuple(p.distance for p in points),
+                arrived=tuple(arrived),
+                stuck=tuple(stuck),
+                done=done,
+                image=image,
+                state=_state(w0, points, adam, box),
             )
             if done:
                 return
-            self._update(gradient)
 
-    def _begin(self) -> None:
-        kind = ReferenceEngine if self.options.mode == "reference" else Engine
-        self.engine = kind(self.net, self.w0, self.options)
-        self.free = self.engine.rows.free(self.start)
-        self.step, self.updates, self.box = 0, 0, self.engine.box(self.handles)
-        self.moments = (torch.zeros_like(self.free), torch.zeros_like(self.free))
-        self.best = [math.dist(p, t) for p, t in zip(self.handles, self.targets, strict=True)]
-        self.waited = [0] * len(self.handles)
-        self.origins = [(self.start, p) for p in self.handles]
-        if self.resume is not None:
-            self._take_up(self.resume)
-        self.templates: list[Tensor] = [None] * len(self.handles)
-        for w in {id(w): w for w, _ in self.origins}.values():  # one evaluation for all that were placed together
-            chosen = [i for i, (own, _) in enumerate(self.origins) if own is w]
-            found = self.engine.templates(w, [self.origins[i][1] for i in chosen])
-            for i, template in zip(chosen, found, strict=True):
-                self.templates[i] = template
+            # Update the latent.
+            free = free.clone()  # the old one belongs to the step that is out
+            adam.step([free], [of_rows], options.lr)
+            box, step = engine.box([p.handle for p in points]), step + 1
 
-    def _take_up(self, resume: DragStep) -> None:
-        """What still holds of a step: its moments, and of the handles that it had whatever is known of them."""
-        state, self.step = resume.state, resume.step
-        if state.moments[0].shape == self.free.shape:
-            self.moments, self.updates = tuple(m.to(self.free) for m in state.moments), state.updates
-        placed = {id(w): w_plus(self.net, w) for w, _ in state.origins}
-        left = list(range(len(resume.handles)))
-        for i, (handle, target) in enumerate(zip(self.handles, self.targets, strict=True)):
-            j = next((j for j in left if math.dist(handle, resume.handles[j]) <= MATCH), None)
-            if j is None:
-                continue
-            left.remove(j)
-            self.handles[i] = resume.handles[j]
-            self.origins[i] = (placed[id(state.origins[j][0])], state.origins[j][1])
-            if target == resume.targets[j] and resume.done != "stuck":  # asked for again, it gets another chance
-                self.best[i], self.waited[i] = state.best[j], state.waited[j]
-        if tuple(self.handles) == resume.handles and (self.box is None) == (state.box is None):
-            self.box = state.box  # rounding depends on it, and going on is to be the same as not having stopped
+    return iterate()
 
-    def _compare(self) -> None:
-        for i, (p, t) in enumerate(zip(self.handles, self.targets, strict=True)):
-            distance = math.dist(p, t)
-            if distance < self.best[i] - PROGRESS * self.options.stop:
-                self.best[i], self.waited[i] = distance, 0
-            else:
-                self.waited[i] += 1
 
-    def _standing(self) -> tuple[list[float], list[bool], list[bool]]:
-        distances = [math.dist(p, t) for p, t in zip(self.handles, self.targets, strict=True)]
-        arrived = [d <= self.options.stop for d in distances]
-        stuck = [k >= self.patience and not a for k, a in zip(self.waited, arrived, strict=True)]
-        return distances, arrived, stuck
+@dataclass
+class Tracked:
+    """One handle on its way: where it is and has to go, what it is known by, and whether it comes nearer.
 
-    def _state(self) -> DragState:
-        placed = {id(w): w.cpu().clone() for w, _ in self.origins}
-        return DragState(
-            self.w0.cpu().clone(),
-            tuple((placed[id(w)], p) for w, p in self.origins),
-            tuple(m.cpu().clone() for m in self.moments),
-            self.updates,
-            tuple(self.best),
-            tuple(self.waited),
-            self.box,
-        )
+    ``origin``: the latent w+ in whose picture it was placed, ``placed`` the point there. ``template``: the features
+    around it then. ``best``: the least distance so far, ``waited`` the steps since.
+    """
 
-    @torch.no_grad()
-    def _update(self, gradient: Tensor) -> None:
-        """As torch.optim.Adam, and on to the next step."""
-        self.updates += 1
-        m = self.moments[0] * BETA1 + gradient * (1 - BETA1)
-        v = self.moments[1] * BETA2 + gradient.square() * (1 - BETA2)
-        size = self.options.lr / (1 - BETA1**self.updates)
-        self.free = self.free - size * m / (v.sqrt() / math.sqrt(1 - BETA2**self.updates) + EPSILON)
-        self.moments = (m, v)
-        self.step += 1
-        self.box = self.engine.box(self.handles)
+    handle: Point
+    target: Point
+    origin: Tensor
+
+    def __post_init__(self):
+        self.placed, self.template = self.handle, None
+        self.best, self.waited = self.distance, 0
+
+    @property
+    def distance(self) -> float:
+        return math.dist(self.handle, self.target)
+
+    def move(self, handle: Point, nearer: float) -> None:
+        """Takes its new place; ``nearer`` is by how much it has to come nearer for the step to count."""
+        self.handle = handle
+        if self.distance < self.best - nearer:
+            self.best, self.waited = self.distance, 0
+        else:
+            self.waited += 1
+
+
+def _take_up(resume: DragStep, net: Generator, points: list[Tracked], adam: Adam, box: Box | None):
+    """What still holds of a step: its moments, and of the handles that it had whatever is known of them.
+
+    Returns the box of the feature map to compute and the number of the step.
+    """
+    state = resume.state
+    if state.moments[0].shape == adam.moments[0][0].shape:
+        adam.moments = [tuple(m.to(adam.moments[0][0], copy=True) for m in state.moments)]
+        adam.steps = state.updates
+    origins = {id(w): w_plus(net, w) for w, _ in state.origins}  # several handles share one
+    left = list(range(len(resume.handles)))
+    for point in points:
+        j = next((j for j in left if math.dist(point.handle, resume.handles[j]) <= MATCH), None)
+        if j is None:
+            continue
+        left.remove(j)
+        w, placed = state.origins[j]
+        point.handle, point.origin, point.placed = resume.handles[j], origins[id(w)], placed
+        if point.target == resume.targets[j] and resume.done != "stuck":  # asked for again, it gets another chance
+            point.best, point.waited = state.best[j], state.waited[j]
+    if tuple(p.handle for p in points) == resume.handles and (box is None) == (state.box is None):
+        box = state.box  # rounding depends on it, and going on is to be the same as not having stopped
+    return box, resume.step
+
+
+def _look_up_templates(engine: Engine | ReferenceEngine, points: list[Tracked]) -> None:
+    """One evaluation of the network for all handles that were placed in the same picture."""
+    for origin in {id(p.origin): p.origin for p in points}.values():
+        placed = [p for p in points if p.origin is origin]
+        found = engine.templates(origin, [p.placed for p in placed])
+        for point, template in zip(placed, found, strict=True):
+            point.template = template
+
+
+def _state(w0: Tensor, points: list[Tracked], adam: Adam, box: Box | None) -> DragState:
+    origins = {id(p.origin): p.origin.cpu().clone() for p in points}
+    return DragState(
+        w0=w0.cpu().clone(),
+        origins=tuple((origins[id(p.origin)], p.placed) for p in points),
+        moments=tuple(m.cpu().clone() for m in adam.moments[0]),
+        updates=adam.steps,
+        best=tuple(p.best for p in points),
+        waited=tuple(p.waited for p in points),
+        box=box,
+    )
 
 
 def replay(
