@@ -338,6 +338,25 @@ def test_a_server_that_is_gone_is_started_again(tmp_path):
 
 
 @linux
+def test_a_server_that_goes_while_it_is_asked(tmp_path, monkeypatch):
+    """It had nothing to do for long, and ends just when there is something."""
+    weights.read(own(tmp_path))
+    going = isolation._server
+    going.process.kill()
+    going.process.wait()
+    honest = isolation._Server.usable
+    monkeypatch.setattr(
+        isolation._Server, "usable", lambda self: self is going and self.control.fileno() >= 0 or honest(self)
+    )
+    assert weights.read(own(tmp_path, 1)).img_resolution == 8
+    assert isolation._server is not going
+    monkeypatch.setattr(isolation, "_start", lambda *args, **kwargs: subprocess.Popen([sys.executable, "-c", "0"]))
+    isolation._server.close()
+    with pytest.raises(weights.UserError, match="could not be started"):
+        weights.read(own(tmp_path, 2))
+
+
+@linux
 def test_what_a_killed_page_left_goes(monkeypatch):
     old, new = (weights.paths.cache() / "reading" / f"ganbook-{name}" for name in ("old", "new"))
     for folder in (old, new):
