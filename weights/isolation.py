@@ -234,7 +234,7 @@ def _ask_server(request: dict, alive: Alive, wall_s: float) -> dict:
         try:
             source = server.send(request)
         except OSError:
-            server.process.wait(timeout=GRACE_S)
+            server.close()
             continue
         try:
             lines = list(_lines(source, alive, wall_s))
@@ -242,7 +242,7 @@ def _ask_server(request: dict, alive: Alive, wall_s: float) -> dict:
             os.close(source)  # a child that is still at it is ended by the server
         if lines:
             return lines[0] if "ended" not in lines[0] else {"stopped": _reason(**lines[0])}
-        server.process.wait(timeout=GRACE_S)
+        server.close()
     log.error("the process that reads checkpoint files cannot be started")
     raise UserError("The process that reads checkpoint files could not be started; see the log of ganbook.")
 
@@ -250,7 +250,7 @@ def _ask_server(request: dict, alive: Alive, wall_s: float) -> dict:
 def _lines(source: int, alive: Alive, wall_s: float) -> Iterator[dict]:
     """The first line that is an answer or the news that there will be none; nothing where the server is gone."""
     data = b""
-    until = time.monotonic() + wall_s + GRACE_S
+    until = time.monotonic() + wall_s + LOADING_S + GRACE_S
     while b"\n" not in data:
         if select.select([source], [], [], BEAT_S)[0]:
             block = os.read(source, 65536)
