@@ -213,7 +213,7 @@ def told(call: Callable[[], Any]) -> Iterator[Going]:
         finally:
             stopped.set()
             if job:
-                job.urgent = True  # to end, it has to come to its turn
+                job.hurry()  # to end, it has to come to its turn
             thread.join()
 
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 
 FIRST_S = 0.5  # seconds of computing of the first level; each further level is twice as long
 OLDEST = 0.6  # share of the time that goes to the oldest job
+HURRY_S = 1.0  # seconds of computing for which a job comes first that is to stop
 REMEMBERED = 512  # jobs that are over whose event may have another one
 SLOWEST_S = 1.0  # a picture of what goes on is shown at least this often, however many wait
 _here = threading.local()
@@ -31,11 +32,20 @@ class Job:
 
     def __init__(self, turns: Turns, owner: Hashable, born: float, seconds: float):
         self._turns, self.owner, self.born, self.seconds = turns, owner, born, seconds
-        self.urgent = False
+        self._hurried_until: float | None = None  # seconds of computing up to which it comes first
         self._since = 0.0
         self._held: object | None = None  # stands for the turn that it has
         self._elsewhere = self._as_oldest = False
         self._granted = threading.Event()
+
+    @property
+    def urgent(self) -> bool:
+        return self._hurried_until is not None and self.seconds < self._hurried_until
+
+    def hurry(self) -> None:
+        """It comes first for a little while, so that it can end; once, or Stop would be a way to the front."""
+        if self._hurried_until is None:
+            self._hurried_until = self.seconds + HURRY_S
 
     @property
     def level(self) -> int:
@@ -114,10 +124,11 @@ class Turns:
                         self._past.popitem(last=False)
 
     def hurry(self, owner: Hashable) -> None:
-        """The owner's jobs come first from now on, so that one that is to stop can do so."""
+        """The owner's jobs come first for a little while, so that one that is to stop can do so."""
         with self._lock:
             for job in self._live:
-                job.urgent |= owner is not None and job.owner == owner
+                if owner is not None and job.owner == owner:
+                    job.hurry()
 
     def pace(self, seconds: float) -> float:
         """Seconds between two pictures of what goes on, ``seconds`` where nobody has to wait.

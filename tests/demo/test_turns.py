@@ -146,6 +146,15 @@ def test_what_is_to_stop_comes_first(room, start):
     assert not quick.job.urgent
 
 
+def test_stop_is_no_way_to_the_front(room):
+    with room.job(owner="ann") as job:
+        for expected in (True, False):
+            room.hurry("ann")
+            assert job.urgent is expected
+            with job.turn():
+                room.clock.now += turns.HURRY_S
+
+
 def test_what_an_event_has_computed_before_counts(room):
     with room.job("event") as job:
         with job.turn():
