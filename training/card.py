@@ -17,7 +17,7 @@ import torch
 from models.stylegan2 import Generator
 from weights import store
 
-from . import metrics, sheets
+from . import judges, metrics, sheets
 from .card_common import (
     change_words,
     command_line,
@@ -74,7 +74,8 @@ def load_run(folder: str | Path) -> tuple[dict, Generator]:
 def measure(net: Generator, data: str) -> dict:
     """Sliced Wasserstein distance (x 1e3) to the test split, beside that of as many training pictures."""
     test, train = test_and_train(data, net.img_resolution)
-    return distances(sheets.sample(net, len(test), seed=1234, noise_mode="random"), test, train)
+    fake = sheets.sample(net, len(test), seed=1234, noise_mode="random")
+    return distances(fake, test, train) | {"judged": judges.for_card(net, data)}
 
 
 def measure_history(net: Generator, data: str) -> dict:
@@ -134,7 +135,8 @@ def write_card(
         "|---|---|---|---|",
         *[f"| {s['resolution']} | {s['images']:,} | {s['seconds']:,} | {_commands(s)} |" for s in chain],
     ]
-    write(path, name, what, table, distance_lines(measured, "pictures (psi 1)"), made, notes.get("limits", ""))
+    sections = distance_lines(measured, "pictures (psi 1)") + judges.card_lines(measured["judged"])
+    write(path, name, what, table, sections, made, notes.get("limits", ""))
 
 
 def main(argv: list[str]) -> int:
@@ -146,21 +148,21 @@ def main(argv: list[str]) -> int:
         return importlib.import_module(f"training.card_{technique}").ship(args, notes)
     state, net = load_run(args.run)
     chain = [*state.get("parents", []), summary(state)]  # the runs that led to it, first to last
-    measured = measure(net, args.data)
-    if technique == "history":
-        measured.update(measure_history(net, args.data))
     card = {
         "data": notes["data"],
         "terms": notes["terms"],
         "images": sum(s["images"] for s in chain),
         "seconds": sum(s["seconds"] for s in chain),
         "stages": chain,
-        **measured,
     }
     target = Path(args.out) / technique / f"{short}.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)
     store.save(target, net, "stylegan2", "generator", card=card, dtype=torch.float16)
-    stored = store.load(target)
+    stored = store.load(target)  # what is measured is what is stored
+    measured = measure(stored, args.data)
+    if technique == "history":
+        measured.update(measure_history(stored, args.data))
+    store.save(target, net, "stylegan2", "generator", card=card | measured, dtype=torch.float16)
     difference = (sheets.sample(net, 16) - sheets.sample(stored, 16)).abs()
     levels = difference.mean().item() * 127.5
     notes["stored"] = f"float16; pictures differ from float32 by {levels:.2f} of 255 levels on average"

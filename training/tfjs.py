@@ -234,24 +234,30 @@ class Graph(nn.Module):
         return [values[name] for name in wanted]
 
 
+def unpack(raw: bytes, entries: list[dict], name: str) -> dict[str, Tensor]:
+    """Tensors by name, out of the bytes that the entries of a manifest describe; quantised ones become float32."""
+    tensors, at = {}, 0
+    for entry in entries:
+        quantisation = entry.get("quantization", {})
+        stored = np.dtype(quantisation.get("dtype", entry["dtype"]))
+        count = math.prod(entry["shape"])
+        if at + count * stored.itemsize > len(raw):
+            raise GraphError(f"{name}: the weights end before {entry['name']}")
+        value = np.frombuffer(raw, stored, count, at).reshape(entry["shape"])
+        at += count * stored.itemsize
+        if "scale" in quantisation:
+            value = value.astype(np.float32) * quantisation["scale"] + quantisation["min"]
+        kind = np.float32 if entry["dtype"] == "float32" else np.int64
+        tensors[entry["name"]] = torch.from_numpy(value.astype(kind))
+    return tensors
+
+
 def load_weights(path: Path, manifest: list[dict]) -> dict[str, Tensor]:
-    """Tensors by name, from the ``.bin`` files beside ``path``; quantised ones are expanded to float32."""
+    """Tensors by name, from the ``.bin`` files beside ``path``."""
     tensors = {}
     for group in manifest:
         raw = b"".join((path.parent / name).read_bytes() for name in group["paths"])
-        at = 0
-        for entry in group["weights"]:
-            stored = np.dtype(entry.get("quantization", {}).get("dtype", entry["dtype"]))
-            count = math.prod(entry["shape"])
-            size = count * stored.itemsize
-            if at + size > len(raw):
-                raise GraphError(f"{path.name}: the weights end before {entry['name']}")
-            value = np.frombuffer(raw, stored, count, at).reshape(entry["shape"])
-            at += size
-            if "scale" in entry.get("quantization", {}):
-                value = value.astype(np.float32) * entry["quantization"]["scale"] + entry["quantization"]["min"]
-            kind = np.float32 if entry["dtype"] == "float32" else np.int64
-            tensors[entry["name"]] = torch.from_numpy(value.astype(kind))
+        tensors |= unpack(raw, group["weights"], path.name)
     return tensors
 
 
@@ -447,12 +453,17 @@ def read(path: str | Path, outputs: Sequence[str], repair: Repair | None = None)
         raise GraphError(f"{path.name} is no TensorFlow.js graph") from error
     if repair is not None:
         repair(nodes, constants)
+    return build(nodes, constants, outputs, path.name)
+
+
+def build(nodes: dict[str, Node], constants: dict[str, Tensor], outputs: Sequence[str], file: str) -> Graph:
+    """The module of a graph's nodes, as far as ``outputs`` need them; ``file`` is how errors name it."""
     join_prelu(nodes, constants)
     order = needed(nodes, constants, outputs)
     readers = Counter(i for name in order for i in nodes[name].inputs)
     sources = [name for name in order if nodes[name].op == "Placeholder"]
     if len(sources) != 1:
-        raise GraphError(f"{path.name} has {len(sources)} inputs; a network of pictures has one")
+        raise GraphError(f"{file} has {len(sources)} inputs; a network of pictures has one")
     steps: dict[str, tuple[list[str], nn.Module]] = {}
     stands_for: dict[str, str] = {}  # a node that a convolution took in: the convolution's step
     for name in order:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 import weights
-from training import card, card_common, loop, stylegan2
+from training import card, card_common, judges, loop, metrics, sheets, stylegan2
 from weights import store
 
 
@@ -65,6 +65,39 @@ def test_from_two_runs_to_a_card(tmp_path, monkeypatch, capsys):
     assert str(tmp_path) not in text  # no path of the machine that trained it
     with Image.open(path.with_suffix(".png")) as sheet:
         assert sheet.size == (320, 192)
+
+
+class MeanColour:
+    """A judge of pictures by three numbers."""
+
+    package = "none"
+
+    def judge(self, pixels):
+        return judges.Judged(pixels.float().mean((2, 3)).numpy())
+
+
+def test_a_card_says_what_the_judges_say_of_the_stored_network(tmp_path, monkeypatch):
+    pictures(tmp_path / "data", n=32)
+    train(tmp_path, "run", 16)
+    monkeypatch.setattr(judges, "JUDGES", {"mean colour": MeanColour})
+    monkeypatch.setattr(judges, "installed", lambda name: True)
+    monkeypatch.setattr(judges, "load", lambda name: MeanColour())
+    monkeypatch.setattr(judges, "FEWEST", 8)
+    argv = ["--run", str(tmp_path / "run"), "--name", "stylegan2/faces", "--data", str(tmp_path / "data")]
+    assert card.main([*argv, "--out", str(tmp_path)]) == 0
+    path = tmp_path / "stylegan2" / "faces.safetensors"
+    rows = store.header(path)["card"]["judged"]
+    assert [(r["pictures"], r["images"]) for r in rows] == [("photographs", 12), ("psi 1", 12), ("psi 0.7", 12)]
+
+    # By hand: of the file, the same pictures against the same photographs.
+    torch.manual_seed(1234)
+    fake = judges.to_pixels(sheets.sample(store.load(path), 12, seed=1234, noise_mode="random"))
+    real, other = judges.photographs(str(tmp_path / "data"), 16, 12)
+    vectors = [MeanColour().judge(x).vectors for x in (real, other, fake)]
+    assert rows[0]["frechet"] == pytest.approx(metrics.frechet_distance(vectors[0], vectors[1]))
+    assert rows[1]["frechet"] == pytest.approx(metrics.frechet_distance(vectors[0], vectors[2]), rel=1e-4)
+    assert rows[1]["frechet"] > rows[0]["frechet"]  # after 16 images a network draws nothing yet
+    assert f"| psi 1 | 12 | {rows[1]['frechet']:.3f} |" in path.with_suffix(".md").read_text()
 
 
 def test_cards_of_what_ships_are_there():
