@@ -255,7 +255,7 @@ def measure(
 
     ``count`` generated pictures (random noise, latents of ``seed``) are compared with ``count`` training photographs,
     and as many other training photographs with the same: what a perfect generator would score. All distances depend
-    on the count, so compare only rows of one count.
+    on the count, so compare only rows of one count. ``cache`` is a folder that keeps what is said of photographs.
     """
     reference, others = photographs(data, net.img_resolution, count)
     pictures = {"photographs": others}
@@ -264,7 +264,8 @@ def measure(
     rows = []
     for name in judges:
         against = cached(name, reference, cache)
-        judged = {of: cached(name, pixels, cache) for of, pixels in pictures.items()}
+        # Generated pictures are others at every measurement: keeping them would fill the disk of a long run.
+        judged = {of: cached(name, x, cache if x is others else None) for of, x in pictures.items()}
         for n in (count, *smaller):
             for of, value in judged.items():
                 rows.append({"judge": name, "pictures": of, **compare(value.first(n), against.first(n))})

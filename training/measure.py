@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--count", type=int, default=1000, help="pictures of each kind")
     p.add_argument("--smaller", type=int, nargs="*", default=[200], help="smaller counts to print as well")
     p.add_argument("--psi", type=float, nargs="+", default=[1.0, 0.7])
-    p.add_argument("--cache", default=str(ROOT / "runs" / "judged"), help="folder that keeps what was judged")
+    p.add_argument("--cache", default=str(ROOT / "runs" / "judged"), help="keeps what is said of photographs")
     p.add_argument("--threads", type=int, default=None)
     return p
 
