@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     described = "\n".join(f"  {name:13} {what}" for name, what in NAMES.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measures what the README promises.\n\n" + described,
+        description="Measures what docs/benchmarks.md states.\n\n" + described,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
