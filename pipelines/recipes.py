@@ -20,6 +20,7 @@ from . import animation, checks
 
 FORMAT = 1
 MAX_TEXT = 1_000_000
+MAX_CANDIDATE = 63
 # Function -> how the shown code names its result. Only these can be asked for by a recipe.
 FUNCTIONS = {
     "stylegan2.sample": "images",
@@ -122,8 +123,12 @@ class Recipe:
     def _check_output(self) -> None:
         """What a recipe says of its file ends up in the file's name and in the shown code."""
         output = self.output or {}
-        if set(output) - {"format", "fps", "loop"}:
-            raise UserError("That recipe's output has a format, frames a second and whether it loops, nothing else.")
+        if set(output) - {"format", "fps", "loop", "candidate"}:
+            raise UserError(
+                "That recipe's output is a format, frames a second, whether it loops, or the candidate chosen."
+            )
+        if output.get("candidate", "average") != "average":  # of the brushes: the picture that was chosen
+            checks.integer(output["candidate"], "The candidate", 0, MAX_CANDIDATE)
         if "format" in output:
             checks.choice(output["format"], "The file", animation.KINDS)
         if "fps" in output:

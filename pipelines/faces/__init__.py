@@ -1,7 +1,7 @@
 """A face out of a photograph, and an edit back into it. See ``align``."""
 
 from ..photographs import photograph
-from .align import AlignedFace, align, centre_crop, paste
+from .align import NO_FACE, AlignedFace, align, centre_crop, paste
 from .detection import Face, detect
 from .geometry import CROPS
 
@@ -9,6 +9,7 @@ __all__ = [
     "AlignedFace",
     "CROPS",
     "Face",
+    "NO_FACE",
     "align",
     "centre_crop",
     "detect",

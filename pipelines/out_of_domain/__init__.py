@@ -3,7 +3,7 @@
 from ..defaults import MAX_EDITS, MAX_STRENGTH, METHODS, POOR, SOFTNESS, STEPS, THRESHOLD
 from ..images import decode_image, encode_image, encode_mask
 from ..latents import encode_latent
-from .edit import Compared, ComparisonStep, compare, edit, slide
+from .edit import JUDGE, Compared, ComparisonStep, compare, edit, slide
 from .mask import overlay
 from .networks import Networks, decode_step, encode_step, gather, load, method_of, published
 from .stages import Changed, Inverted, OutOfDomainEdit, changed, composed, invert, inverted, paste, soft_mask
@@ -13,6 +13,7 @@ __all__ = [
     "Compared",
     "ComparisonStep",
     "Inverted",
+    "JUDGE",
     "MAX_EDITS",
     "MAX_STRENGTH",
     "METHODS",

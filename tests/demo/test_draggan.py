@@ -217,7 +217,7 @@ def test_when_the_time_is_over_what_was_done_stays(visitor, monkeypatch):
     visitor("draggan_drag", **arguments(steps=1))  # the network is there now
     # No machine gets through all of this: nothing goes that far, and being stuck does not end it early.
     far = drawing(((8, 10), (SIZE - 4, SIZE - 4)))
-    monkeypatch.setenv("GANBOOK_TIME_LIMIT", "1.5")
+    monkeypatch.setenv("GANBOOK_TIME_LIMIT", "0.2")
     with pytest.raises(AppError, match="seconds allowed"):
         visitor("draggan_drag", **arguments(drawing=far, steps=500, patience=500, stop_distance="0.05"))
     monkeypatch.delenv("GANBOOK_TIME_LIMIT")

@@ -7,7 +7,8 @@ import asyncio
 import numpy as np
 import pytest
 
-from benchmarks import load, visitors
+from benchmarks import load
+from benchmarks import visitor as visitors
 
 
 class Known:
