@@ -8,7 +8,7 @@ without path length regularisation) in one thing:
 * ``history/path-length``: path length regularisation added.
 
 Pictures and maps are made when asked for; the numbers over many pictures, and those that need photographs, were
-measured when the networks were exported and stand in their files (``training.card``).
+measured when the networks were exported and stand in their files (``training.cards``).
 """
 
 from __future__ import annotations

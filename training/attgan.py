@@ -31,7 +31,7 @@ from .attributes import ATTGAN, vary
 from .data import Images, load_images
 from .editing import INTENSITY, flips, psnr, reconstructed, success
 from .losses import discriminator_loss, generator_loss, r1_penalty
-from .supervised import finished
+from .supervised import load_trained
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 # Defaults that the two recipes do not share: option -> (ours, paper).
@@ -88,7 +88,7 @@ def complete(args: argparse.Namespace) -> argparse.Namespace:
     return args
 
 
-class Run:
+class AttGANRun:
     def __init__(self, args: argparse.Namespace, images: Images, classifier: Classifier | None = None):
         self.args, self.batch, self.images = complete(args), args.batch, images
         self.ours = args.recipe == "ours"
@@ -283,7 +283,7 @@ class Run:
 
     def _average(self) -> None:
         half_life = min(self.args.ema_half_life, max(self.shown, self.batch) * 0.05)
-        loop.follow(self.G_ema, self.G, self.batch / max(half_life, 1e-8))
+        loop.update_ema(self.G_ema, self.G, self.batch / max(half_life, 1e-8))
 
     # -- the run's folder ----------------------------------------------------------------------------------------------
 
@@ -307,7 +307,7 @@ class Run:
 
 
 def load_classifier(folder: str | Path) -> Classifier:
-    return finished(Classifier, folder)[0]
+    return load_trained(Classifier, folder)[0]
 
 
 @torch.no_grad()
@@ -319,13 +319,13 @@ def save_sheet(net: Generator, x: Tensor, a: Tensor, path: Path) -> None:
     sheets.grid(rows, len(columns)).save(path)
 
 
-def train(args: argparse.Namespace, log=print) -> Run:
+def train(args: argparse.Namespace, log=print) -> AttGANRun:
     loop.use_threads(args.threads, args.device)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     images = load_images(args.data, args.size, "train", attributes=args.attrs)
     classifier = load_classifier(args.classifier) if args.classifier else None
-    run = Run(args, images, classifier)
+    run = AttGANRun(args, images, classifier)
     loop.resume(run, out, log)
     sizes = [sum(p.numel() for p in net.parameters()) for net in (run.G, run.D)]
     log(f"{len(images)} images of {args.size} px, generator {sizes[0]:,} parameters, discriminator {sizes[1]:,}")
@@ -340,7 +340,7 @@ def train(args: argparse.Namespace, log=print) -> Run:
             found["flipped"] = success(run.G_ema, classifier, x, a)["mean"]
         return found
 
-    loop.until(run, args.images, out, args.tick, report, log, args.minutes)
+    loop.train_until(run, args.images, out, args.tick, report, log, args.minutes)
     return run
 
 

@@ -69,7 +69,7 @@ def vary(x: Tensor, rng: torch.Generator, shift: float = 0.06, scale: float = 0.
     return (x * contrast[:, None, None, None].to(x.device) + change).clamp(-1, 1)
 
 
-class Run(Supervised):
+class AttributesRun(Supervised):
     def __init__(self, args: argparse.Namespace, images: Images):
         torch.manual_seed(args.seed)
         super().__init__(args, images, Classifier(args.attrs, args.size, args.widths, args.blocks, args.kind), 20_000)
@@ -103,13 +103,13 @@ def accuracy(net: Classifier, test: Images) -> dict[str, float]:
     return {**each, "mean": round(sum(each[a] for a in ATTGAN if a in each) / sum(a in each for a in ATTGAN), 2)}
 
 
-def train(args: argparse.Namespace, log=print) -> Run:
+def train(args: argparse.Namespace, log=print) -> AttributesRun:
     loop.use_threads(args.threads, args.device)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     images = load_images(args.data, args.size, "train", attributes=args.attrs)
     test = load_images(args.data, args.size, "test", attributes=args.attrs) if images.held_out else None
-    run = Run(args, images)
+    run = AttributesRun(args, images)
     loop.resume(run, out, log)
     log(f"{len(images)} images of {args.size} px, {sum(p.numel() for p in run.net.parameters()):,} parameters")
 
@@ -117,7 +117,7 @@ def train(args: argparse.Namespace, log=print) -> Run:
         found = {"loss": run.loss}
         return found if test is None else {**found, "accuracy": accuracy(run.average, test)["mean"]}
 
-    loop.until(run, args.images, out, args.tick, report, log, args.minutes)
+    loop.train_until(run, args.images, out, args.tick, report, log, args.minutes)
     return run
 
 

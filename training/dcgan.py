@@ -82,7 +82,7 @@ def sample(net: Generator, count: int, seed: int = 0, batch: int = 64) -> Tensor
     return torch.cat([net(part).float().cpu() for part in z.split(batch)])
 
 
-class Run:
+class DCGANRun:
     """Networks, optimisers, counters; ``step()`` is one discriminator and one generator update."""
 
     def __init__(self, args: argparse.Namespace, images: Images):
@@ -164,7 +164,7 @@ class Run:
         loss_G = losses.generator_loss(self._logits(fake, rng))
         self._update(self.opt_G, loss_G)
         half_life = min(args.ema_half_life, max(self.shown, n) * 0.05)
-        loop.follow(self.G_ema, self.G, n / half_life)
+        loop.update_ema(self.G_ema, self.G, n / half_life)
         self.step_number += 1
         self.shown += n
         if self.step_number % 4 == 0 and (r_t := self.ada.adjust()) is not None:
@@ -205,7 +205,9 @@ class Run:
         if self.ada.target <= 0:  # switched off
             self.ada.p = 0.0
         self.changes, self.earlier = list(state.get("changes", [])), list(state.get("earlier", []))
-        former = {k: v for k, v in state["args"].items() if self._options().get(k) != v and k not in loop.HARMLESS}
+        former = {
+            k: v for k, v in state["args"].items() if self._options().get(k) != v and k not in loop.RUNTIME_OPTIONS
+        }
         if former:
             self.changes.append({"until": self.shown, **former})
 
@@ -220,12 +222,12 @@ def load_run(folder: str | Path) -> tuple[Generator, Discriminator, dict]:
     return G.requires_grad_(False), D.eval().requires_grad_(False), state
 
 
-def train(args: argparse.Namespace, log=print) -> Run:
+def train(args: argparse.Namespace, log=print) -> DCGANRun:
     loop.use_threads(args.threads, args.device)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     images = load_images(args.data, args.resolution, "train")
-    run = Run(args, images)
+    run = DCGANRun(args, images)
     loop.resume(run, out, log)
     sizes = [sum(p.numel() for p in net.parameters()) for net in (run.G, run.D)]
     log(f"{len(images)} images of {args.resolution} px, generator {sizes[0]:,} parameters, discriminator {sizes[1]:,}")
@@ -243,7 +245,7 @@ def train(args: argparse.Namespace, log=print) -> Run:
         distance = metrics.sliced_wasserstein(sample(net, len(test), seed=1234), test)["mean"]
         return {**run.stats, "swd": distance}
 
-    loop.until(run, args.images, out, args.tick, report, log, args.minutes)
+    loop.train_until(run, args.images, out, args.tick, report, log, args.minutes)
     return run
 
 

@@ -155,7 +155,7 @@ def compare(device: str):
     return "the attribute classifier", lambda x: judge.features(x)[:3]
 
 
-class Run(Supervised):
+class DeghostingRun(Supervised):
     def __init__(self, args: argparse.Namespace, images: Images | list, ghosts: Ghosts):
         torch.manual_seed(args.seed)
         generator = ghosts.pairs.net
@@ -274,7 +274,7 @@ def sheet(net: Deghosting, ghosts: Ghosts, count: int = 8, seed: int = 7):
     return sheets.grid(torch.cat([blended, clean, truth]).cpu(), count)
 
 
-def train(args: argparse.Namespace, log=print) -> Run:
+def train(args: argparse.Namespace, log=print) -> DeghostingRun:
     loop.use_threads(args.threads, args.device)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -284,7 +284,7 @@ def train(args: argparse.Namespace, log=print) -> Run:
         size = ghosts.pairs.net.img_resolution
         images = load_images(args.data, size, "train", limit=args.limit)
         test = load_images(args.data, size, "test", limit=64).pixels if images.held_out else None
-    run = Run(args, images, ghosts)
+    run = DeghostingRun(args, images, ghosts)
     loop.resume(run, out, log)
     log(
         f"{len(images)} photographs, masks of {'Diff-CAM' if ghosts.diffcam else 'noise'}, compared by {run.judged_by},"
@@ -297,7 +297,7 @@ def train(args: argparse.Namespace, log=print) -> Run:
         sheet(run.average, ghosts).save(path)
         return {"loss": run.loss, **measured(run.average, ghosts, test, 64 if test is None else len(test))}
 
-    loop.until(run, args.images, out, args.tick, report, log, args.minutes)
+    loop.train_until(run, args.images, out, args.tick, report, log, args.minutes)
     return run
 
 

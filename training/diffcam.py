@@ -86,7 +86,7 @@ def parts_of(
     return torch.where(known[:, None, None, None], some, after), share
 
 
-class Run(Supervised):
+class DiffCAMRun(Supervised):
     def __init__(self, args: argparse.Namespace, images: Images | list, pairs: Pairs):
         torch.manual_seed(args.seed)
         body = {"widths": args.widths, "head": args.head, "layers": args.layers, "split": args.split}
@@ -168,7 +168,7 @@ def sheet(net: DiffCAM, pairs: Pairs, seed: int = 7, strength: float = 3.0):
     return sheets.grid(torch.cat([before, after, over]).cpu(), len(net.names))
 
 
-def train(args: argparse.Namespace, log=print) -> Run:
+def train(args: argparse.Namespace, log=print) -> DiffCAMRun:
     loop.use_threads(args.threads, args.device)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -178,7 +178,7 @@ def train(args: argparse.Namespace, log=print) -> Run:
         images = load_images(args.data, pairs.net.img_resolution, "train", limit=args.limit)
         if images.held_out:
             test = load_images(args.data, pairs.net.img_resolution, "test", limit=256).pixels.float() / 127.5 - 1
-    run = Run(args, images, pairs)
+    run = DiffCAMRun(args, images, pairs)
     loop.resume(run, out, log)
     log(
         f"{len(pairs.directions)} directions, {len(images)} photographs,"
@@ -191,7 +191,7 @@ def train(args: argparse.Namespace, log=print) -> Run:
         sheet(run.average, pairs).save(path)
         return {"loss": run.loss, **measured(run.average, pairs, test)}
 
-    loop.until(run, args.images, out, args.tick, report, log, args.minutes)
+    loop.train_until(run, args.images, out, args.tick, report, log, args.minutes)
     return run
 
 

@@ -227,7 +227,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> int:
-    from . import card_directions
+    from .cards.directions import export
 
     args = parser().parse_args(argv)
     loop.use_threads(args.threads, args.device)
@@ -252,6 +252,6 @@ def main(argv: list[str]) -> int:
     }
     out = Path(args.out)
     latent_directions.write(out, args.generator, net.info.sha256, net.num_ws, found, card)
-    card_directions.ship(out, net, latent_directions.read(out))
+    export(out, net, latent_directions.read(out))
     print(f"{out.name}: {len(found)} directions, {out.stat().st_size / 1e3:.0f} kB, {card['seconds']} s")
     return 0

@@ -66,7 +66,7 @@ def statistics(G: Generator, count: int = SAMPLES) -> tuple[Tensor, Tensor, Tens
     return mean.float(), deviation.float(), whiten.float()
 
 
-class Run(Supervised):
+class EncoderRun(Supervised):
     """``step()``: half a batch of photographs and half a batch of pictures of the generator."""
 
     def __init__(self, args: argparse.Namespace, images: Images, G: Generator, features):
@@ -175,14 +175,14 @@ def classifier_features(device: str):
     return lambda x: classifier.features(x)[:3]
 
 
-def train(args: argparse.Namespace, log=print) -> Run:
+def train(args: argparse.Namespace, log=print) -> EncoderRun:
     loop.use_threads(args.threads, args.device)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     device = loop.resolve(args.device)
     G = weights.load(args.generator, device=device)
     images = load_images(args.data, G.img_resolution, "train")
-    run = Run(args, images, G, classifier_features(device))
+    run = EncoderRun(args, images, G, classifier_features(device))
     loop.resume(run, out, log)
     log(f"{len(images)} images of {G.img_resolution} px, {sum(p.numel() for p in run.net.parameters()):,} parameters")
     test = load_images(args.data, G.img_resolution, "test" if images.held_out else "train", limit=128)
@@ -196,7 +196,7 @@ def train(args: argparse.Namespace, log=print) -> Run:
         test_l2 = float(l2(made, x).mean())
         return {"loss": run.loss, "train_l2": run.near, "l2": test_l2, "spread": float(spread.mean())}
 
-    loop.until(run, args.images, out, args.tick, report, log, args.minutes)
+    loop.train_until(run, args.images, out, args.tick, report, log, args.minutes)
     return run
 
 

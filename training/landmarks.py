@@ -206,7 +206,7 @@ def batch_of(photos: Tensor, rng: torch.Generator, size: int) -> tuple[Tensor, T
     return vary(x, rng), points, face
 
 
-class Run(Supervised):
+class LandmarksRun(Supervised):
     def __init__(self, args: argparse.Namespace, images: Images):
         torch.manual_seed(args.seed)
         super().__init__(args, images, LandmarkNet(args.size, args.widths), 10_000)
@@ -265,20 +265,20 @@ def measured(net: LandmarkNet, photos: Tensor) -> dict[str, float]:
     return {**{k: round(v, 2) for k, v in found.items()}, "told": round(told(net, photos), 2)}
 
 
-def train(args: argparse.Namespace, log=print) -> Run:
+def train(args: argparse.Namespace, log=print) -> LandmarksRun:
     loop.use_threads(args.threads, args.device)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     images = load_images(args.data, SOURCE, "train", limit=args.limit)
     test = load_images(args.data, SOURCE, "test", limit=args.limit) if images.held_out else None
-    run = Run(args, images)
+    run = LandmarksRun(args, images)
     loop.resume(run, out, log)
     log(f"{len(images)} photographs, {sum(p.numel() for p in run.net.parameters()):,} parameters")
 
     def report() -> dict:
         return {"loss": run.loss} if test is None else {"loss": run.loss, **measured(run.average, test.pixels)}
 
-    loop.until(run, args.images, out, args.tick, report, log, args.minutes)
+    loop.train_until(run, args.images, out, args.tick, report, log, args.minutes)
     return run
 
 

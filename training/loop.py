@@ -19,7 +19,7 @@ import torch
 from . import parallel
 
 # Options that make no other network: where and how long it runs, and what is logged.
-HARMLESS = ("threads", "tick", "device", "minutes", "impl", "images", "metric_images", "judged_images")
+RUNTIME_OPTIONS = ("threads", "tick", "device", "minutes", "impl", "images", "metric_images", "judged_images")
 
 SAVE_SECONDS = 180
 
@@ -57,7 +57,7 @@ def random_of_step(seed: int, step: int) -> torch.Generator:
 
 
 @torch.no_grad()
-def follow(average: torch.nn.Module, net: torch.nn.Module, half_lives: float) -> None:
+def update_ema(average: torch.nn.Module, net: torch.nn.Module, half_lives: float) -> None:
     """Moves a running average towards a network by so many half-lives; counters are copied.
 
     The norms' statistics are averages already: they follow slowly too, so that they fit the averaged weights.
@@ -105,7 +105,7 @@ class Clock:
         self.last = time.monotonic()
 
 
-def until(
+def train_until(
     run: Steps,
     images: int,
     out: Path,

@@ -10,7 +10,8 @@ import torch
 from weights import paths, store
 
 from . import judges
-from .card import ROOT, load_run
+from .card import ROOT
+from .cards.stylegan2 import load_run
 
 
 def parser() -> argparse.ArgumentParser:

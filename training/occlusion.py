@@ -134,7 +134,7 @@ class Covered:
         return blended(photo, edit_pairs.rendered(self.net, self.encoder(photo).float()), rng)
 
 
-class Run(Supervised):
+class OcclusionRun(Supervised):
     def __init__(self, args: argparse.Namespace, images: Images, textures: Tensor | None, covered: Covered):
         torch.manual_seed(args.seed)
         super().__init__(args, images, OcclusionNet(args.size, args.widths), 5_000)
@@ -199,7 +199,7 @@ def textures_of(paths: list[str], size: int, limit: int | None) -> Tensor | None
     return torch.cat(found) if found else None
 
 
-def train(args: argparse.Namespace, log=print) -> Run:
+def train(args: argparse.Namespace, log=print) -> OcclusionRun:
     loop.use_threads(args.threads, args.device)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -207,7 +207,7 @@ def train(args: argparse.Namespace, log=print) -> Run:
     size = covered.net.img_resolution
     images = load_images(args.data, size, "train", limit=args.limit)
     test = load_images(args.data, size, "test", limit=256).pixels if images.held_out else None
-    run = Run(args, images, textures_of(args.textures, size, args.limit), covered)
+    run = OcclusionRun(args, images, textures_of(args.textures, size, args.limit), covered)
     loop.resume(run, out, log)
     log(f"{len(images)} photographs, {sum(p.numel() for p in run.net.parameters()):,} parameters")
 
@@ -217,7 +217,7 @@ def train(args: argparse.Namespace, log=print) -> Run:
         sheet(run.average, covered).save(path)
         return {"loss": run.loss} if test is None else {"loss": run.loss, **measured(run.average, covered, test)}
 
-    loop.until(run, args.images, out, args.tick, report, log, args.minutes)
+    loop.train_until(run, args.images, out, args.tick, report, log, args.minutes)
     return run
 
 

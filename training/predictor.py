@@ -19,7 +19,7 @@ from . import loop, sheets
 from .data import Images, load_images
 from .dcgan import load_run
 from .discriminators import halving_widths
-from .supervised import PRECISIONS, Supervised, finished
+from .supervised import PRECISIONS, Supervised, load_trained
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-class Run(Supervised):
+class PredictorRun(Supervised):
     """``step()``: half a batch of photographs and half a batch of pictures of the generator."""
 
     def __init__(self, args: argparse.Namespace, images: Images, G: Generator, D: Discriminator):
@@ -90,17 +90,17 @@ def projected(G: Generator, P: Predictor, x: Tensor, batch: int = 64) -> Tensor:
 
 
 def load_predictor(folder: str | Path) -> tuple[Predictor, dict]:
-    return finished(Predictor, folder)
+    return load_trained(Predictor, folder)
 
 
-def train(args: argparse.Namespace, log=print) -> Run:
+def train(args: argparse.Namespace, log=print) -> PredictorRun:
     loop.use_threads(args.threads, args.device)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     G, D, _state = load_run(args.run)
     size = G.img_resolution
     images = load_images(args.data, size, "train")
-    run = Run(args, images, G, D)
+    run = PredictorRun(args, images, G, D)
     loop.resume(run, out, log)
     log(f"{len(images)} images of {size} px, predictor {sum(p.numel() for p in run.net.parameters()):,} parameters")
     test = load_images(args.data, size, "test" if images.held_out else "train", limit=256)
@@ -113,7 +113,7 @@ def train(args: argparse.Namespace, log=print) -> Run:
         sheets.grid(torch.stack([x[:24].cpu(), made[:24]], dim=1).flatten(0, 1), 8).save(path)
         return {"loss": run.loss, "l2": float((made - x.cpu()).square().mean())}
 
-    loop.until(run, args.images, out, args.tick, report, log, args.minutes)
+    loop.train_until(run, args.images, out, args.tick, report, log, args.minutes)
     return run
 
 

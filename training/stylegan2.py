@@ -12,119 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from . import features, judges, loop, metrics, parallel, sheets
+from . import judges, loop, metrics, parallel, sheets
 from .data import load_images
-from .stylegan2_run import PRECISIONS, StyleGAN2Run
-
-
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m training stylegan2", description=__doc__.splitlines()[0])
-    add, networks = p.add_argument, tuple(features.NETWORKS)
-    add("--data", required=True, help="zip or folder of images, with labels.csv where there are splits or classes")
-    add("--out", required=True, help="folder of the run; an unfinished run in it goes on")
-    add("--images", type=int, default=600_000, help="stop after so many images shown to the discriminator")
-    add("--minutes", type=float, default=None, help="stop after this time even so")
-    add("--resolution", type=int, default=64)
-    add("--label", default=None, help="column of labels.csv: makes the network conditional on it")
-    add("--z-dim", type=int, default=128)
-    add("--w-dim", type=int, default=128)
-    add("--mapping-layers", type=int, default=4)
-    add("--channel-base", type=int, default=1024)
-    add("--channel-max", type=int, default=128)
-    add("--channel-min", type=int, default=1, help="a layer has at least so many feature maps, whatever the base says")
-    add("--d-channel-base", type=int, default=None, help="of the discriminator; as the generator's when not given")
-    add("--d-resolution", type=int, default=None, help="pixels to which pictures are reduced for the discriminator")
-    add("--architecture", default="skip", choices=("skip", "resnet", "orig", "growing"))
-    add("--modulation", default="demod", choices=("demod", "adain"))
-    add("--batch", type=int, default=32)
-    add("--lr", type=float, default=2e-3)
-    add(
-        "--noise-rate",
-        type=float,
-        default=1.0,
-        help="of the noise strengths, times the generator's; a few numbers each",
-    )
-    add("--r1-gamma", type=float, default=1.0)
-    add("--r1-every", type=int, default=16)
-    add("--pl-weight", type=float, default=0.0, help="path length regularisation; the paper's is 2, 0 switches it off")
-    add("--pl-every", type=int, default=4)
-    add("--pl-from", type=int, default=0, help="images after which path length regularisation begins")
-    add("--pl-batch", type=int, default=None, help="latents of it; half a batch when not given")
-    add("--style-mixing", type=float, default=0.0, help="probability; the paper's is 0.9")
-    add("--ema-half-life", type=float, default=10_000, help="in images")
-    add("--ema-rampup", type=float, default=0.05, help="share of the images shown that the half-life may reach")
-    add(
-        "--ada-target",
-        type=float,
-        default=0.0,
-        help="adaptive augmentation; the paper's target is 0.6, 0 switches it off",
-    )
-    add("--ada-images", type=float, default=500_000, help="images that take p from 0 to 1")
-    add("--no-xflip", dest="xflip", action="store_false", help="do not mirror the images")
-    add("--precision", default="bf16", choices=tuple(PRECISIONS))
-    add("--device", default="auto")
-    add("--threads", type=int, default=None)
-    add("--seed", type=int, default=0)
-    add("--tick", type=int, default=10_000, help="images between lines of the log, states and sheets")
-    add(
-        "--metric-images", type=int, default=256, help="test images compared with at each tick; 0 leaves the metric out"
-    )
-    add(
-        "--judged-images",
-        type=int,
-        default=0,
-        help="generated faces that dlib judges at each tick (requirements-bench.txt); 0 leaves it out",
-    )
-    add("--grow-from", default=None, help="state.pt of a run at half the resolution whose blocks are kept")
-    add(
-        "--start-from",
-        default=None,
-        help="state.pt of a run whose weights are the start, or a generator's .safetensors such as those that ship",
-    )
-    add("--warm-up", type=int, default=0, help="images that a new discriminator sees before the generator learns too")
-    add(
-        "--strided",
-        type=int,
-        default=0,
-        help="so many feature maps in the first layer of a discriminator of strided convolutions (discriminators.py)",
-    )
-    add(
-        "--projected",
-        nargs="*",
-        default=[],
-        choices=networks,
-        help="projected discriminators on these features",
-    )
-    add("--projected-weight", type=float, default=0.3, help="of their loss in the generator's")
-    add("--projected-lr", type=float, default=2e-4)
-    add("--projected-warm-up", type=int, default=4000, help="images that their heads see before the generator does")
-    add("--range-penalty", type=float, default=0.0, help="weight of what lies outside of [-1, 1]")
-    add(
-        "--reconstructed",
-        type=int,
-        default=0,
-        help="so many pictures of a batch are photographs encoded to w+; the encoder learns beside the generator",
-    )
-    add("--encoder-widths", type=int, nargs=4, default=[64, 128, 192, 256])
-    add("--encoder-lr", type=float, default=1e-3)
-    add("--lambda-pixels", type=float, default=4.0, help="of the reconstructions")
-    add("--lambda-features", type=float, default=1.0, help="of the reconstructions, in the features of --perceptual")
-    add("--perceptual", default="efficientnet-lite0", choices=networks)
-    add("--lambda-identity", type=float, default=1.0, help="of the reconstructions, in the embedding of --identity")
-    add(
-        "--identity",
-        default=None,
-        choices=networks,
-        help="face recognition network; none when not given",
-    )
-    add("--lambda-known", type=float, default=0.2, help="of the latents of sampled pictures, as the encoder says them")
-    add("--lambda-delta", type=float, default=0.05, help="of what the encoder's rows differ from one w")
-    add("--lambda-latent", type=float, default=0.1, help="of the discriminator in w")
-    add("--d-lr", type=float, default=None, help="of the discriminator; as the generator's when not given")
-    add("--fade", type=int, default=30_000, help="images over which a new discriminator block fades in")
-    add("--growing-stage", type=int, default=20_000, help="images a stage of --architecture growing (fade, then stay)")
-    add("--impl", default="composed", choices=("fast", "composed", "reference"))
-    return p
+from .stylegan2_options import parser
+from .stylegan2_run import StyleGAN2Run
 
 
 def train(args: argparse.Namespace, log=print) -> StyleGAN2Run:
@@ -156,7 +47,7 @@ def train(args: argparse.Namespace, log=print) -> StyleGAN2Run:
             sheets.grid(reconstructions(run), 10).save(out / "sheets" / f"{run.shown:08d}-reconstructed.png")
         return line
 
-    loop.until(run, args.images, out, args.tick, report, log, args.minutes)
+    loop.train_until(run, args.images, out, args.tick, report, log, args.minutes)
     if not parallel.rank():
         sheets.save_sheet(run.G_ema, out / "sheets" / f"{run.shown:08d}.png")
     parallel.leave()

@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.layers import channel_widths
 from models.stylegan2 import Discriminator, Generator
 from weights import store
 
@@ -23,17 +22,7 @@ from .data import Images
 from .growing import Growth, fade_in, grow_discriminator, grow_generator, growing_images
 from .projected import ProjectedDiscriminator
 from .reconstruction import Reconstruction
-
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def widths(args: argparse.Namespace, base: int, resolution: int) -> dict:
-    """The networks' options of their feature maps."""
-    chosen = {"channel_base": base, "channel_max": args.channel_max}
-    usual = channel_widths(resolution, **chosen)
-    if min(usual.values()) < args.channel_min:
-        chosen["channels"] = {str(res): max(n, args.channel_min) for res, n in usual.items()}
-    return chosen
+from .stylegan2_options import PRECISIONS, summary, widths
 
 
 class StyleGAN2Run:
@@ -146,8 +135,6 @@ class StyleGAN2Run:
                 heads.load_state_dict({k.removeprefix(f"{name}."): v for k, v in own.items()})
         if self.reconstruction and state.get("reconstruction"):
             self.reconstruction.inherit(state["reconstruction"])
-        from .card import summary  # here, because the card module reads this module's options
-
         self.parents = [*state.get("parents", []), summary(state)]
         self.shown_before = state["shown"] + state["shown_before"]
         self.seconds_before = state["seconds"] + state["seconds_before"]
@@ -228,6 +215,9 @@ class StyleGAN2Run:
         fade_in(self.D, self.shown, args.fade)
         learns = self.shown >= args.warm_up
         stats = {}
+        if self.shown < args.autoencoder_images:
+            self._reconstruct_only(n, rng, stats)
+            return
 
         # Make pictures.
         self.G.requires_grad_(learns)
@@ -235,7 +225,7 @@ class StyleGAN2Run:
         with torch.set_grad_enabled(learns):
             z, c = self._latents(n, rng)
             ws = self._ws(z, c, rng)
-            encoded = self._encoded(real, ws)
+            encoded = self._encoded(real[: args.reconstructed // parallel.count()], ws)
             if encoded is not None:
                 ws = torch.cat([encoded["ws"], ws[len(encoded["ws"]) :]])
             fake = self._synthesis(ws, rng)
@@ -261,7 +251,7 @@ class StyleGAN2Run:
 
         # Update the generator, and the encoder with it.
         loss_G = losses.generator_loss(self._logits(fake, c, rng))
-        loss = loss_G
+        loss = loss_G if self.shown >= args.adversarial_after else loss_G * 0
         if maps and self.shown >= args.projected_warm_up:
             loss = loss + args.projected_weight * self._projected_loss(maps)
         if args.range_penalty:
@@ -307,14 +297,32 @@ class StyleGAN2Run:
         with self._autocast():
             return sum(projected.hinge_generator_loss(self.projected[name].logits(m)) for name, m in maps.items())
 
-    def _encoded(self, real: Tensor, ws: Tensor) -> dict[str, Tensor] | None:
-        """Latents of the first photographs of a batch, as the encoder says them; None without an encoder."""
+    def _encoded(self, photographs: Tensor, ws: Tensor) -> dict[str, Tensor] | None:
+        """Latents of photographs, as the encoder says them; None without an encoder.
+
+        ``mapped`` are as many w of the mapping network, ``known`` the w+ of the pictures that are sampled.
+        """
         if self.reconstruction is None:
             return None
-        count = self.args.reconstructed // parallel.count()
+        count = len(photographs)
         with self._autocast():
-            w0, deltas, encoded = self.reconstruction.encode(real[:count])
+            w0, deltas, encoded = self.reconstruction.encode(photographs)
         return {"w0": w0, "deltas": deltas, "ws": encoded, "mapped": ws[:count, 0], "known": ws[count:]}
+
+    def _reconstruct_only(self, n: int, rng: torch.Generator, stats: dict) -> None:
+        """A step of the beginning: every photograph is reconstructed, and the mapping network follows the encoder."""
+        self.G.requires_grad_(True)
+        real, _ = self._real(n, rng)
+        z, c = self._latents(n, rng)
+        encoded = self._encoded(real, self._ws(z, c, rng))
+        made = self._synthesis(encoded["ws"], rng)
+        loss = self._reconstruction_loss(real, made, encoded, stats)
+        if self.args.range_penalty:
+            loss = loss + self.args.range_penalty * projected.range_penalty(made)
+        self._update(loss, self.opt_G, self.opt_encoder)
+        self._average(self.args.batch)
+        self._count()
+        self.stats.update(stats)
 
     def _reconstruction_loss(self, real: Tensor, fake: Tensor, encoded: dict, stats: dict) -> Tensor:
         args, R, count = self.args, self.reconstruction, len(encoded["ws"])
@@ -367,7 +375,7 @@ class StyleGAN2Run:
         for a, b in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
             a.copy_(b)
         if self.reconstruction:
-            loop.follow(self.reconstruction.average, self.reconstruction.encoder, n / max(half_life, 1e-8))
+            loop.update_ema(self.reconstruction.average, self.reconstruction.encoder, n / max(half_life, 1e-8))
 
     # -- the run's folder ----------------------------------------------------------------------------------------
 
@@ -429,7 +437,9 @@ class StyleGAN2Run:
         self.pl_mean = self.pl_mean.to(self.device)
         self.parents = state.get("parents", self.parents)
         self.changes = list(state.get("changes", []))
-        former = {k: v for k, v in state["args"].items() if self._options().get(k) != v and k not in loop.HARMLESS}
+        former = {
+            k: v for k, v in state["args"].items() if self._options().get(k) != v and k not in loop.RUNTIME_OPTIONS
+        }
         if former:
             self.changes.append({"until": self.shown, **former})
         self.ada.p = state["ada_p"]

@@ -55,7 +55,7 @@ class Supervised:
         self.step_number += 1
         self.shown += self.batch
         self.loss += 0.02 * (loss.item() - self.loss) if self.loss else loss.item()
-        loop.follow(self.average, self.net, self.batch / min(self.half_life, max(self.shown * 0.1, 1)))
+        loop.update_ema(self.average, self.net, self.batch / min(self.half_life, max(self.shown * 0.1, 1)))
 
     def state(self) -> dict:
         return {
@@ -73,7 +73,7 @@ class Supervised:
             setattr(self, k, state[k])
 
 
-def finished(kind: type[nn.Module], folder: str | Path) -> tuple[nn.Module, dict]:
+def load_trained(kind: type[nn.Module], folder: str | Path) -> tuple[nn.Module, dict]:
     """The network of a run, eval and frozen, and the run's state."""
     state = torch.load(Path(folder) / "state.pt", map_location="cpu", weights_only=True)
     net = kind(**state["config"])

@@ -149,6 +149,9 @@ def read_own(visitor: Visitor, file: str | None) -> Iterator[tuple[Any, str]]:
             except StopIteration as end:
                 info = end.value
                 break
+            except UserError as error:
+                yield gr.skip(), note(str(error), "nb-error")
+                raise
             yield gr.skip(), words
     layout = info.card.get("layout", "ganbook")
     own = OwnFile(info.sha256, info.technique, info.title, info.img_resolution, layout)

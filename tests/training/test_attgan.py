@@ -46,14 +46,14 @@ RECIPES = [
 
 @pytest.mark.parametrize("more", RECIPES, ids=lambda m: "-".join(m[1::2]) or "ours")
 def test_a_resumed_run_takes_the_same_steps(more):
-    straight = attgan.Run(options(*more), blobs(), classifier())
+    straight = attgan.AttGANRun(options(*more), blobs(), classifier())
     start = {k: v.clone() for k, v in straight.G.state_dict().items()}
     for _ in range(7):  # the paper's recipe moves the generator in the sixth
         straight.step()
-    first = attgan.Run(options(*more), blobs(), classifier())
+    first = attgan.AttGANRun(options(*more), blobs(), classifier())
     for _ in range(3):
         first.step()
-    second = attgan.Run(options(*more), blobs(), classifier())
+    second = attgan.AttGANRun(options(*more), blobs(), classifier())
     second.restore(first.state())
     for _ in range(4):
         second.step()
@@ -68,25 +68,25 @@ def test_a_resumed_run_takes_the_same_steps(more):
 
 def test_an_edit_is_as_strong_as_the_decoder_is_told():
     """Of the recipe ours half flip one attribute by up to 1; what is to be seen follows the intensity."""
-    run = attgan.Run(options("--batch", "64"), blobs(64), classifier())
+    run = attgan.AttGANRun(options("--batch", "64"), blobs(64), classifier())
     _x, a, values, shown = run._real(torch.Generator().manual_seed(3))
     single, shuffled = values[::2], values[1::2]
     strengths = single.abs()[(single.abs() - 0.5).abs() > 1e-6]
     assert len(strengths) > 20 and strengths.min() < 0.4 and 0.8 < strengths.max() <= 1
     assert torch.equal(shown[::2], (0.5 + single).clamp(0, 1))
     assert torch.equal(shuffled, shown[1::2] - 0.5) and shuffled.abs().unique().tolist() == [0.5]
-    paper = attgan.Run(options("--batch", "64", "--recipe", "paper"), blobs(64))
+    paper = attgan.AttGANRun(options("--batch", "64", "--recipe", "paper"), blobs(64))
     assert paper._real(torch.Generator().manual_seed(3))[2].abs().unique().tolist() == [0.5]
 
 
 def test_ours_wants_a_classifier():
     with pytest.raises(ValueError, match="classifier"):
-        attgan.Run(options(), blobs())
+        attgan.AttGANRun(options(), blobs())
 
 
 def test_it_learns_to_rebuild():
     images = blobs()
-    run = attgan.Run(options("--lr", "0.01", "--ema-half-life", "20"), images, classifier())
+    run = attgan.AttGANRun(options("--lr", "0.01", "--ema-half-life", "20"), images, classifier())
     x, a = images.batch(torch.arange(24)), images.attributes.float()
 
     def quality():
@@ -158,7 +158,7 @@ def test_success_counts_what_the_judge_sees():
 def test_the_classifier_learns_resumes_and_is_measured():
     args = ["--data", "x", "--out", "x", "--size", "16", "--batch", "8", "--precision", "fp32", "--device", "cpu"]
     args += ["--attrs", *NAMES, "--widths", "4", "8", "--blocks", "1", "1", "--images", "2000", "--lr", "0.01"]
-    make = lambda: attributes.Run(attributes.parser().parse_args(args), blobs(64))  # noqa: E731
+    make = lambda: attributes.AttributesRun(attributes.parser().parse_args(args), blobs(64))  # noqa: E731
     run = make()
     for _ in range(20):
         run.step()

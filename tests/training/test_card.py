@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 import weights
-from training import card, card_common, judges, loop, metrics, sheets, stylegan2
+from training import card, commands, judges, loop, metrics, sheets, stylegan2
 from weights import store
 
 
@@ -119,7 +119,7 @@ def test_cards_of_what_ships_are_there():
 def test_the_command_of_a_run_is_one_that_its_trainer_takes(trainer, given):
     parser = importlib.import_module(f"training.{trainer}").parser()
     usual = {action.dest: action.default for action in parser._actions if action.dest != "help"}
-    line = card_common.command_line(parser, "--data x.zip --out runs/NAME", {**usual, **given})
+    line = commands.command_line(parser, "--data x.zip --out runs/NAME", {**usual, **given})
     said = vars(parser.parse_args(line.removeprefix(parser.prog).split()))
-    wanted = {k: v for k, v in {**usual, **given}.items() if k not in ("data", "out") and k not in loop.HARMLESS}
+    wanted = {k: v for k, v in {**usual, **given}.items() if k not in ("data", "out") and k not in loop.RUNTIME_OPTIONS}
     assert {k: said[k] for k in wanted} == wanted

@@ -8,7 +8,7 @@ from PIL import Image
 import weights
 from training import attgan, attributes, card, editing
 from training.data import load_images
-from training.supervised import finished
+from training.supervised import load_trained
 from weights import store
 
 NAMES = ["Bald", "Young", "Pale_Skin"]
@@ -48,7 +48,7 @@ def test_from_a_run_to_a_card(faces, tmp_path, capsys):
     # What the card says of the stored network is true of it.
     test = load_images(faces, 16, "test", attributes=NAMES)
     x, a = test.pixels.float() / 127.5 - 1, test.attributes.float()
-    judge = finished(attributes.Classifier, tmp_path / "judge")[0]
+    judge = load_trained(attributes.Classifier, tmp_path / "judge")[0]
     assert said["success"] == editing.edited(net, judge, x, a)["success"]
     assert said["restored"] == editing.restored(net, x, a)
     words = path.with_suffix(".md").read_text()

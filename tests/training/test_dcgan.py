@@ -41,13 +41,13 @@ def equal(a: torch.nn.Module, b: torch.nn.Module) -> bool:
 
 @pytest.mark.parametrize("more", [[], ["--ada-target", "0", "--prior", "normal", "--kernel", "5"]])
 def test_a_resumed_run_takes_the_same_steps(more, tmp_path):
-    straight, first = (dcgan.Run(options(*more), blobs()) for _ in range(2))
+    straight, first = (dcgan.DCGANRun(options(*more), blobs()) for _ in range(2))
     for _ in range(9):  # the ninth regularises again
         straight.step()
     for _ in range(4):
         first.step()
     torch.save(first.state(), tmp_path / "state.pt")
-    second = dcgan.Run(options(*more), blobs())
+    second = dcgan.DCGANRun(options(*more), blobs())
     second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     for _ in range(5):
         second.step()
@@ -57,16 +57,16 @@ def test_a_resumed_run_takes_the_same_steps(more, tmp_path):
 
 
 def test_options_that_were_changed_are_remembered():
-    first = dcgan.Run(options(), blobs())
+    first = dcgan.DCGANRun(options(), blobs())
     first.step()
-    second = dcgan.Run(options("--r1-gamma", "3", "--ada-target", "0", "--tick", "5"), blobs())
+    second = dcgan.DCGANRun(options("--r1-gamma", "3", "--ada-target", "0", "--tick", "5"), blobs())
     second.restore(first.state())
     assert second.changes == [{"until": 8, "r1_gamma": 1.0, "ada_target": 0.6}] and second.ada.p == 0
 
 
 def test_it_learns_the_colours_of_its_pictures():
     torch.manual_seed(0)
-    run = dcgan.Run(options("--batch", "16", "--lr", "2e-3", "--ada-target", "0"), blobs())
+    run = dcgan.DCGANRun(options("--batch", "16", "--lr", "2e-3", "--ada-target", "0"), blobs())
     x = blobs().pixels.float() / 127.5 - 1
 
     def far() -> float:
@@ -80,7 +80,7 @@ def test_it_learns_the_colours_of_its_pictures():
 
 
 def test_settled_norms_have_the_statistics_of_their_weights():
-    run = dcgan.Run(options(), blobs())
+    run = dcgan.DCGANRun(options(), blobs())
     for _ in range(3):
         run.step()
     net = run.settled()
@@ -94,7 +94,7 @@ def test_settled_norms_have_the_statistics_of_their_weights():
 
 def test_a_discriminator_without_norms_sees_contrast():
     """With biases ``D(s x)`` is not ``s D(x)``: a grey picture need not be undecided."""
-    run = dcgan.Run(options("--batch", "16", "--lr", "2e-3"), blobs())
+    run = dcgan.DCGANRun(options("--batch", "16", "--lr", "2e-3"), blobs())
     for _ in range(30):
         run.step()
     grey = torch.zeros(1, 3, 16, 16)
@@ -170,7 +170,7 @@ def test_a_resumed_predictor_takes_the_same_steps(runs, pictures):
             "fp32",
         ]
     )
-    made = [predictor.Run(args, blobs(), G, D) for _ in range(3)]
+    made = [predictor.PredictorRun(args, blobs(), G, D) for _ in range(3)]
     for _ in range(5):
         made[0].step()
     for _ in range(2):
@@ -219,13 +219,13 @@ def test_a_run_goes_on_from_networks_that_ship(runs, tmp_path):
     path = tmp_path / "blobs.safetensors"
     store.save(path, net, "igan", "generator", card={"images": 320, "seconds": 7, "changes": ["--lr 1 until image 8"]})
     args = options("--start-from", str(path))
-    run = dcgan.Run(args, blobs())
+    run = dcgan.DCGANRun(args, blobs())
     assert (run.shown, run.seconds, run.step_number) == (320, 7, 40)
     assert equal(run.G_ema, G) and equal(run.G, G) and equal(run.D, D)
     run.step()
     assert run.shown == 328 and not equal(run.G, G)
     # What it started from stays known to the card, after a stop too.
-    again = dcgan.Run(args, blobs())
+    again = dcgan.DCGANRun(args, blobs())
     again.restore(run.state())
     words = ["--lr 1 until image 8", "another optimiser, and weights before their average, until image 320"]
     assert again.shown == 328 and again.earlier == run.earlier == words

@@ -10,7 +10,7 @@ from models.deghosting import Deghosting
 from models.diffcam import DiffCAM
 from models.stylegan2 import Generator
 from training import card, deghosting, edit_pairs, loop
-from training.supervised import finished
+from training.supervised import load_trained
 from weights import UserError, store
 
 SIZES = {"z_dim": 8, "w_dim": 8, "img_resolution": 16, "mapping_layers": 1, "channels": {4: 16, 8: 16, 16: 8}}
@@ -98,7 +98,7 @@ def test_photographs_are_inverted_with_what_is_drawn_on_them(generator):
 def test_it_resumes_exactly(generator, tmp_path):
     def run():
         args = options(generator)
-        return deghosting.Run(args, [], deghosting.Ghosts(args, "cpu"))
+        return deghosting.DeghostingRun(args, [], deghosting.Ghosts(args, "cpu"))
 
     whole, first, again = run(), run(), run()
     for _ in range(4):
@@ -122,13 +122,13 @@ def test_it_learns_to_remove_ghosts(generator, tmp_path):
     line = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert line["deghosted"] > line["blended"] + 0.5 and 0 < line["untouched"] < 20
     assert {"kept_blended", "kept_deghosted"} <= set(line)
-    net, state = finished(Deghosting, tmp_path)
+    net, state = load_trained(Deghosting, tmp_path)
     assert not any("synthesis" in name for name in state["net"]) and net.residual
 
 
 def test_bf16_and_no_discriminator(generator):
     args = options(generator, "--precision", "bf16", "--adversarial", 0, "--perceptual", 0)
-    run = deghosting.Run(args, [], deghosting.Ghosts(args, "cpu"))
+    run = deghosting.DeghostingRun(args, [], deghosting.Ghosts(args, "cpu"))
     before = [p.clone() for p in run.net.parameters()]
     run.step()
     run.step()
@@ -153,16 +153,18 @@ def test_the_card_says_what_the_stored_file_does(generator, tmp_path):
 def test_it_begins_with_the_weights_of_a_file(generator, tmp_path):
     """Of one that did not see the mask too: at first the new network makes the same of everything."""
     ghosts = deghosting.Ghosts(options(generator), "cpu")
-    old = deghosting.Run(options(generator, "--unguided"), [], ghosts).net
+    old = deghosting.DeghostingRun(options(generator, "--unguided"), [], ghosts).net
     with torch.no_grad():
         for p in old.parameters():
             p.add_(0.1 * torch.randn(p.shape, generator=rng(p.numel())))
     store.save(tmp_path / "old.safetensors", old, "deghosting", "network", card={"images": 40, "seconds": 3})
-    run = deghosting.Run(options(generator, "--start-from", tmp_path / "old.safetensors"), [], ghosts)
+    run = deghosting.DeghostingRun(options(generator, "--start-from", tmp_path / "old.safetensors"), [], ghosts)
     blended, _truth, mask = ghosts.made(None, 4, rng())
     with torch.no_grad():
         assert torch.allclose(run.net(blended, mask), old(blended), atol=1e-5)
         assert torch.allclose(run.average(blended, mask), old(blended), atol=1e-5)
     assert run.state()["shown_before"] == 40
     with pytest.raises(UserError, match="other sizes"):
-        deghosting.Run(options(generator, "--rrdbs", 2, "--start-from", tmp_path / "old.safetensors"), [], ghosts)
+        deghosting.DeghostingRun(
+            options(generator, "--rrdbs", 2, "--start-from", tmp_path / "old.safetensors"), [], ghosts
+        )

@@ -12,7 +12,7 @@ from models.diffcam import DiffCAM
 from models.stylegan2 import Generator
 from training import card, diffcam, edit_pairs, loop, occluders
 from training.edit_pairs import Pairs
-from training.supervised import finished
+from training.supervised import load_trained
 from weights import latent_directions, store
 
 SIZES = {"z_dim": 8, "w_dim": 8, "img_resolution": 16, "mapping_layers": 1, "channels": {4: 16, 8: 16, 16: 8}}
@@ -124,7 +124,7 @@ def test_directions_of_a_file(generator, tmp_path):
 def test_it_resumes_exactly(generator, tmp_path):
     def run():
         args = options(generator)
-        return diffcam.Run(args, [], Pairs(args, "cpu"))
+        return diffcam.DiffCAMRun(args, [], Pairs(args, "cpu"))
 
     whole = run()
     for _ in range(4):
@@ -149,7 +149,7 @@ def test_it_learns_to_name_the_edit(generator, tmp_path):
     line = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert line["chance"] == 33.33 and line["latents"] > 60 and line["loss"] < 1.0
     assert (tmp_path / "sheets" / "00003200.png").is_file()
-    net, state = finished(DiffCAM, tmp_path)
+    net, state = load_trained(DiffCAM, tmp_path)
     assert net.names == run.net.names and state["shown"] == 3200
 
 

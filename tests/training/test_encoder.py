@@ -44,7 +44,7 @@ def photographs(G, count=48):
 
 
 def started(G, *more):
-    return encoder.Run(options(*more), photographs(G), G, features)
+    return encoder.EncoderRun(options(*more), photographs(G), G, features)
 
 
 def test_statistics_describe_w():

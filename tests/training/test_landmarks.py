@@ -79,12 +79,12 @@ def test_strangers_are_none_of_what_counts_as_a_face():
 
 def test_a_resumed_run_takes_the_same_steps():
     images = Images(dolls())
-    straight = landmarks.Run(options(), images)
+    straight = landmarks.LandmarksRun(options(), images)
     for _ in range(4):
         straight.step()
-    first = landmarks.Run(options(), images)
+    first = landmarks.LandmarksRun(options(), images)
     first.step()
-    second = landmarks.Run(options(), images)
+    second = landmarks.LandmarksRun(options(), images)
     second.restore(first.state())
     for _ in range(3):
         second.step()
@@ -94,7 +94,7 @@ def test_a_resumed_run_takes_the_same_steps():
 
 def test_it_learns(monkeypatch):
     """One batch over and over: the landmarks of its faces are found, and those that show none are told."""
-    run = landmarks.Run(options("--batch", "16", "--lr", "0.004"), Images(dolls()))
+    run = landmarks.LandmarksRun(options("--batch", "16", "--lr", "0.004"), Images(dolls()))
     x, points, face = landmarks.batch_of(run.images.batch(torch.arange(16) % 8), rng(), 16)
 
     def off() -> tuple[float, torch.Tensor]:

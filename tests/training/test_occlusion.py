@@ -9,7 +9,7 @@ from models.occlusion import OcclusionNet
 from models.stylegan2 import Generator
 from training import card, loop, occlusion
 from training.data import Images
-from training.supervised import finished
+from training.supervised import load_trained
 from weights import UserError, store
 
 SIZES = {"z_dim": 8, "w_dim": 8, "img_resolution": 32, "mapping_layers": 1, "channels": {4: 8, 8: 8, 16: 8, 32: 8}}
@@ -90,7 +90,7 @@ def test_it_resumes_exactly(files, faces, tmp_path):
 
     def run():
         args = options(files, faces, tmp_path)
-        return occlusion.Run(args, Images(pixels), pixels.flip(0), occlusion.Covered(args, "cpu"))
+        return occlusion.OcclusionRun(args, Images(pixels), pixels.flip(0), occlusion.Covered(args, "cpu"))
 
     whole, first, again = run(), run(), run()
     for _ in range(3):
@@ -107,7 +107,7 @@ def test_it_resumes_exactly(files, faces, tmp_path):
 def test_it_learns_and_its_card_says_so(files, faces, tmp_path):
     args = options(files, faces, tmp_path / "run", "--images", 1200, "--tick", 1200, "--lr", 1e-2, "--pieces", 0)
     occlusion.train(args, log=lambda _words: None)
-    net, _state = finished(OcclusionNet, args.out)
+    net, _state = load_trained(OcclusionNet, args.out)
     covered = occlusion.Covered(args, "cpu")
     pixels = occlusion.load_images(str(faces), 32, "test").pixels.repeat(8, 1, 1, 1)
     found = occlusion.measured(net, covered, pixels)

@@ -118,6 +118,23 @@ def test_reconstructions_come_nearer(tmp_path):
     assert distance() < 0.7 * before
 
 
+def test_it_may_begin_as_an_autoencoder(tmp_path):
+    """Discriminators begin later, and the generator hears them later still."""
+    run = run_of(tmp_path, *ENCODER, "--autoencoder-images", "16", "--adversarial-after", "32")
+    D = {k: v.clone() for k, v in run.D.named_parameters()}
+    seen = []
+    run._judge = lambda x, c, judge=run._judge: seen.append(run.shown) or judge(x, c)
+    for _ in range(2):
+        run.step()
+    assert not seen and all(torch.equal(v, D[k]) for k, v in run.D.named_parameters())
+    assert "reconstruction_known" not in run.stats and run.shown == 16
+    G = {k: v.clone() for k, v in run.G.named_parameters()}
+    for _ in range(3):
+        run.step()
+    assert seen and not all(torch.equal(v, D[k]) for k, v in run.D.named_parameters())
+    assert not all(torch.equal(v, G[k]) for k, v in run.G.named_parameters())
+
+
 def test_the_discriminator_may_look_at_reduced_pictures(tmp_path):
     run = run_of(tmp_path, "--d-resolution", "16")
     run.step()

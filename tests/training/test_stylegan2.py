@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from models.stylegan2 import Discriminator, Generator
-from training import augment, card, data, growing, loop, losses, metrics, stylegan2
+from training import augment, data, growing, loop, losses, metrics, stylegan2, stylegan2_options
 from weights import store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -438,7 +438,7 @@ def test_options_changed_on_the_way_are_remembered(tmp_path):
     third = stylegan2.StyleGAN2Run(options(tmp_path, "--r1-gamma", "0.2"), blobs())
     third.restore(second.state())
     assert third.changes == second.changes
-    told = card.summary(third.state())
+    told = stylegan2_options.summary(third.state())
     assert "--r1-gamma 0.2" in told["command"] and told["changes"] == [f"--r1-gamma 1.0 until image {first.shown:,}"]
 
 

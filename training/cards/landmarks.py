@@ -13,12 +13,13 @@ from torch import Tensor
 import weights
 from models.landmarks import LandmarkNet
 
-from . import sheets
-from .card_common import command_line, data_and_out, last_rows, made_by, parameters, store_measured, write
-from .data import load_images
-from .landmarks import NEAR, SOURCE, WIDE, Spread, eye_error, seen, told, transforms
-from .landmarks import parser as options
-from .supervised import finished
+from .. import sheets
+from ..commands import command_line, data_and_out
+from ..data import load_images
+from ..landmarks import NEAR, SOURCE, WIDE, Spread, eye_error, seen, told, transforms
+from ..landmarks import parser as options
+from ..supervised import load_trained
+from .common import last_rows, made_by, parameters, store_measured, write
 
 SPREADS = {"anywhere": WIDE, "near its place": NEAR}
 
@@ -48,9 +49,9 @@ def sheet(net: LandmarkNet, rows: int = 3, columns: int = 8) -> Image.Image:
     return picture
 
 
-def ship(args, notes: dict) -> int:
+def export(args, notes: dict) -> int:
     """Writes ``TECHNIQUE/NAME.safetensors`` (float16), and its card and sheet for a run of ``training landmarks``."""
-    net, state = finished(LandmarkNet, args.run)
+    net, state = load_trained(LandmarkNet, args.run)
     photos = load_images(args.data, SOURCE, "test").pixels
     card = {
         "data": notes["data"],

@@ -15,12 +15,13 @@ import weights
 from models.encoders import Encoder
 from models.stylegan2 import Generator
 
-from . import sheets
-from .card_common import command_line, data_and_out, last_rows, made_by, parameters, store_measured, write
-from .data import load_images
-from .encoder import inverted, l2, pairs
-from .encoder import parser as options
-from .supervised import finished
+from .. import sheets
+from ..commands import command_line, data_and_out
+from ..data import load_images
+from ..encoder import inverted, l2, pairs
+from ..encoder import parser as options
+from ..supervised import load_trained
+from .common import last_rows, made_by, parameters, store_measured, write
 
 TIMED = 20  # photographs of which each is encoded by itself for the seconds
 
@@ -68,9 +69,9 @@ def sheet(G: Generator, net: Encoder, rows: int = 3, columns: int = 8) -> Image.
     return sheets.grid(pairs(x, F.interpolate(inverted(G, net, x)[0], size=x.shape[-2:]), columns), columns)
 
 
-def ship(args, notes: dict) -> int:
+def export(args, notes: dict) -> int:
     """Writes ``TECHNIQUE/NAME.safetensors`` (float16), and its card and sheet for a run of ``training encoder``."""
-    net, state = finished(Encoder, args.run)
+    net, state = load_trained(Encoder, args.run)
     G = weights.load(net.generator, device="cpu")
     photos = load_images(args.data, G.img_resolution, "test").pixels
     if state["generator_sha256"] != G.info.sha256:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from models.occlusion import OcclusionNet
 
-from . import sheets
-from .card_common import command_line, data_and_out, last_rows, made_by, parameters, sha256_of, store_measured, write
-from .data import load_images
-from .occlusion import Covered, measured, sheet
-from .occlusion import parser as options
-from .supervised import finished
+from .. import sheets
+from ..commands import command_line, data_and_out
+from ..data import load_images
+from ..occlusion import Covered, measured, sheet
+from ..occlusion import parser as options
+from ..supervised import load_trained
+from .common import last_rows, made_by, parameters, sha256_of, store_measured, write
 
 KINDS = {"drawn": 1.0, "pieces": None}  # what lies there -> the share of drawings that ``measured`` is asked for
 WORDS = {
@@ -21,9 +22,9 @@ WORDS = {
 }
 
 
-def ship(args, notes: dict) -> int:
+def export(args, notes: dict) -> int:
     """Writes ``occlusion/NAME.safetensors`` (float16), its card and its sheet for a run of ``training occlusion``."""
-    net, state = finished(OcclusionNet, args.run)
+    net, state = load_trained(OcclusionNet, args.run)
     given = state["args"]
     covered = Covered(argparse.Namespace(**given), "cpu")
     photographs = load_images(args.data, covered.net.img_resolution, "test", limit=given["limit"]).pixels

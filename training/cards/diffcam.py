@@ -7,20 +7,21 @@ from pathlib import Path
 
 from models.diffcam import DiffCAM
 
-from . import sheets
-from .card_common import command_line, last_rows, made_by, out_and_data, parameters, sha256_of, store_measured, write
-from .data import load_images
-from .diffcam import REGIONS, measured, sheet
-from .diffcam import parser as options
-from .edit_pairs import Pairs
-from .supervised import finished
+from .. import sheets
+from ..commands import command_line, out_and_data
+from ..data import load_images
+from ..diffcam import REGIONS, measured, sheet
+from ..diffcam import parser as options
+from ..edit_pairs import Pairs
+from ..supervised import load_trained
+from .common import last_rows, made_by, parameters, sha256_of, store_measured, write
 
 LATENTS = 1024  # random faces that it is measured on
 
 
-def ship(args, notes: dict) -> int:
+def export(args, notes: dict) -> int:
     """Writes ``diffcam/NAME.safetensors`` (float16) and its card for a run of ``training diffcam``."""
-    net, state = finished(DiffCAM, args.run)
+    net, state = load_trained(DiffCAM, args.run)
     given = state["args"]
     pairs = Pairs(argparse.Namespace(**given, data=args.data), "cpu")
     photographs = None

@@ -10,28 +10,18 @@ from PIL import Image
 
 from models.dcgan import DCGAN
 
-from . import sheets
-from .card_common import (
-    STORED,
-    change_words,
-    command_line,
-    data_and_out,
-    distance_lines,
-    distances,
-    parameters,
-    store_measured,
-    test_and_train,
-    write,
-)
-from .dcgan import load_run, sample
-from .dcgan import parser as dcgan_options
-from .predictor import load_predictor, projected
-from .predictor import parser as predictor_options
+from .. import sheets
+from ..commands import change_words, command_line, data_and_out
+from ..dcgan import load_run, sample
+from ..dcgan import parser as dcgan_options
+from ..predictor import load_predictor, projected
+from ..predictor import parser as predictor_options
+from .common import STORED, distance_lines, distances, parameters, store_measured, test_and_train, write
 
 SHEET = (6, 10)
 
 
-def ship(args, notes: dict) -> int:
+def export(args, notes: dict) -> int:
     """Writes ``igan/NAME.safetensors`` (float16) and its card for runs of ``training dcgan`` and ``predictor``."""
     if not args.predictor:
         raise SystemExit("card: --predictor is the folder of the run of `python -m training predictor`")

@@ -11,17 +11,18 @@ from PIL import Image
 import weights
 from models.attributes import Classifier
 
-from . import sheets
-from .attributes import ATTGAN, accuracy
-from .attributes import parser as options
-from .card_common import command_line, data_and_out, last_rows, made_by, parameters, store_measured, write
-from .data import load_images
-from .supervised import finished
+from .. import sheets
+from ..attributes import ATTGAN, accuracy
+from ..attributes import parser as options
+from ..commands import command_line, data_and_out
+from ..data import load_images
+from ..supervised import load_trained
+from .common import last_rows, made_by, parameters, store_measured, write
 
 
-def ship(args, notes: dict) -> int:
+def export(args, notes: dict) -> int:
     """Writes ``TECHNIQUE/NAME.safetensors`` (float16) and its card for a run of ``training attributes``."""
-    net, state = finished(Classifier, args.run)
+    net, state = load_trained(Classifier, args.run)
     test = load_images(args.data, net.img_size, "test", attributes=net.attrs)
     often = test.attributes.float().mean(dim=0)
     usual = {a: round(max(p, 1 - p) * 100, 2) for a, p in zip(net.attrs, often.tolist(), strict=True)}

@@ -7,19 +7,20 @@ from pathlib import Path
 
 from models.deghosting import Deghosting
 
-from . import sheets
-from .card_common import command_line, last_rows, made_by, out_and_data, parameters, sha256_of, store_measured, write
-from .data import load_images
-from .deghosting import Ghosts, measured, sheet
-from .deghosting import parser as options
-from .supervised import finished
+from .. import sheets
+from ..commands import command_line, out_and_data
+from ..data import load_images
+from ..deghosting import Ghosts, measured, sheet
+from ..deghosting import parser as options
+from ..supervised import load_trained
+from .common import last_rows, made_by, parameters, sha256_of, store_measured, write
 
 GENERATED = 256  # ghosts of generated faces, where there is no encoder
 
 
-def ship(args, notes: dict) -> int:
+def export(args, notes: dict) -> int:
     """Writes ``deghosting/NAME.safetensors`` (float16, without the generator) and its card."""
-    net, state = finished(Deghosting, args.run)
+    net, state = load_trained(Deghosting, args.run)
     given = state["args"]
     ghosts = Ghosts(argparse.Namespace(**given, data=args.data), "cpu")
     photographs = None

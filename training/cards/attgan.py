@@ -12,18 +12,19 @@ import weights
 from models.attgan import Generator
 from models.attributes import Classifier
 
-from . import sheets
-from .attgan import complete
-from .attgan import parser as options
-from .attributes import accuracy
-from .attributes import parser as judge_options
-from .card_common import command_line, data_and_out, last_rows, made_by, parameters, store_measured, write
-from .data import load_images
-from .editing import edited, flips, reconstructed, restored
-from .supervised import finished
+from .. import sheets
+from ..attgan import complete
+from ..attgan import parser as options
+from ..attributes import accuracy
+from ..attributes import parser as judge_options
+from ..commands import command_line, data_and_out
+from ..data import load_images
+from ..editing import edited, flips, reconstructed, restored
+from ..supervised import load_trained
+from .common import last_rows, made_by, parameters, store_measured, write
 
 
-def ship(args, notes: dict) -> int:
+def export(args, notes: dict) -> int:
     """Writes ``TECHNIQUE/NAME.safetensors`` (float16) and its card for a run of ``training attgan``.
 
     ``args.judge`` is the folder of a run of ``training attributes`` with which the generator was not trained.
@@ -35,7 +36,7 @@ def ship(args, notes: dict) -> int:
     state = torch.load(Path(args.run) / "state.pt", map_location="cpu", weights_only=True)
     net = Generator(**state["G_config"])
     net.load_state_dict(state["G_ema"])
-    judge, judging = finished(Classifier, args.judge)
+    judge, judging = load_trained(Classifier, args.judge)
     test = load_images(args.data, net.img_size, "test", attributes=net.attrs)
     card = {
         "data": notes["data"],

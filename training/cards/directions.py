@@ -9,8 +9,8 @@ from PIL import Image
 
 from weights.latent_directions import DirectionsFile
 
-from . import sheets
-from .card_common import write
+from .. import sheets
+from .common import write
 
 STEPS = (-3, -2, -1, 0, 1, 2, 3)
 PSI = 0.7
@@ -30,7 +30,7 @@ def sheet(net, file: DirectionsFile, seed: int = 0) -> Image.Image:
     return sheets.grid(torch.cat(rows), len(STEPS))
 
 
-def ship(path: Path, net, file: DirectionsFile) -> None:
+def export(path: Path, net, file: DirectionsFile) -> None:
     """Writes the card ``.md`` and the sheet ``.png`` beside the file."""
     sheets.kept(sheet(net, file)).save(path.with_suffix(".png"))
     card = file.card
