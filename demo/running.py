@@ -8,7 +8,7 @@ import inspect
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -234,3 +234,16 @@ def _call(function: str, net, arguments: dict):
 def _function(name: str):
     module, name = name.split(".")
     return getattr(importlib.import_module(f"pipelines.{module}"), name)
+
+
+def named(function: Callable, *names: Sequence[str]) -> Callable:
+    """``function`` with a signature that Gradio can read, so that scripts see each control under its name."""
+
+    @functools.wraps(function)
+    def handle(*values):
+        return (yield from function(*values))
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind, default=None) for group in names for name in group]
+    handle.__signature__ = inspect.Signature(parameters)
+    return handle

@@ -20,8 +20,8 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image, ImageSequence
 
+from demo.pictures import CENTRE
 from demo.session import Visitor
-from demo.tabs.attgan.desk import CENTRE
 from pipelines.recipes import Recipe
 from weights.attributes import ATTRS
 from weights.errors import UserError

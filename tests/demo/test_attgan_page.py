@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from demo import networks
+from demo.pictures import fitted
 from demo.session import Sent, Visitor
 from demo.tabs.attgan import batch, work
 from demo.tabs.attgan.hands import EXAMPLES
-from demo.tabs.attgan.words import fitted, odds_table
+from demo.tabs.attgan.words import odds_table
 from pipelines.recipes import Recipe
 from weights.attributes import ATTRS
 from weights.errors import UserError

@@ -13,10 +13,9 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import gpu, networks, results, uploads
+from ... import controls, gpu, networks, results, uploads
 from ...networks import size_text
 from ...notebook import Cell, Notebook, note
-from ..stylegan2 import controls
 from . import work
 from .hands import Hands, desk_of
 from .words import summary_of

@@ -14,9 +14,7 @@ from PIL import Image
 from weights.errors import UserError
 
 from ...networks import Reference
-
-UPLOADED = 'photo = Image.open("your-photograph.png")'
-CENTRE = "centre"  # in place of a face's number: the square in the middle
+from ...pictures import UPLOADED
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ... import gpu
+from ... import controls, gpu
 from ...handover import Handover
 from ...notebook import Cell, Notebook
-from ..stylegan2 import controls
 from .hands import MOST, Hands, desk_of
 
 PROSE = r"""

@@ -11,10 +11,9 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import gpu, results
+from ... import controls, gpu, results
 from ...notebook import Cell, Notebook, note
 from ...results import Made
-from ..stylegan2 import controls
 from . import work
 from .hands import Hands, desk_of
 from .words import code, recipe_for

@@ -12,27 +12,13 @@ from PIL import Image
 from weights.errors import UserError
 
 from ... import networks, results, uploads
+from ...controls import faces_of
 from ...notebook import note, told
+from ...pictures import CENTRE, UPLOADED, crop_of, enlarged, fitted, number_of, pictures_of, source_of
 from ...session import Sent
-from ..stylegan2.controls import faces_of
 from . import work
-from .desk import CENTRE, UPLOADED, Desk, Found
-from .words import (
-    cleared,
-    code_of,
-    crop_of,
-    enlarged,
-    fitted,
-    number_of,
-    numbers,
-    odds_table,
-    pictures_of,
-    recipe_for,
-    same,
-    source_of,
-    summary_of,
-    usual,
-)
+from .desk import Desk, Found
+from .words import cleared, code_of, numbers, odds_table, recipe_for, same, summary_of, usual
 
 FACES = "stylegan2/faces"
 EXAMPLES = (3, 8, 17, 20, 25, 41)  # seeds of faces that our own network makes, for visitors with no photograph at hand

@@ -13,16 +13,16 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import gpu, results
+from ... import controls, gpu, results
+from ...controls import kinds
 from ...networks import size_text
 from ...notebook import PREVIEW_S, Cell, Notebook, note
+from ...pictures import enlarged
 from ...results import Made
-from ..stylegan2 import controls
-from ..stylegan2.interpolation import kinds
 from . import work
 from .batch import wishes
 from .hands import Hands, desk_of
-from .words import code, enlarged, recipe_for
+from .words import code, recipe_for
 
 PROSE = r"""
 In the paper training tells the decoder only *yes* and *no*, $+0.5$ and $-0.5$, and it makes sense of what lies between

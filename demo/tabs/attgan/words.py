@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from PIL import Image
-
-from weights.errors import UserError
-
-from ... import networks
-from ...session import Sent
-from . import work
-from .desk import CENTRE, UPLOADED, Desk, Found
-
-SHOWN = 384  # pixels of the two faces beside each other
-WHOLE = 1024  # pixels of the comparison of whole photographs
+from ...pictures import CENTRE
+from .desk import Desk, Found
 
 
 def usual(found: Found, name: str) -> float:
@@ -64,70 +55,6 @@ def odds_table(odds: dict[str, float], after: dict[str, float] | None = None) ->
             f'<meter min="0" max="1" value="{now:.3f}"></meter><b>{words}</b></li>'
         )
     return f'<ol class="nb-odds" aria-label="What the classifier sees">{"".join(rows)}</ol>'
-
-
-def enlarged(image: Image.Image) -> Image.Image:
-    if image.width >= SHOWN:
-        return image
-    return image.resize((SHOWN, SHOWN), Image.Resampling.BICUBIC)
-
-
-def fitted(image: Image.Image) -> Image.Image:
-    """Small enough to be sent at every movement of a slider; a picture that is small already is enlarged."""
-    scale = min(WHOLE / max(image.size), max(1.0, SHOWN / max(image.size)))
-    size = tuple(max(1, round(v * scale)) for v in image.size)
-    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-def crop_of(photo: Image.Image, face) -> Image.Image:
-    """A face with some of what is around it, for a list of faces."""
-    left, top, right, bottom = face.box
-    margin = 0.25 * max(right - left, bottom - top)
-    box = (
-        max(0, left - margin),
-        max(0, top - margin),
-        min(photo.width, right + margin),
-        min(photo.height, bottom + margin),
-    )
-    cut = photo.crop(tuple(round(v) for v in box))
-    cut.thumbnail((160, 160), Image.Resampling.LANCZOS)
-    return cut
-
-
-def number_of(which, count: int) -> int | str:
-    """Which of ``count`` faces is asked for: its number, the first if nothing is said, or ``CENTRE``.
-
-    Raises:
-        UserError: there is no such face.
-    """
-    if which == CENTRE:
-        return CENTRE
-    try:
-        number = 0 if which in (None, "") else int(which)
-    except (TypeError, ValueError):
-        number = -1
-    if not 0 <= number < count:
-        raise UserError(f"There is no face {str(which)[:12]} in this photograph; they are numbered 0 to {count - 1}.")
-    return number
-
-
-def pictures_of(visitor, sent: Sequence[Sent]) -> list[Image.Image]:
-    """Pictures of one network that another tab sent, enlarged to what a face finder is used to."""
-    return work.pictures(networks.resolve(visitor, sent[0].network, "stylegan2"), sent, SHOWN)
-
-
-def source_of(sent: Sent, photo: Image.Image) -> str:
-    """The Python that makes a picture that was sent here; what has no short one is to be saved first."""
-    if sent.latent or sent.network.startswith("own:"):
-        return UPLOADED
-    told = f", class_index={sent.class_index}" if sent.class_index is not None else ""
-    return "\n".join(
-        [
-            f'source = weights.load("{sent.network}")',
-            f"w = stylegan2.latent(source, seed={sent.seed}, truncation_psi={sent.truncation_psi!r}{told})",
-            f"photo = stylegan2.picture(source, w).resize({photo.size!r}, Image.Resampling.BICUBIC)",
-        ]
-    )
 
 
 def recipe_for(function: str, found: Found, arguments: dict, output: dict | None = None):

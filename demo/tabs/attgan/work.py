@@ -10,9 +10,9 @@ from PIL import Image
 from weights.errors import UserError
 
 from ...networks import Reference
+from ...pictures import CENTRE
 from ...running import in_worker
-from ...session import Sent
-from .desk import CENTRE, Found
+from .desk import Found
 
 
 @in_worker
@@ -127,23 +127,3 @@ def many(reference: Reference, photos: Sequence[tuple[str, Image.Image]], wanted
             yield name, faces.paste(photo, aligned, attgan.edit(net, face, {}), attgan.edit(net, face, wanted)), None
         except UserError as error:
             yield name, None, str(error)
-
-
-@in_worker
-def _pictures(reference: Reference, sent: Sequence[Sent], least: int) -> Iterator:
-    from pipelines import draggan, stylegan2
-
-    net = reference.open()
-    for one in sent:
-        if one.latent:
-            w = draggan.decode_latent(one.latent, net)
-        else:
-            w = stylegan2.latent(net, one.seed, one.truncation_psi, one.class_index)
-        image = stylegan2.picture(net, w)
-        scale = max(1, round(least / image.width))
-        yield image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
-
-
-def pictures(reference: Reference, sent: Sequence[Sent], least: int) -> list[Image.Image]:
-    """What a StyleGAN2 network makes of seeds and latents, enlarged to about ``least`` pixels. Raises UserError."""
-    return list(_pictures(reference, list(sent), least))

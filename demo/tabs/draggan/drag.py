@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Sequence
 from functools import partial
 
 import gradio as gr
 
-from ... import canvas, gpu
+from ... import canvas, controls, gpu
+from ...controls import kinds
 from ...handover import Handover
 from ...notebook import Cell, Notebook
-from ..stylegan2 import controls
-from ..stylegan2.interpolation import kinds
+from ...running import named
 from . import examples
 from .hands import Hands
 
@@ -243,16 +240,3 @@ def _wire(cell, hands: Hands, tab, animate, stop, undo, reset, tries) -> None:
         concurrency_id="files",
         concurrency_limit=2,
     )
-
-
-def named(function: Callable, *names: Sequence[str]) -> Callable:
-    """``function`` with a signature that Gradio can read, so that scripts see each control under its name."""
-
-    @functools.wraps(function)
-    def handle(*values):
-        return (yield from function(*values))
-
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    parameters = [inspect.Parameter(name, kind, default=None) for group in names for name in group]
-    handle.__signature__ = inspect.Signature(parameters)
-    return handle

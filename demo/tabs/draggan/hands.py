@@ -15,10 +15,10 @@ from PIL import Image
 from weights.errors import UserError
 
 from ... import canvas, gpu, networks, results, uploads
+from ...controls import number_or_none
 from ...notebook import note, told
 from ...results import Made
 from ...session import Sent
-from ..stylegan2.controls import number_or_none
 from . import work
 from .desk import MAX_PULLS, OPTIONAL, Desk, Pull, Start
 

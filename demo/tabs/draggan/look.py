@@ -11,10 +11,9 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import canvas, gpu, networks, results, running, uploads
+from ... import canvas, controls, gpu, networks, results, running, uploads
 from ...notebook import Cell, Notebook, note, told_in
 from ...results import Made
-from ..stylegan2 import controls
 from .hands import Hands, desk_of
 
 PROSE = r"""

@@ -15,12 +15,11 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import gpu, networks, results, uploads
+from ... import controls, gpu, networks, results, uploads
 from ...handover import Handover
 from ...networks import Reference
 from ...notebook import Cell, Notebook, note
 from ...session import OwnFile, Sent
-from ..stylegan2 import controls
 from . import ways, work
 from .hands import Hands, enlarged
 

@@ -6,12 +6,11 @@ from functools import partial
 
 import gradio as gr
 
-from ... import canvas, gpu, tiles
+from ... import canvas, controls, gpu, tiles
+from ...controls import kinds
 from ...handover import Handover
 from ...notebook import Cell, Notebook
-from ..draggan.drag import named
-from ..stylegan2 import controls
-from ..stylegan2.interpolation import kinds
+from ...running import named
 from .examples import EXAMPLES
 from .film import STEPS, Film
 from .hands import PHOTO, SCRATCH, SEED, Hands

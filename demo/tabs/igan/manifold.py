@@ -12,11 +12,10 @@ import gradio as gr
 
 from weights.errors import UserError
 
-from ... import gpu, networks, results, tiles, uploads
+from ... import controls, gpu, networks, results, tiles, uploads
 from ...networks import Reference
 from ...notebook import Cell, Notebook, note, told_in
-from ..draggan.drag import named
-from ..stylegan2 import controls
+from ...running import named
 from . import work
 from .hands import Hands, desk_of
 

@@ -12,13 +12,12 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import gpu, networks, results, uploads
+from ... import controls, gpu, networks, results, uploads
+from ...controls import kinds
 from ...networks import Reference, size_text
 from ...notebook import Cell, Notebook, note, told_in
-from ..attgan.words import fitted
-from ..draggan.drag import named
-from ..stylegan2 import controls
-from ..stylegan2.interpolation import kinds
+from ...pictures import fitted
+from ...running import named
 from . import work
 from .hands import Hands, desk_of
 from .project import KEPT, Finding

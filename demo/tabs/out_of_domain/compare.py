@@ -11,10 +11,9 @@ import gradio as gr
 
 from weights.errors import UserError
 
-from ... import figures, gpu, results
+from ... import controls, figures, gpu, results
 from ...notebook import Cell, Notebook, note
 from ...results import Made
-from ..stylegan2 import controls
 from . import work
 from .hands import Hands
 from .shows import desk_of

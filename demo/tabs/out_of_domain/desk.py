@@ -16,9 +16,8 @@ from PIL import Image
 from weights.errors import UserError
 
 from ...networks import Reference
+from ...pictures import UPLOADED
 
-UPLOADED = 'photo = Image.open("your-photograph.png")'
-CENTRE = "centre"  # in place of a face's number: the square in the middle
 MOST = 16  # sliders on the page
 OWN = 4  # directions of one's own
 

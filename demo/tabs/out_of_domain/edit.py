@@ -6,10 +6,9 @@ import gradio as gr
 
 from pipelines.defaults import SOFTNESS, THRESHOLD
 
-from ... import canvas, gpu
+from ... import canvas, controls, gpu
 from ...handover import Handover
 from ...notebook import Cell, Notebook
-from ..stylegan2 import controls
 from .desk import MOST
 from .hands import Hands
 from .shows import FILES, TOOLS, desk_of

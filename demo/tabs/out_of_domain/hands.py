@@ -12,12 +12,12 @@ from PIL import Image
 from weights.errors import UserError
 
 from ... import canvas, gpu, networks, uploads
+from ...controls import faces_of, number_or_none
 from ...notebook import note, told
+from ...pictures import CENTRE, UPLOADED, crop_of, number_of, pictures_of, source_of
 from ...session import Sent
-from ..attgan.words import crop_of, number_of, pictures_of, source_of
-from ..stylegan2.controls import faces_of, number_or_none
 from . import examples, work
-from .desk import CENTRE, MOST, OWN, UPLOADED, Desk, Way
+from .desk import MOST, OWN, Desk, Way
 from .examples import EXAMPLES, FACES
 from .shows import CHANGE, KEEP, TOOLS, Shows, desk_of
 from .words import board, stages, tile

@@ -11,11 +11,11 @@ import gradio as gr
 from weights.errors import UserError
 
 from ... import canvas, networks, results, uploads
+from ...controls import faces_of
 from ...notebook import note, told
-from ..attgan.words import fitted
-from ..stylegan2.controls import faces_of
+from ...pictures import CENTRE, UPLOADED, fitted
 from . import work
-from .desk import CENTRE, UPLOADED, Desk, Way
+from .desk import Desk, Way
 from .words import board, code_of, facts, missing, recipe_for, shown, stages, warning
 
 CHANGE = canvas.Tool(

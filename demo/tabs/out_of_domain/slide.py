@@ -12,13 +12,12 @@ import numpy as np
 
 from weights.errors import UserError
 
-from ... import gpu, results
+from ... import controls, gpu, results
+from ...controls import kinds
 from ...networks import size_text
 from ...notebook import PREVIEW_S, Cell, Notebook, note
+from ...pictures import enlarged
 from ...results import Made
-from ..attgan.words import enlarged
-from ..stylegan2 import controls
-from ..stylegan2.interpolation import kinds
 from . import work
 from .hands import Hands
 from .shows import desk_of

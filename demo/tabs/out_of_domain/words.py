@@ -7,8 +7,8 @@ from html import escape
 
 from PIL import Image
 
-from ..attgan.words import enlarged
-from .desk import CENTRE, Desk, Found
+from ...pictures import CENTRE, enlarged
+from .desk import Desk, Found
 
 CAPTIONS = ("I · photograph", "I′ · inverted", "T · edited", "M · mask", "F · blended", "result")
 TILE = 256

@@ -9,8 +9,9 @@ from PIL import Image
 from weights.errors import UserError
 
 from ...networks import Reference
+from ...pictures import CENTRE, UPLOADED
 from ...running import in_worker
-from .desk import CENTRE, UPLOADED, Found
+from .desk import Found
 
 
 @in_worker

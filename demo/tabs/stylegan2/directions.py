@@ -11,11 +11,10 @@ import weights
 from weights import latent_directions
 from weights.errors import UserError
 
-from ... import gpu, networks
+from ... import controls, gpu, networks
 from ...notebook import Cell, Notebook, Run, note
 from ...results import Made, Shown
 from ...running import in_worker
-from . import controls
 
 PROSE = r"""
 Along a straight line in $\mathcal W$ pictures change in one way. A classifier that has scored some thousand pictures

@@ -8,9 +8,8 @@ import gradio as gr
 
 from weights.errors import UserError
 
-from ... import figures, gpu, results
+from ... import controls, figures, gpu, results
 from ...notebook import Cell, Notebook, note
-from . import controls
 
 PROSE = """
 Four small networks saw the same faces equally often; each differs from the first in one thing. **AdaIN**, StyleGAN's

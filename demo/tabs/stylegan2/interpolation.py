@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import gradio as gr
 
 from pipelines import animation
 from weights.errors import UserError
 
+from ... import controls
 from ...networks import size_text
 from ...notebook import Cell, Notebook, Run
 from ...results import Made, Shown
-from . import controls
 
 PROSE = r"""
 Between two styles lie others, all of them faces. In $\mathcal W$ the walk follows straight lines; in $\mathcal Z$, the
@@ -50,7 +48,7 @@ def build(book: Notebook) -> Cell:
             )
             loop = gr.Checkbox(True, label="Back to the first seed", elem_id=cell.id("loop"))
             psi = controls.psi(cell)
-            kind = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
+            kind = gr.Radio(controls.kinds(), value="gif", label="File", elem_id=cell.id("format"))
         with cell.result("Animation file"):
             picture, video = controls.film(cell)
     inputs = {
@@ -78,12 +76,6 @@ def build(book: Notebook) -> Cell:
     cell.does(run, "stylegan2_interpolate", API)
     cell.finish()
     return cell
-
-
-def kinds() -> list[tuple[str, str]]:
-    """GIF, WebP, and MP4 if there is a library for it; whether that has an encoder, only loading it would tell."""
-    films = [("MP4", "mp4")] if importlib.util.find_spec("av") else []
-    return [("GIF", "gif"), ("WebP", "webp"), *films]
 
 
 def not_too_large(frame, arguments: dict) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ... import figures
+from ... import controls, figures
 from ...notebook import Cell, Notebook, Run
 from ...results import Made, Shown
-from . import controls
 
 PROSE = """
 Every layer may listen to a style of its own. Here each row keeps its seed, except for the chosen layers, which listen

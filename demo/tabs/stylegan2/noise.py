@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gradio as gr
 
+from ... import controls
 from ...notebook import Cell, Notebook, Run
 from ...results import Made, Shown
-from . import controls
 
 PROSE = """
 One style, many noises. The person stays; what moves is what is random in a photograph too: strands of hair, texture,

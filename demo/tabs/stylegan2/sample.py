@@ -6,11 +6,11 @@ import gradio as gr
 
 from weights.errors import UserError
 
+from ... import controls
 from ...handover import Handover
 from ...notebook import Cell, Notebook, Run
 from ...results import Made, Shown
 from ...session import Sent, Visitor
-from . import controls
 
 PROSE = """
 Each number is the seed of one picture: the same seed gives the same face, here and on any other machine. Write numbers

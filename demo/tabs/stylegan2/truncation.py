@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gradio as gr
 
+from ... import controls
 from ...notebook import Cell, Notebook, Run
 from ...results import Made, Shown
-from . import controls
 
 PROSE = r"""
 The network knows an average picture, $\bar w$. *Truncation* pulls every style towards it:

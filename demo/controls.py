@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Sequence
 
 import gradio as gr
 from PIL import Image
 
-from ... import tiles as pressed
-from ...notebook import Cell
+from . import tiles as pressed
+from .notebook import Cell
 
 NOISE_MODES = [("stored", "const"), ("random", "random"), ("none", "none")]
 FACE = 144  # pixels of a small face; it stands in half as many, of which fine screens have two each
@@ -167,3 +168,9 @@ def number_or_none(value, name: str) -> float | int | None:
 def as_text(value) -> str:
     """A list out of a recipe as a visitor would type it."""
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value) if isinstance(value, list) else value
+
+
+def kinds() -> list[tuple[str, str]]:
+    """GIF, WebP, and MP4 if there is a library for it; whether that has an encoder, only loading it would tell."""
+    films = [("MP4", "mp4")] if importlib.util.find_spec("av") else []
+    return [("GIF", "gif"), ("WebP", "webp"), *films]
