@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from . import cache, gradio_costs, login, look, memory, remembered, uploads
+from . import gradio_costs, image_cache, login, memory, remembered, theme, uploads
 from .handover import Handover
 from .limits import Gate
 from .page import Page
@@ -28,13 +28,13 @@ def build() -> gr.Blocks:
     """The whole page, its events wired, its queue set."""
     from . import gpu
 
-    cache.install()
+    image_cache.install()
     memory.settle()
     uploads.install()
     gradio_costs.install()
     with Page(title="ganbook", analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as page:
         session = gr.State(Visitor())
-        gr.HTML((look.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
+        gr.HTML((theme.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
         handover = Handover(session)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("StyleGAN2", id="stylegan2", elem_id="tab-stylegan2"):
@@ -59,12 +59,12 @@ def build() -> gr.Blocks:
 def launch_options() -> dict:
     """What ``launch`` has to be given for this page, whatever the address."""
     return {
-        **look.launch_options(),
+        **theme.launch_options(),
         "app_kwargs": {
             "lifespan": _serving,
             "middleware": [Middleware(login.Required), Middleware(Gate)],
             # A path in Gradio's own way of serving files would say where this is installed.
-            "routes": [Mount(f"/{look.FONTS_AT}", StaticFiles(directory=look.FONTS))],
+            "routes": [Mount(f"/{theme.FONTS_AT}", StaticFiles(directory=theme.FONTS))],
         },
         "max_file_size": uploads.MAX_UPLOAD,
         "show_error": True,

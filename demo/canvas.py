@@ -32,7 +32,7 @@ from PIL import Image
 from pipelines import checks
 from weights.errors import UserError
 
-from . import figures
+from . import tables
 
 MAX_POINTS = 32
 MAX_SIDE = 8192  # of a picture that is drawn on
@@ -241,7 +241,7 @@ def frame(
     picture = None
     if image is not None:
         exact = max(image.size) <= (PLAIN_LIVE if running or passing else PLAIN)
-        picture = figures.data_uri(image, compress_level=1) if exact else figures.data_uri(image, "JPEG", quality=92)
+        picture = tables.data_uri(image, compress_level=1) if exact else tables.data_uri(image, "JPEG", quality=92)
     pairs = None if points is None else [{"handle": list(h), "target": list(t)} for h, t in points]
     size = list(image.size) if image is not None else None
     return {"picture": picture, "size": size, "alt": alt, "points": pairs, "running": running}

@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from . import figures
+from . import tables
 
 SIDE = 192  # pixels of a picture on the page at most
 
@@ -70,5 +70,5 @@ def _address(image: Image.Image, passing: bool, side: int) -> str:
         image = image.copy()
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
     if passing:
-        return figures.data_uri(image, "JPEG", quality=88)
-    return figures.data_uri(image, compress_level=1)
+        return tables.data_uri(image, "JPEG", quality=88)
+    return tables.data_uri(image, compress_level=1)

@@ -14,7 +14,7 @@ from PIL import Image
 import weights
 from weights.errors import UserError
 
-from .. import figures, networks, uploads
+from .. import networks, tables, uploads
 from ..networks import Chooser, Reference
 from ..notebook import LATEX, note
 from ..session import OwnFile, Visitor
@@ -221,5 +221,5 @@ def sample(d: weights.Description) -> str:
     with Image.open(d.sample) as sheet:
         small = sheet.convert("RGB")
     small.thumbnail((512, 512), Image.Resampling.LANCZOS)
-    address = figures.data_uri(small, "JPEG", quality=88)
+    address = tables.data_uri(small, "JPEG", quality=88)
     return f'<img src="{address}" alt="Pictures made by {escape(d.title)}" loading="lazy">'

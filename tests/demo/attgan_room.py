@@ -15,7 +15,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from demo.tabs.attgan.hands import Hands
+from demo.tabs.attgan.handlers import Hands
 from models.attgan import Generator
 from weights import paths, store
 from weights.attributes import ATTRS

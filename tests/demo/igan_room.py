@@ -14,7 +14,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from demo import canvas
-from demo.tabs.igan.hands import Hands
+from demo.tabs.igan.handlers import Hands
 from models.dcgan import DCGAN
 from weights import paths, store
 

@@ -16,9 +16,9 @@ from PIL import Image
 from demo import networks
 from demo.pictures import fitted
 from demo.session import Sent, Visitor
-from demo.tabs.attgan import batch, work
-from demo.tabs.attgan.hands import EXAMPLES
-from demo.tabs.attgan.words import odds_table
+from demo.tabs.attgan import batch, jobs
+from demo.tabs.attgan.handlers import EXAMPLES
+from demo.tabs.attgan.text import odds_table
 from pipelines.recipes import Recipe
 from weights.attributes import ATTRS
 from weights.errors import UserError
@@ -244,14 +244,14 @@ def test_files_are_of_the_newest_edit(desk, monkeypatch):
 
 def test_an_edit_of_the_last_face_is_left_out(desk, album, monkeypatch):
     """Another photograph came while it was made."""
-    edited = work.edited
+    edited = jobs.edited
 
     def slow(found, wanted):
         made = edited(found, wanted)
         last(desk.mine.look(desk.ann, "attgan/faces", str(album("other.png"))))
         return made
 
-    monkeypatch.setattr(work, "edited", slow)
+    monkeypatch.setattr(jobs, "edited", slow)
     assert unchanged([desk.tick("Bangs", "Black_Hair", "Male")]) and desk.desk.wanted == {}
 
 
@@ -297,11 +297,11 @@ def test_what_passes_to_a_worker_can_be_pickled(page, album):
     from pipelines import faces
 
     reference, photo = networks.Reference("attgan/faces"), Image.open(album("one.png")).convert("RGB")
-    found = pickle.loads(pickle.dumps(work.found(reference, photo, pickle.loads(pickle.dumps(faces.detect(photo))), 0)))
-    image, odds = pickle.loads(pickle.dumps(work.edited(found, {"Male": 1.0})))
+    found = pickle.loads(pickle.dumps(jobs.found(reference, photo, pickle.loads(pickle.dumps(faces.detect(photo))), 0)))
+    image, odds = pickle.loads(pickle.dumps(jobs.edited(found, {"Male": 1.0})))
     assert image.size == (64, 64) and set(ATTRS) <= set(odds)
-    assert len(pickle.loads(pickle.dumps(work.flips(found, 1.0)))) == 14
-    slid = list(work.slide(reference, found.face, {"attribute": "Male", "frames": 2, "attributes": {}}))
+    assert len(pickle.loads(pickle.dumps(jobs.flips(found, 1.0)))) == 14
+    slid = list(jobs.slide(reference, found.face, {"attribute": "Male", "frames": 2, "attributes": {}}))
     assert len(pickle.loads(pickle.dumps(slid))) == 2
 
 

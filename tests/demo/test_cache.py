@@ -13,7 +13,7 @@ from gradio import processing_utils
 from PIL import Image
 
 import demo
-from demo import cache
+from demo import image_cache
 
 PICTURE = Image.fromarray(np.random.RandomState(0).randint(0, 255, (40, 30, 3), dtype=np.uint8))
 
@@ -21,7 +21,7 @@ PICTURE = Image.fromarray(np.random.RandomState(0).randint(0, 255, (40, 30, 3), 
 @pytest.fixture
 def installed(monkeypatch):
     monkeypatch.setattr(processing_utils, "save_pil_to_cache", processing_utils.save_pil_to_cache)
-    cache.install()
+    image_cache.install()
 
 
 def test_a_picture_shown_again_is_not_written_again(installed, tmp_path):
@@ -50,15 +50,15 @@ def test_a_full_disk_leaves_no_half_picture(installed, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
         with pytest.raises(OSError, match="No space"):
-            cache.kept(PICTURE, str(tmp_path), format="png")
+            image_cache.kept(PICTURE, str(tmp_path), format="png")
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
-    assert Path(cache.kept(PICTURE, str(tmp_path), format="png")).stat().st_size > 0
+    assert Path(image_cache.kept(PICTURE, str(tmp_path), format="png")).stat().st_size > 0
 
 
 def test_the_page_uses_it(installed):
     """Gradio's own function is where it is looked for: another version of Gradio may have moved it."""
     demo.build()
-    assert processing_utils.save_pil_to_cache is cache.kept
+    assert processing_utils.save_pil_to_cache is image_cache.kept
     component = gr.Gallery()
     (item,) = component.postprocess([PICTURE]).root
     assert Path(item.image.path).is_file()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import canvas, look
+from demo import canvas, theme
 from weights.errors import UserError
 
 POINT = {"handle": [20, 32.25], "target": [28, 30]}
@@ -231,7 +231,7 @@ def test_scripts_read_what_to_send():
 
 
 def test_the_page_brings_the_script_and_its_style():
-    head = look.launch_options()["head"]
+    head = theme.launch_options()["head"]
     assert head.count("window.ganbookCanvas = {") == 1 and ".gc-view {" in head
     order = [head.index(f"ganbookCanvas.{name} = ") for name in ("Patches", "listen", "attach")]
     assert order == sorted(order), "each file finds what it needs"

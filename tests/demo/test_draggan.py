@@ -16,9 +16,9 @@ from PIL import Image, ImageSequence
 import weights
 from demo import canvas, networks
 from demo.session import Sent, Visitor
-from demo.tabs.draggan import examples, photo, work
-from demo.tabs.draggan.desk import MAX_FRAMES, MAX_PULLS, Desk, Frame
-from demo.tabs.draggan.hands import enlarged
+from demo.tabs.draggan import examples, jobs, photo
+from demo.tabs.draggan.handlers import enlarged
+from demo.tabs.draggan.state import MAX_FRAMES, MAX_PULLS, Desk, Frame
 from weights.errors import UserError
 
 SIZE = 32
@@ -545,10 +545,10 @@ def test_what_the_sample_cell_sends():
 def test_what_passes_to_a_worker_can_be_pickled(page):
     """On ZeroGPU the work is done in another process; everything that goes there and comes back is pickled."""
     reference = networks.Reference("stylegan2/faces")
-    start = pickle.loads(pickle.dumps(work.opened(reference, {"seed": 1, "truncation_psi": 0.7})))
+    start = pickle.loads(pickle.dumps(jobs.opened(reference, {"seed": 1, "truncation_psi": 0.7})))
     drag = {"handles": [[3, 4]], "targets": [[9, 9]], "steps": 2}
-    steps = pickle.loads(pickle.dumps(list(work.pulled(reference, start.w, None, drag))))
-    more = list(work.pulled(reference, start.w, steps[-1], drag | {"handles": [list(p) for p in steps[-1].handles]}))
+    steps = pickle.loads(pickle.dumps(list(jobs.pulled(reference, start.w, None, drag))))
+    more = list(jobs.pulled(reference, start.w, steps[-1], drag | {"handles": [list(p) for p in steps[-1].handles]}))
     assert [step.step for step in steps] == [0, 1, 2] and [step.step for step in more] == [2, 3, 4]
 
 

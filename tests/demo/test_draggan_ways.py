@@ -9,7 +9,7 @@ from PIL import Image
 
 import weights
 from demo.session import Visitor
-from demo.tabs.draggan import photo, ways
+from demo.tabs.draggan import methods, photo
 from models.encoders import Encoder
 from weights import paths, store
 from weights.errors import UserError
@@ -43,7 +43,7 @@ def photograph(tmp_path):
 
 
 def values(network, visitor=None):
-    return [value for _label, value in ways.methods(visitor, network, "stylegan2")]
+    return [value for _label, value in methods.methods(visitor, network, "stylegan2")]
 
 
 def test_what_a_network_offers(encoded):
@@ -53,9 +53,9 @@ def test_what_a_network_offers(encoded):
 
 
 def test_another_network_may_lack_what_was_chosen(encoded):
-    method, steps = ways.offered(None, "stylegan2/cats", "encoder", "stylegan2")
+    method, steps = methods.offered(None, "stylegan2/cats", "encoder", "stylegan2")
     assert method["value"] == "w+" and len(method["choices"]) == 2 and steps["visible"]
-    method, steps = ways.offered(None, "stylegan2/faces", "encoder", "stylegan2")
+    method, steps = methods.offered(None, "stylegan2/faces", "encoder", "stylegan2")
     assert method["value"] == "encoder" and len(method["choices"]) == 4 and not steps["visible"]
 
 

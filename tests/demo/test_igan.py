@@ -15,10 +15,10 @@ from PIL import Image
 
 from demo import canvas, networks
 from demo.session import Sent, Visitor
-from demo.tabs.igan import work
+from demo.tabs.igan import jobs
+from demo.tabs.igan.animation import STEPS, Film
 from demo.tabs.igan.examples import EXAMPLES
-from demo.tabs.igan.film import STEPS, Film
-from demo.tabs.igan.words import TOOLS, drawing_of, edits_of
+from demo.tabs.igan.text import TOOLS, drawing_of, edits_of
 from pipelines import igan
 from pipelines.recipes import Recipe
 from weights.errors import UserError
@@ -367,9 +367,9 @@ def frame_of(made: dict, mine) -> dict:
 
 def test_what_passes_to_a_worker_can_be_pickled(page):
     reference = networks.Reference("igan/shoes")
-    start = pickle.loads(pickle.dumps(work.opened(reference, 3)))
+    start = pickle.loads(pickle.dumps(jobs.opened(reference, 3)))
     arguments = {**edits_of(canvas.read(RED, TOOLS), SIZE), "z0": 3, "steps": 1, "starts": 2}
-    steps = pickle.loads(pickle.dumps(list(work.brushed(reference, arguments))))
+    steps = pickle.loads(pickle.dumps(list(jobs.brushed(reference, arguments))))
     assert start.size == (SIZE, SIZE) and steps[-1].done and len(steps[-1].candidates) >= 1
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from demo import networks
 from demo.running import Going
 from demo.session import Visitor
-from demo.tabs.igan import work
+from demo.tabs.igan import jobs
 from pipelines import igan
 from pipelines.recipes import Recipe
 from weights.errors import UserError
@@ -143,12 +143,12 @@ def test_a_morph_says_how_far_its_search_is_and_can_be_left_there(photograph):
     one = Image.open(photograph).convert("RGB")
     reference = networks.resolve(Visitor(), "igan/shoes", "igan")
     again = (reference, [one, one.point(lambda v: 0.9 * v)], "middle", {"frames": 3, "steps": 60})
-    first, *heard, middle, end = (s for s in work.morphed(*again) if isinstance(s, Image.Image) or s.total)
+    first, *heard, middle, end = (s for s in jobs.morphed(*again) if isinstance(s, Image.Image) or s.total)
     assert all(isinstance(frame, Image.Image) for frame in (first, middle, end))
     far = [step.done for step in heard]
     assert far and far == sorted(far) and {step.total for step in heard} == {2 * 60 + 2 * 36}
     threads = threading.active_count()
-    left = work.morphed(*again)
+    left = jobs.morphed(*again)
     assert any(isinstance(step, Going) and step.done for step in left)
     left.close()
     assert threading.active_count() <= threads, "nothing goes on searching"

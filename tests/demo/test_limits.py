@@ -215,7 +215,7 @@ def test_every_tab_names_a_full_disk(visitor, monkeypatch, name, place):
     if place == "results":
         monkeypatch.setattr("demo.results.tempfile.TemporaryDirectory", no_room)
     else:
-        monkeypatch.setattr("demo.cache.kept", no_room)
+        monkeypatch.setattr("demo.image_cache.kept", no_room)
         monkeypatch.setattr("gradio.processing_utils.save_pil_to_cache", no_room)
         monkeypatch.setattr("gradio.processing_utils.save_file_to_cache", no_room)
         monkeypatch.setattr("gradio.processing_utils.save_file_to_cache_from_block", no_room, raising=False)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import weights
-from demo import figures, gpu, networks
+from demo import gpu, networks, tables
 from demo.networks import Reference
 from demo.session import MAX_OWN, OwnFile, Visitor
 from weights import paths
@@ -125,15 +125,15 @@ def test_time_limits(monkeypatch):
 
 def test_tables_escape_what_they_show():
     image = Image.new("RGB", (8, 4))
-    html = figures.table([[image]], [(image, "<row>")], [(None, "a & b")], "about <it>")
+    html = tables.table([[image]], [(image, "<row>")], [(None, "a & b")], "about <it>")
     assert "<row>" not in html and "&lt;row&gt;" in html and "a &amp; b" in html and "about &lt;it&gt;" in html
     assert html.count("<img") == 2 and 'width="8" height="4"' in html
-    assert figures.number(float("nan")) == "–" and figures.number(12345.6) == "12,346" and figures.number(0.5) == "0.5"
+    assert tables.number(float("nan")) == "–" and tables.number(12345.6) == "12,346" and tables.number(0.5) == "0.5"
 
 
 def test_large_pictures_are_shown_small_in_tables():
     image = Image.effect_noise((1024, 1024), 50).convert("RGB")
-    assert len(figures.table([[image]], [(None, "")], [(None, "")], "")) < 400_000
+    assert len(tables.table([[image]], [(None, "")], [(None, "")], "")) < 400_000
 
 
 def test_zero_gpu_marks_what_computes(monkeypatch):

@@ -64,11 +64,11 @@ def test_says_what_is_at_hand(monkeypatch, shelf):
 
 def test_nothing_is_loaded_from_elsewhere():
     """Neither the style sheet nor the head nor the theme names another machine."""
-    from demo import look
+    from demo import theme
 
-    options = look.launch_options()
+    options = theme.launch_options()
     text = options["head"] + "".join(url for url in options["theme"]._stylesheets if url)
     assert "http:" not in text and "https:" not in text and "//fonts" not in text
-    for font in look.FONTS.glob("*.woff2"):
+    for font in theme.FONTS.glob("*.woff2"):
         assert font.name in text
-    assert (look.FONTS / "OFL.txt").is_file()
+    assert (theme.FONTS / "OFL.txt").is_file()

@@ -16,9 +16,9 @@ from weights.errors import UserError
 from ... import controls, gpu, networks, results, uploads
 from ...networks import size_text
 from ...notebook import Cell, Notebook, note
-from . import work
-from .hands import Hands, desk_of
-from .words import summary_of
+from . import jobs
+from .handlers import Hands, desk_of
+from .text import summary_of
 
 PROSE = """
 What is ticked in the first cell, done to the most prominent face of each of many photographs. They come back whole, in
@@ -111,7 +111,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
             except UserError as error:
                 yield path.name, None, str(error)
                 continue
-            with closing(work.many(reference, [(path.name, photo)], wanted)) as done:
+            with closing(jobs.many(reference, [(path.name, photo)], wanted)) as done:
                 for name, image, why in done:
                     yield name, image, NO_FACE if why == faces.NO_FACE else why
 

@@ -7,7 +7,7 @@ import gradio as gr
 from ... import controls, gpu
 from ...handover import Handover
 from ...notebook import Cell, Notebook
-from .hands import MOST, Hands, desk_of
+from .handlers import MOST, Hands, desk_of
 
 PROSE = r"""
 Choose a photograph. The face in it is found, laid straight and read; the bars say what a second network sees in it.

@@ -14,9 +14,9 @@ from weights.errors import UserError
 from ... import controls, gpu, results
 from ...notebook import Cell, Notebook, note
 from ...results import Made
-from . import work
-from .hands import Hands, desk_of
-from .words import code, recipe_for
+from . import jobs
+from .handlers import Hands, desk_of
+from .text import code, recipe_for
 
 PROSE = """
 The same face thirteen times, each with one attribute turned over: what it had it loses, what it lacked it gets. First
@@ -60,7 +60,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
         from pipelines import animation, attgan
 
         began = time.perf_counter()
-        pictures = work.flips(found, intensity)
+        pictures = jobs.flips(found, intensity)
         seconds = time.perf_counter() - began
         with results.folder() as folder:
             recipe = recipe_for("attgan.flips", found, {"intensity": intensity})

@@ -19,10 +19,10 @@ from ...networks import size_text
 from ...notebook import PREVIEW_S, Cell, Notebook, note
 from ...pictures import enlarged
 from ...results import Made
-from . import work
+from . import jobs
 from .batch import wishes
-from .hands import Hands, desk_of
-from .words import code, recipe_for
+from .handlers import Hands, desk_of
+from .text import code, recipe_for
 
 PROSE = r"""
 In the paper training tells the decoder only *yes* and *no*, $+0.5$ and $-0.5$, and it makes sense of what lies between
@@ -85,7 +85,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
         others = {name: value for name, value in wanted.items() if name != attribute}
         arguments = {"attribute": attribute, "low": low, "high": high, "frames": frames, "attributes": others}
         pictures = []
-        with closing(work.slide(found.reference, found.face, arguments)) as steps:
+        with closing(jobs.slide(found.reference, found.face, arguments)) as steps:
             for image in steps:
                 pictures.append(image)
                 if time.perf_counter() - told > gpu.pace(PREVIEW_S):

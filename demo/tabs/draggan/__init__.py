@@ -7,7 +7,7 @@ import gradio as gr
 from ...handover import Handover
 from ...networks import Chooser
 from ...notebook import LATEX, Notebook
-from . import drag, look, photo
+from . import drag, feature_map, photo
 
 LEAD = """
 # Take hold of a picture
@@ -24,6 +24,6 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     book = Notebook("dg", chooser)
     _first, hands = drag.build(book, tab, handover)
     photo.build(book, hands, handover)
-    look.build(book, hands)
+    feature_map.build(book, hands)
     page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser

@@ -12,7 +12,7 @@ from ...handover import Handover
 from ...notebook import Cell, Notebook
 from ...running import named
 from . import examples
-from .hands import Hands
+from .handlers import Hands
 
 PROSE = r"""
 Click what should move, click where it should go, press *Drag*. Nothing is cut or warped: step by step the network finds

@@ -20,8 +20,8 @@ from ...handover import Handover
 from ...networks import Reference
 from ...notebook import Cell, Notebook, note
 from ...session import OwnFile, Sent
-from . import ways, work
-from .hands import Hands, enlarged
+from . import jobs, methods
+from .handlers import Hands, enlarged
 
 PROSE = r"""
 A drag moves a latent, so a photograph needs one: the $w^+$ from which the network makes what is most like it. It is
@@ -87,10 +87,10 @@ def build(book: Notebook, hands: Hands, handover: Handover) -> Cell:
             )
             part["down"] = gr.Slider(0, 1, 0.5, step=0.01, label="Middle, down", visible=False, elem_id=cell.id("down"))
             part["method"] = gr.Radio(
-                ways.methods(None, book.chooser.network.value, book.chooser.technique),
+                methods.methods(None, book.chooser.network.value, book.chooser.technique),
                 value="w+",
                 label="Way to the latent",
-                info=ways.TOLD,
+                info=methods.TOLD,
                 elem_id=cell.id("method"),
             )
             part["steps"] = gr.Slider(10, 1000, 300, step=10, label="Steps", elem_id=cell.id("steps"))
@@ -131,7 +131,7 @@ def build(book: Notebook, hands: Hands, handover: Handover) -> Cell:
         lambda on: [gr.update(visible=not on)] * len(placing), part["straight"], placing, queue=False, **quiet
     )
     chooser.network.change(
-        partial(ways.offered, technique=chooser.technique),
+        partial(methods.offered, technique=chooser.technique),
         [session, chooser.network, part["method"]],
         [part["method"], part["steps"]],
         **quiet,
@@ -279,7 +279,7 @@ class Finding:
 
     def search(self, found: Found, arguments: dict) -> Iterator[dict]:
         began = time.perf_counter()
-        with closing(work.inverted(found.reference, found.photo, {**arguments, "show_every": SHOW_EVERY})) as steps:
+        with closing(jobs.inverted(found.reference, found.photo, {**arguments, "show_every": SHOW_EVERY})) as steps:
             for step in steps:
                 if found.stopped:
                     return
@@ -298,7 +298,7 @@ class Finding:
 
         began = time.perf_counter()
         call = (found.reference, found.photo, found.latent, {"steps": steps, "show_every": SHOW_EVERY}, str(path))
-        with closing(work.tuned(*call)) as made:
+        with closing(jobs.tuned(*call)) as made:
             for step in made:
                 if step.image is not None:
                     found.image = step.image
@@ -320,7 +320,7 @@ class Finding:
         return {self.part["made"]: enlarged(found.image), self.part["news"]: note(words)}
 
     def result(self, found: Found, arguments: dict, cut: str, tuning: bool, tuning_steps: int, folder: Path) -> dict:
-        path = work.save_latent(found.reference, found.latent, folder / "photograph-latent.safetensors")
+        path = jobs.save_latent(found.reference, found.latent, folder / "photograph-latent.safetensors")
         tuned = folder / "tuned.safetensors"
         ran = " · ".join([("Stopped after " if found.stopped else "") + found.facts[0], *found.facts[1:]])
         values = {

@@ -11,10 +11,10 @@ from ...controls import kinds
 from ...handover import Handover
 from ...notebook import Cell, Notebook
 from ...running import named
+from .animation import STEPS, Film
 from .examples import EXAMPLES
-from .film import STEPS, Film
-from .hands import PHOTO, SCRATCH, SEED, Hands
-from .words import TOOLS
+from .handlers import PHOTO, SCRATCH, SEED, Hands
+from .text import TOOLS
 
 PROSE = r"""
 Paint a colour where it should be, draw a line where there should be an edge, or press on a part of the picture and pull

@@ -16,8 +16,8 @@ from ... import controls, gpu, networks, results, tiles, uploads
 from ...networks import Reference
 from ...notebook import Cell, Notebook, note, told_in
 from ...running import named
-from . import work
-from .hands import Hands, desk_of
+from . import jobs
+from .handlers import Hands, desk_of
 
 RING = r"""
 What a generator learns can be drawn where its latents are two numbers and its pictures are points. On the left is the
@@ -72,7 +72,7 @@ def build_ring(book: Notebook) -> Cell:
             raise UserError("The seed or the steps are empty; fill them in first.")
         recipe = recipes.make("igan.ring", seed=whole(seed), steps=whole(steps))
         began, shown_at, image = time.perf_counter(), 0.0, None
-        with closing(work.ring(recipe.arguments)) as made:
+        with closing(jobs.ring(recipe.arguments)) as made:
             for step in made:
                 if step.image is None:
                     continue
@@ -259,7 +259,7 @@ class Walk:
         for far in networks.fetching(reference):
             yield {self.part["news"]: far}
         began, out = time.perf_counter(), None
-        for out in work.plane(reference, arguments, sha256):
+        for out in jobs.plane(reference, arguments, sha256):
             if isinstance(out, tuple) and out[0] == "far":
                 yield {self.part["news"]: note(f"{out[1]} of {out[2]} pictures", "nb-going")}
         plane, texts, recipe, title, device = out
@@ -299,6 +299,6 @@ class Walk:
         if plane is None:
             raise UserError("There is no map yet; press Show the map first.")
         x, y = plane.places[plane.middle]
-        start = work.opened(plane.reference, plane.latents[plane.middle], about=f"from the map, x {x:.2f}, y {y:.2f}")
+        start = jobs.opened(plane.reference, plane.latents[plane.middle], about=f"from the map, x {x:.2f}, y {y:.2f}")
         update = self.hands.put(desk_of(visitor), start)
         yield update | {self.hands.part["network"]: gr.update(value=start.reference.name)}

@@ -17,9 +17,9 @@ from ... import controls, gpu, networks, results, tiles, uploads
 from ...networks import Reference
 from ...notebook import Cell, Notebook, note, telling
 from ...running import named
-from . import work
-from .hands import Hands, desk_of
-from .words import code, features
+from . import jobs
+from .handlers import Hands, desk_of
+from .text import code, features
 
 PROSE = r"""
 The network knows no photographs, only what it can make itself. So the one of its own pictures is looked for that is
@@ -114,7 +114,7 @@ class Finding:
             return
         other = f"stylegan2/{reference.name.split('/')[-1]}"
         there = other in [e.name for e in weights.entries()] and weights.status(other) in ("shipped", "cached")
-        made = work.pictures(Reference(other) if there else reference, list(EXAMPLES))
+        made = jobs.pictures(Reference(other) if there else reference, list(EXAMPLES))
         made = [image.resize((SIDE, SIDE), Image.Resampling.BICUBIC) if image.width < SIDE else image for image in made]
         visitor.kept[f"{KEPT}-tries"] = {str(i): image for i, image in enumerate(made)} | {"network": network}
         shown = [tiles.Tile(str(i), image, "", f"Picture {i + 1} to try") for i, image in enumerate(made)]
@@ -132,13 +132,13 @@ class Finding:
         halt(visitor)
         said = ""
         try:
-            [(cut, words, predicts)] = work.prepared(reference, photo, crop)
+            [(cut, words, predicts)] = jobs.prepared(reference, photo, crop)
         except UserError:
             if crop != "face":
                 raise
             # Nobody asked for a face by name, so the middle of it will do.
             crop, said = "middle", "No face was found, so this is the middle of it."
-            [(cut, words, predicts)] = work.prepared(reference, photo, crop)
+            [(cut, words, predicts)] = jobs.prepared(reference, photo, crop)
         found = visitor.kept[KEPT] = Found(reference, photo, crop, cut, features=words, note=said)
         found.arguments = {"steps": steps, "feature_weight": weight}
         yield self.shown(found) | {self.part["status"]: ""}
@@ -167,7 +167,7 @@ class Finding:
 
         began, shown_at = time.perf_counter(), 0.0
         arguments = {"method": way, **found.arguments, "show_every": SHOW_EVERY}
-        with closing(work.projected(found.reference, found.cut, arguments)) as steps:
+        with closing(jobs.projected(found.reference, found.cut, arguments)) as steps:
             for step in steps:
                 if found.stopped and found.ways.get(way):
                     return
@@ -251,7 +251,7 @@ class Finding:
             raise UserError("That recipe holds no photograph.")
         photo = decode_image(given["image"])
         reference = networks.resolve(visitor, recipe.checkpoint, self.hands.technique)
-        work.opened(reference, 0, sha256=recipe.sha256)
+        jobs.opened(reference, 0, sha256=recipe.sha256)
         laid = {
             self.part["photo"]: None,
             self.part["network"]: gr.update(value=reference.name),
@@ -271,7 +271,7 @@ class Finding:
         found = visitor.kept.get(KEPT)
         if found is None or not found.ways:
             raise UserError("There is no latent yet; choose a photograph and press Find it first.")
-        start = work.opened(found.reference, found.latent, about=f"{found.chosen} of a photograph")
+        start = jobs.opened(found.reference, found.latent, about=f"{found.chosen} of a photograph")
         desk = desk_of(visitor)
         update = self.hands.put(desk, start, found)
         yield update | {self.hands.part["network"]: gr.update(value=start.reference.name)}

@@ -18,10 +18,10 @@ from ...networks import Reference, size_text
 from ...notebook import Cell, Notebook, note, told_in
 from ...pictures import fitted
 from ...running import named
-from . import work
-from .hands import Hands, desk_of
+from . import jobs
+from .handlers import Hands, desk_of
 from .project import KEPT, Finding
-from .words import code
+from .text import code
 
 PROSE = r"""
 What the network makes is small and soft. So its picture is not what you get: along the way from $G(z_0)$ to $G(z_1)$ it
@@ -133,7 +133,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
     ) -> Iterator[dict]:
         arguments = {**given, "frames": checked(frames, 2, kind, fps)}
         began, shown_at, pictures, last = time.perf_counter(), 0.0, [], None
-        with closing(work.transferred(reference, photo, crop, arguments, sha256)) as steps:
+        with closing(jobs.transferred(reference, photo, crop, arguments, sha256)) as steps:
             for last in steps:
                 pictures.append(reduced(last))
                 if time.perf_counter() - shown_at > gpu.pace(BEAT_S):
@@ -263,7 +263,7 @@ def build_morph(book: Notebook, hands: Hands) -> Cell:
         arguments = {"frames": checked(frames, 3, kind, fps)}
         began, shown_at, pictures = time.perf_counter(), 0.0, []
         yield {part["news"]: note("Looking for both latents …")}
-        with closing(work.morphed(reference, photos, crop, arguments)) as steps:
+        with closing(jobs.morphed(reference, photos, crop, arguments)) as steps:
             for step in steps:
                 search = not isinstance(step, Image.Image)
                 if not search:
@@ -286,7 +286,7 @@ def build_morph(book: Notebook, hands: Hands) -> Cell:
             options = "".join(f", {k}={v!r}" for k, v in arguments.items())
             calls = ['one, other = Image.open("one.jpg"), Image.open("other.jpg")']
             if crop == "face":
-                cut = f'crop="{info.crop or "celeba"}", size={work.FACE_SIDE}'
+                cut = f'crop="{info.crop or "celeba"}", size={jobs.FACE_SIDE}'
                 calls.append(f"one, other = (faces.align(photo, {cut}).image for photo in (one, other))")
             calls.append(f"result = list(igan.morph(net, one, other{options}))")
             size = f"{pictures[0].width} x {pictures[0].height} px, {size_text(Path(path).stat().st_size)}"
@@ -309,7 +309,7 @@ def build_morph(book: Notebook, hands: Hands) -> Cell:
         pair = [kept[k] for k in ("0", "1") if k in kept and kept.get("network") == network]
         for far in networks.fetching(reference):
             yield {part["news"]: far}
-        pair = pair if len(pair) == 2 else work.pictures(reference, [11, 24])
+        pair = pair if len(pair) == 2 else jobs.pictures(reference, [11, 24])
         yield from made(reference, pair, "middle", frames, format, fps)
 
     given = ("photo", "other", "crop", "frames", "format", "fps")

@@ -11,13 +11,13 @@ import gradio as gr
 
 from weights.errors import UserError
 
-from ... import controls, figures, gpu, results
+from ... import controls, gpu, results, tables
 from ...notebook import Cell, Notebook, note
 from ...results import Made
-from . import work
-from .hands import Hands
-from .shows import desk_of
-from .words import call, code, recipe_for, shown, summary_of, tile
+from . import jobs
+from .display import desk_of
+from .handlers import Hands
+from .text import call, code, recipe_for, shown, summary_of, tile
 
 PROSE = r"""
 What everybody did before: invert, move the latent, and take the whole picture that comes out. The plain inversion is
@@ -62,7 +62,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
         own, last = {"own": desk.own} if desk.own else {}, None
         yield {cell.news: note("Inverting …", "nb-going")}
         told = time.perf_counter()
-        with closing(work.compared(found.reference, desk.known, {**arguments, **own})) as steps_:
+        with closing(jobs.compared(found.reference, desk.known, {**arguments, **own})) as steps_:
             for step in steps_:
                 new = last is None or len(step.found) != len(last.found)
                 last = step
@@ -97,7 +97,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
             named = {name: given[name] for name in ("edits", "apart", "steps") if given.get(name) is not None}
 
             def begin(reference, known, own):
-                return work.compared(reference, known, {**named, **own})
+                return jobs.compared(reference, known, {**named, **own})
 
             for update in hands.lay(visitor, recipe, given, begin):
                 laid = update
@@ -139,6 +139,6 @@ def numbers(step, desk) -> str:
 
     rows = [("The photograph", ("–", "0", has(step.had), "–"))]
     for row in step.found:
-        lost = "–" if row.lost is None else figures.number(row.lost)
+        lost = "–" if row.lost is None else tables.number(row.lost)
         rows.append((row.way, (METHODS.get(row.method, row.method), lost, has(row.has), f"{row.seconds:.2f}")))
-    return figures.numbers(COLUMNS, rows, f"The three edits in numbers, {name}")
+    return tables.numbers(COLUMNS, rows, f"The three edits in numbers, {name}")

@@ -9,9 +9,9 @@ from pipelines.defaults import SOFTNESS, THRESHOLD
 from ... import canvas, controls, gpu
 from ...handover import Handover
 from ...notebook import Cell, Notebook
-from .desk import MOST
-from .hands import Hands
-from .shows import FILES, TOOLS, desk_of
+from .display import FILES, TOOLS, desk_of
+from .handlers import Hands
+from .state import MOST
 
 PROSE = r"""
 The photograph $I$ is *inverted*: a latent $w$ is found from which the network makes something like it, $I' = G(w)$, hat

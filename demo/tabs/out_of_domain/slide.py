@@ -18,10 +18,10 @@ from ...networks import size_text
 from ...notebook import PREVIEW_S, Cell, Notebook, note
 from ...pictures import enlarged
 from ...results import Made
-from . import work
-from .hands import Hands
-from .shows import desk_of
-from .words import call, code, recipe_for, shown, tile
+from . import jobs
+from .display import desk_of
+from .handlers import Hands
+from .text import call, code, recipe_for, shown, tile
 
 PROSE = r"""
 The strength $\alpha$ from one end to the other, with everything else that is edited above held as it is. The mask grows
@@ -84,7 +84,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
         arguments = {"direction": name, "low": low, "high": high, "frames": frames, **desk.options()}
         arguments["edits"] = [pair for pair in arguments["edits"] if pair[0] != name]
         own, pictures = {"own": desk.own} if desk.own else {}, []
-        with closing(work.slid(found.reference, desk.known, {**arguments, **own})) as steps:
+        with closing(jobs.slid(found.reference, desk.known, {**arguments, **own})) as steps:
             for image in steps:
                 pictures.append(image)
                 if time.perf_counter() - told > gpu.pace(PREVIEW_S):
@@ -129,7 +129,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
             named = {name: given[name] for name in ("direction", "low", "high", "frames", "edits", "apart")}
 
             def begin(reference, known, own):
-                return work.slid(reference, known, {**named, **own})
+                return jobs.slid(reference, known, {**named, **own})
 
             for update in hands.lay(visitor, recipe, given, begin):
                 laid = update

@@ -8,7 +8,7 @@ import gradio as gr
 
 from weights.errors import UserError
 
-from ... import controls, figures, gpu, results
+from ... import controls, gpu, results, tables
 from ...notebook import Cell, Notebook, note
 
 PROSE = """
@@ -115,7 +115,7 @@ def part(title: str, reading: str, *content: str) -> str:
 def grid(samples: dict) -> str:
     heads = [(None, NAMES[name]) for name in samples]
     columns = [(None, "")] * len(next(iter(samples.values())))
-    return figures.table(list(samples.values()), heads, columns, "Pictures of the same seeds")
+    return tables.table(list(samples.values()), heads, columns, "Pictures of the same seeds")
 
 
 def maps(magnitudes: list) -> str:
@@ -128,15 +128,15 @@ def maps(magnitudes: list) -> str:
         for name, found in by_network.items()
     ]
     images = [[m.image for m in found] for found in by_network.values()]
-    return figures.table(images, heads, columns, "Strength of the features")
+    return tables.table(images, heads, columns, "Strength of the features")
 
 
 def parts(contributions: list) -> str:
     columns = [(None, f"{px} px: {share:.0%}") for px, _image, share in contributions]
     images = [image for _px, image, _share in contributions]
-    return figures.table([images], [(None, "adds")], columns, "What each size adds")
+    return tables.table([images], [(None, "adds")], columns, "What each size adds")
 
 
 def comparison(found, about: str) -> str:
-    rows = [(NAMES.get(label, label), [figures.number(v) for v in values]) for label, values in found.rows]
-    return figures.numbers(found.columns, rows, about)
+    rows = [(NAMES.get(label, label), [tables.number(v) for v in values]) for label, values in found.rows]
+    return tables.numbers(found.columns, rows, about)

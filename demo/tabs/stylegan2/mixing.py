@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ... import controls, figures
+from ... import controls, tables
 from ...notebook import Cell, Notebook, Run
 from ...results import Made, Shown
 
@@ -68,7 +68,7 @@ def show(made: Made) -> Shown:
     heads = made.companions
     what = f"{made.arguments['layers']} layers from the column"
     return Shown(
-        [figures.table(made.value, pairs(heads["rows"], rows), pairs(heads["cols"], cols), what)],
+        [tables.table(made.value, pairs(heads["rows"], rows), pairs(heads["cols"], cols), what)],
         f"{len(rows)} × {len(cols)} pictures",
         sheet=lambda: animation.grid(made.value, heads["rows"], heads["cols"]),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ... import figures, gpu, results
+from ... import gpu, results, tables
 from ...notebook import Cell, Notebook
 
 PROSE = """
@@ -111,7 +111,7 @@ def table_of(rows: dict[str, dict], counted: dict[str, dict[str, int]]) -> str:
         return name, [f"{s['resolution']} px", f"{s['mapping_layers']:g}", f"{s['z_dim']}, {s['w_dim']}", *parts, total]
 
     columns = ["pictures", "layers", "z, w", "mapping", "synthesis", "in all"]
-    return figures.numbers(columns, [line(name) for name in rows], "Generator parameters")
+    return tables.numbers(columns, [line(name) for name in rows], "Generator parameters")
 
 
 def command_for(settings: dict) -> str:

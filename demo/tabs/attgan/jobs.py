@@ -12,7 +12,7 @@ from weights.errors import UserError
 from ...networks import Reference
 from ...pictures import CENTRE
 from ...running import in_worker
-from .desk import Found
+from .state import Found
 
 
 @in_worker

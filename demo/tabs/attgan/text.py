@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from ...pictures import CENTRE
-from .desk import Desk, Found
+from .state import Desk, Found
 
 
 def usual(found: Found, name: str) -> float:

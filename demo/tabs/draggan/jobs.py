@@ -10,7 +10,7 @@ from weights.errors import UserError
 
 from ...networks import Reference
 from ...running import in_worker
-from .desk import OPTIONAL, Start
+from .state import OPTIONAL, Start
 
 
 @in_worker

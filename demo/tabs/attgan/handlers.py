@@ -16,9 +16,9 @@ from ...controls import faces_of
 from ...notebook import note, told
 from ...pictures import CENTRE, UPLOADED, crop_of, enlarged, fitted, number_of, pictures_of, source_of
 from ...session import Sent
-from . import work
-from .desk import Desk, Found
-from .words import cleared, code_of, numbers, odds_table, recipe_for, same, summary_of, usual
+from . import jobs
+from .state import Desk, Found
+from .text import cleared, code_of, numbers, odds_table, recipe_for, same, summary_of, usual
 
 FACES = "stylegan2/faces"
 EXAMPLES = (3, 8, 17, 20, 25, 41)  # seeds of faces that our own network makes, for visitors with no photograph at hand
@@ -66,7 +66,7 @@ class Hands:
         self, desk: Desk, reference, photo, there: list, number: int | str, has=None, source: str | None = None
     ) -> Iterator[dict]:
         source = source or desk.source
-        found = work.found(reference, photo, there, number, has)  # until this is known to go well, nothing is lost
+        found = jobs.found(reference, photo, there, number, has)  # until this is known to go well, nothing is lost
         found = replace(found, source=source)
         desk.put(photo, there, source)
         desk.take(found)
@@ -207,7 +207,7 @@ class Hands:
 
     def _edit(self, desk: Desk, wanted: dict, replaced: dict[str, str] | None = None) -> Iterator[dict]:
         found = desk.face()
-        edited, odds = work.edited(found, wanted)
+        edited, odds = jobs.edited(found, wanted)
         if desk.found is not found:  # another face came meanwhile
             return
         desk.edit(numbers(wanted), edited, odds)
@@ -323,11 +323,11 @@ class Hands:
         if not isinstance(recipe.arguments["image"], str):
             raise UserError("That recipe holds no face.")
         photo = attgan.decode_image(recipe.arguments["image"])
-        return recipe, photo, work.found(reference, photo, [], CENTRE, recipe.arguments.get("has"), recipe.sha256)
+        return recipe, photo, jobs.found(reference, photo, [], CENTRE, recipe.arguments.get("has"), recipe.sha256)
 
     def lay(self, visitor, photo: Image.Image, found: Found, wanted: dict | None = None) -> dict:
         """Puts a recipe's face on the desk, with what is wanted of it. Raises UserError before anything changes."""
-        done = work.edited(found, wanted) if wanted not in (None, {}) else None
+        done = jobs.edited(found, wanted) if wanted not in (None, {}) else None
         desk = desk_of(visitor)
         desk.put(photo, [])
         desk.take(found)

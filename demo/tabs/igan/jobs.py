@@ -11,7 +11,7 @@ from weights.errors import UserError
 
 from ...networks import Reference
 from ...running import in_worker, told
-from .desk import Latent, Start
+from .state import Latent, Start
 
 FACE_SIDE = 512  # pixels of faces that become one another
 GROUND = (236, 233, 227)  # what one paints on where there is no picture yet

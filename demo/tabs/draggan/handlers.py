@@ -19,8 +19,8 @@ from ...controls import number_or_none
 from ...notebook import note, told
 from ...results import Made
 from ...session import Sent
-from . import work
-from .desk import MAX_PULLS, OPTIONAL, Desk, Pull, Start
+from . import jobs
+from .state import MAX_PULLS, OPTIONAL, Desk, Pull, Start
 
 FRAME_S = 0.06  # seconds between two pictures of a drag
 BEFORE_AFTER = 512  # pixels of the comparison, into which small pictures are enlarged
@@ -70,7 +70,7 @@ class Hands:
         """
         for progress in networks.fetching(reference):
             yield {self.part["news"]: progress}
-        start = work.opened(reference, made, **options)
+        start = jobs.opened(reference, made, **options)
         before, drawn = desk.start, desk.reset()
         desk.put(start)
         if before is not None and before.size != start.size:
@@ -155,7 +155,7 @@ class Hands:
         watched = [self.part[name] for name in ("board", "meter", "news")]
         began, shown_at, first = time.perf_counter(), 0.0, None
         try:
-            with closing(work.pulled(start.reference, start.w, resume, arguments)) as steps:
+            with closing(jobs.pulled(start.reference, start.w, resume, arguments)) as steps:
                 for step in steps:
                     pull.take(step)
                     pull.seconds = time.perf_counter() - began
@@ -251,7 +251,7 @@ class Hands:
     def play_example(self, visitor, example) -> Iterator[dict]:
         desk = desk_of(visitor)
         reference = networks.resolve(visitor, example.network, self.technique)
-        start = work.opened(reference, example.made())
+        start = jobs.opened(reference, example.made())
         yield from self.play(desk, reference, start.made, [example.drag(start.resolution)])
 
     def controls(self, start: Start, arguments: dict | None = None) -> dict:
@@ -312,7 +312,7 @@ class Hands:
             "compare": (enlarged(start.image), enlarged(desk.image)),
             "sheet": made.save(desk.image, "dragged"),
             "recipe": str(path),
-            "latent": str(work.save_latent(start.reference, step.w, made.file("latent", ending="safetensors"))),
+            "latent": str(jobs.save_latent(start.reference, step.w, made.file("latent", ending="safetensors"))),
             "code": recipe.code(),
             "status": note(ran, "nb-ran"),
             "news": "",

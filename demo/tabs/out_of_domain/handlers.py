@@ -16,11 +16,11 @@ from ...controls import faces_of, number_or_none
 from ...notebook import note, told
 from ...pictures import CENTRE, UPLOADED, crop_of, number_of, pictures_of, source_of
 from ...session import Sent
-from . import examples, work
-from .desk import MOST, OWN, Desk, Way
+from . import examples, jobs
+from .display import CHANGE, KEEP, TOOLS, Shows, desk_of
 from .examples import EXAMPLES, FACES
-from .shows import CHANGE, KEEP, TOOLS, Shows, desk_of
-from .words import board, stages, tile
+from .state import MOST, OWN, Desk, Way
+from .text import board, stages, tile
 
 TICKED = 3.0  # the strength of a direction that is ticked, in standard deviations of w
 SHOW_EVERY, PREVIEW_S = 5, 0.2
@@ -59,7 +59,7 @@ class Hands(Shows):
     def _take(
         self, desk: Desk, reference, photo, there: list, number, method, steps, source=UPLOADED, wish=None
     ) -> Iterator[dict]:
-        found = work.found(reference, photo, there, number, source)  # until this goes well, nothing is lost
+        found = jobs.found(reference, photo, there, number, source)  # until this goes well, nothing is lost
         desk.stopped = True  # an earlier search of the same visitor
         desk.put(photo, there, found)
         many = len(there) > 1
@@ -103,7 +103,7 @@ class Hands(Shows):
         update = {self.part["examples"]: faces_of(tries)}
         reference = networks.resolve(visitor, network, self.technique)
         if desk.photo is None and "out_of_domain" not in visitor.sent and reference.at_hand:
-            found = work.found(reference, tries[0][0], [], CENTRE)
+            found = jobs.found(reference, tries[0][0], [], CENTRE)
             desk.put(tries[0][0], [], found)
             update |= self.face(desk)
         yield update
@@ -166,7 +166,7 @@ class Hands(Shows):
         began = time.perf_counter()
         try:
             image = found.aligned.image
-            with closing(work.searched(found.reference, image, arguments, SHOW_EVERY)) as search:
+            with closing(jobs.searched(found.reference, image, arguments, SHOW_EVERY)) as search:
                 for step in search:
                     last, seconds = step, time.perf_counter() - began
                     if desk.stopped or desk.found is not found:
@@ -187,7 +187,7 @@ class Hands(Shows):
         if whole and not last.step:
             told_ = f"inverted in one pass, {time.perf_counter() - began:.1f} s"
         desk.way = Way(told_, arguments if whole else None)
-        desk.known, desk.change = work.known(found.reference, image, last.latent), None
+        desk.known, desk.change = jobs.known(found.reference, image, last.latent), None
         if wish is not None and not desk.wanted:
             name = wish[0] if wish[0] in desk.names else desk.names[0]
             desk.wanted = {name: wish[1]}
@@ -311,7 +311,7 @@ class Hands(Shows):
         if not path:
             raise UserError("There is no direction yet; choose a file first.")
         new = {}
-        for name, text in work.directions(found.reference, str(path)).items():
+        for name, text in jobs.directions(found.reference, str(path)).items():
             while name in found.names:
                 name = f"{name} (file)"
             new[name] = text
@@ -337,7 +337,7 @@ class Hands(Shows):
         same = desk.change is not None and dict(desk.change.edits) == {n: v for n, v in wanted.items() if v}
         change = desk.change if same else None
         edits = [[name, value] for name, value in wanted.items()]
-        change, made = work.made(found.reference, known, change, edits, desk.own, desk.apart, desk.mask, desk.deghost)
+        change, made = jobs.made(found.reference, known, change, edits, desk.own, desk.apart, desk.mask, desk.deghost)
         if desk.known is not known:  # another face came meanwhile
             return False
         desk.change, desk.made = change, made

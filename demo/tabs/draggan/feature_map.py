@@ -14,7 +14,7 @@ from weights.errors import UserError
 from ... import canvas, controls, gpu, networks, results, running, uploads
 from ...notebook import Cell, Notebook, note, told_in
 from ...results import Made
-from .hands import Hands, desk_of
+from .handlers import Hands, desk_of
 
 PROSE = r"""
 How does it know that a mouth is still that mouth when it has moved? Not by its colours. On its way to the picture the

@@ -11,7 +11,7 @@ from weights.errors import UserError
 from ...networks import Reference
 from ...pictures import CENTRE, UPLOADED
 from ...running import in_worker
-from .desk import Found
+from .state import Found
 
 
 @in_worker

@@ -16,10 +16,10 @@ from weights.errors import UserError
 
 from ... import canvas, networks, results
 from ...notebook import note, told
-from . import work
-from .desk import Desk
-from .hands import Hands, desk_of, write
-from .words import recipe_of
+from . import jobs
+from .handlers import Hands, desk_of, write
+from .state import Desk
+from .text import recipe_of
 
 STEPS = 16  # of Play
 BEAT_S = 0.07  # seconds between two of its pictures
@@ -44,7 +44,7 @@ class Film:
         ends = self.ends(desk)
         if desk.frames is None or desk.frames[0] != ends:
             kept = []
-            with closing(work.between(desk.start.reference, *ends, STEPS + 1)) as made:
+            with closing(jobs.between(desk.start.reference, *ends, STEPS + 1)) as made:
                 for image in made:
                     kept.append(small(image))
                     yield kept[-1]
@@ -103,7 +103,7 @@ class Film:
         )
         recipe.check()
         pictures = []
-        with results.folder() as folder, closing(work.between(start.reference, first, last, frames)) as made:
+        with results.folder() as folder, closing(jobs.between(start.reference, first, last, frames)) as made:
             for image in made:
                 pictures.append(image)
                 yield {self.part["film_news"]: note(f"{len(pictures)} of {frames} frames")}

@@ -8,7 +8,7 @@ from html import escape
 from PIL import Image
 
 from ...pictures import CENTRE, enlarged
-from .desk import Desk, Found
+from .state import Desk, Found
 
 CAPTIONS = ("I · photograph", "I′ · inverted", "T · edited", "M · mask", "F · blended", "result")
 TILE = 256

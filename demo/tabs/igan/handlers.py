@@ -15,9 +15,9 @@ from weights.errors import UserError
 from ... import canvas, gpu, networks, results, tiles, uploads
 from ...notebook import note, told
 from ...session import Sent
-from . import work
-from .desk import AVERAGE, Desk, Latent, Run, Start
-from .words import (
+from . import jobs
+from .state import AVERAGE, Desk, Latent, Run, Start
+from .text import (
     TOOLS,
     alt_of,
     code_of,
@@ -84,7 +84,7 @@ class Hands:
         number = desk.ask()
         for progress in networks.fetching(reference):
             yield {self.part["news"]: progress}
-        start = work.opened(reference, latent, **options)
+        start = jobs.opened(reference, latent, **options)
         if desk.number != number:  # something newer was asked for meanwhile
             return {self.part["news"]: gr.skip()}
         return self.put(desk, start, photo)
@@ -120,7 +120,7 @@ class Hands:
         desk = desk_of(visitor)
         if desk.start is None or desk.latent is None:
             return None
-        return Sent(desk.start.reference.name, latent=work.for_draggan(desk.start.reference, desk.latent))
+        return Sent(desk.start.reference.name, latent=jobs.for_draggan(desk.start.reference, desk.latent))
 
     # -- painting
 
@@ -192,7 +192,7 @@ class Hands:
         run = Run(arguments, drawing)
         began, shown_at = time.perf_counter(), -1.0
         try:
-            with closing(work.brushed(desk.start.reference, arguments)) as steps:
+            with closing(jobs.brushed(desk.start.reference, arguments)) as steps:
                 for step in steps:
                     if desk.number != mine and not run.stopped:
                         yield {self.part["news"]: gr.skip()}
@@ -297,8 +297,8 @@ class Hands:
         for far in networks.fetching(reference):
             yield {self.part["news"]: far}
         arguments = {k: v for k, v in recipe.arguments.items() if k not in ("show_every",)}
-        work.checked(reference, arguments)  # before anything on the page changes
-        start = work.opened(reference, arguments.get("z0"), sha256=recipe.sha256)
+        jobs.checked(reference, arguments)  # before anything on the page changes
+        start = jobs.opened(reference, arguments.get("z0"), sha256=recipe.sha256)
         drawing = drawing_of(arguments, start.resolution)
         update = self.put(desk, start) | self.controls(start, arguments)
         desk.rounds = list(arguments.get("fixed") or [])

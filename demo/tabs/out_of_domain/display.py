@@ -14,9 +14,9 @@ from ... import canvas, networks, results, uploads
 from ...controls import faces_of
 from ...notebook import note, told
 from ...pictures import CENTRE, UPLOADED, fitted
-from . import work
-from .desk import Desk, Way
-from .words import board, code_of, facts, missing, recipe_for, shown, stages, warning
+from . import jobs
+from .state import Desk, Way
+from .text import board, code_of, facts, missing, recipe_for, shown, stages, warning
 
 CHANGE = canvas.Tool(
     "change", "paint", "May change", canvas.MASK.icon, "Paint what the edit may change, too.", ((222, 38, 32, 90),)
@@ -163,16 +163,16 @@ class Shows:
         for far in networks.fetching(reference):
             yield {self.part["news"]: far}
         photo = out_of_domain.decode_image(given["image"])
-        found = work.found(reference, photo, [], CENTRE, UPLOADED, recipe.sha256)
+        found = jobs.found(reference, photo, [], CENTRE, UPLOADED, recipe.sha256)
         for part, sha256 in dict(given.get("parts") or {}).items():
             if part != "encoder" and found.parts.get(part) != sha256:
                 raise UserError(f"That recipe was made with another version of {part} than is here.")
-        known = work.known(reference, found.aligned.image, given["latent"])
+        known = jobs.known(reference, found.aligned.image, given["latent"])
         names = ("threshold", "softness", "add", "keep", "cautious")
         mask = {name: given[name] for name in names if given.get(name) is not None}
         own, deghost = dict(given.get("own") or {}), bool(given.get("deghost", True))
         apart = bool(given.get("apart", False))
-        change, made = work.made(reference, known, None, list(given["edits"]), own, apart, mask, deghost)
+        change, made = jobs.made(reference, known, None, list(given["edits"]), own, apart, mask, deghost)
         if begin is not None:
             with closing(begin(reference, known, {"own": own} if own else {})) as first:
                 next(first)

@@ -12,7 +12,7 @@ from weights.errors import UserError
 
 from ... import canvas
 from ...tiles import Tile
-from .desk import AVERAGE, Desk, Run
+from .state import AVERAGE, Desk, Run
 
 TOOLS = (canvas.COLOUR, canvas.SKETCH, canvas.WARP)
 FINE = 256  # pixels at which a painted layer is handed on, so that the pipeline can average it down itself
