@@ -22,7 +22,7 @@ from weights.errors import UserError
 
 from . import gpu, networks, results, running, uploads
 from .page import Page
-from .results import Made, Shown
+from .results import Display, Result
 
 PREVIEW_S = 0.2  # seconds between two pictures that are shown while work goes on
 LATEX = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
@@ -48,7 +48,7 @@ class Run:
     function: str
     inputs: dict[str, gr.components.Component]
     outputs: Sequence[gr.components.Component]
-    show: Callable[[Made], Shown]
+    show: Callable[[Result], Display]
     arguments: Callable[[dict], dict] = dict
     restore: Callable[[dict, dict | None], dict] = lambda arguments, output: dict(arguments)
     output: Callable[[dict], dict] | None = None
@@ -320,7 +320,7 @@ class Cell:
         for far in networks.fetching(chosen):
             yield self._tuple(run, far)
         companions = run.companions(arguments) if run.companions else {}
-        wish = running.Wish(chosen, run.function, arguments, output, companions, sha256)
+        wish = running.PipelineCall(chosen, run.function, arguments, output, companions, sha256)
         with results.folder() as folder, closing(running.run(wish)) as events:
             yield from self._follow(run, events, folder)
 
@@ -340,15 +340,15 @@ class Cell:
                     far = f"{len(frames)} of {arguments.get(run.total, '?')}"
                     text = f"Frame {far} · {len(frames) / (now - began):.1f} a second"
                     yield self._tuple(run, note(text), run.preview(event.value))
-            elif isinstance(event, running.Going):
+            elif isinstance(event, running.Progress):
                 far = f"{event.done} of {event.total} pictures" if event.total > 1 else "Working"
                 yield self._tuple(run, note(f"{far} · {time.perf_counter() - began:.0f} s", "nb-going"))
             else:
                 value = frames if event.value is None else event.value
-                made = Made(value, event.companions, start.recipe, arguments, Path(folder))
+                made = Result(value, event.companions, start.recipe, arguments, Path(folder))
                 yield self._finished(run, made, start, event.seconds)
 
-    def _finished(self, run: Run, made: Made, start: running.Started, seconds: float) -> list:
+    def _finished(self, run: Run, made: Result, start: running.Started, seconds: float) -> list:
         shown = run.show(made)
         if shown.sheet is not None:
             sheet = made.save(shown.sheet(), run.function.split(".")[1])

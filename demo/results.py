@@ -18,7 +18,7 @@ from . import disk
 
 
 @dataclass(frozen=True)
-class Made:
+class Result:
     """A pipeline's result with what led to it.
 
     ``value`` is the function's result (a list of frames where it yields), ``companions`` those of further calls,
@@ -58,7 +58,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Shown:
+class Display:
     """``values`` go to the cell's result components, in their order; ``amount`` says in words what there is.
 
     ``sheet`` makes the one picture that holds everything, for download; ``file`` is a finished download instead.

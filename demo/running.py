@@ -22,7 +22,7 @@ BEAT_S = 0.3  # seconds between two words of a call that gives its result at onc
 
 
 @dataclass(frozen=True)
-class Wish:
+class PipelineCall:
     """One call of a pipeline function, e.g. ``"stylegan2.sample"``, for a network.
 
     ``companions`` are further calls whose results are shown beside it (the header of a mixing grid).
@@ -55,7 +55,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Going:
+class Progress:
     """``done`` of ``total`` parts of a result that comes at once are there."""
 
     done: int
@@ -76,7 +76,7 @@ class _Refused:
     sentence: str
 
 
-def run(wish: Wish) -> Iterator[Started | Step | Going | Finished]:
+def run(wish: PipelineCall) -> Iterator[Started | Step | Progress | Finished]:
     """Does what is wished, step by step; closing the iterator stops the work. Raises UserError."""
     return _followed(_in_worker(wish))
 
@@ -135,7 +135,7 @@ def _guarded(work: Callable[..., Iterator]) -> Callable[..., Iterator]:
     return guarded
 
 
-def _work(wish: Wish) -> Iterator:
+def _work(wish: PipelineCall) -> Iterator:
     from pipelines import recipes
 
     started = time.perf_counter()
@@ -166,7 +166,7 @@ class _Stopped(BaseException):
     """Ends a call that nobody waits for any more; no handler of errors on the way may take it for one."""
 
 
-def told(call: Callable[[], Any]) -> Iterator[Going]:
+def told(call: Callable[[], Any]) -> Iterator[Progress]:
     """Does ``call`` in a thread of its own and yields a few times a second how far it is; returns its result.
 
     A call that cannot be left is a page on which Stop does nothing: closing this iterator ends the call after the part
@@ -177,11 +177,11 @@ def told(call: Callable[[], Any]) -> Iterator[Going]:
     events: queue.SimpleQueue = queue.SimpleQueue()
     stopped = threading.Event()
     job = turns.current()  # None where the accelerator has a process of its own
-    far = Going(0, 0)
+    far = Progress(0, 0)
 
     def hear(done: int, total: int) -> None:
         nonlocal far
-        far = Going(done, total)
+        far = Progress(done, total)
         if job and not stopped.is_set():
             job.pass_on()
         if stopped.is_set():

@@ -39,7 +39,7 @@ class Visitor:
     """``own``: the visitor's own checkpoints by the name that recipes give them (``own:``, twelve digits of the hash).
 
     The name alone opens nothing: it has to be in this table, which only the visitor's own session has. ``sent``: what
-    is on its way to a tab, by the tab's id. ``kept``: what lies on the visitor's desk in each tab, by names of theirs;
+    is on its way to a tab, by the tab's id. ``kept``: what the visitor holds in each tab, by names of theirs;
     ``used``: when it was looked at last, by ``time.monotonic``.
     """
 
@@ -48,7 +48,7 @@ class Visitor:
     kept: dict[str, Any] = field(default_factory=dict)
     used: dict[str, float] = field(default_factory=dict)
 
-    def desk(self, name: str, make: Callable[[], Any]) -> Any:
+    def state(self, name: str, make: Callable[[], Any]) -> Any:
         """What is kept under a name; ``make`` makes it the first time. Events change it in place."""
         self.used[name] = time.monotonic()
         if name not in self.kept:
@@ -56,7 +56,7 @@ class Visitor:
         return self.kept[name]
 
     def put_away(self) -> None:
-        """Takes off the desk what lay there untouched for longest; nothing else in here is large."""
+        """Takes off the state what lay there untouched for longest; nothing else in here is large."""
         self.kept.pop(min(list(self.kept), key=lambda name: self.used.get(name, 0.0)), None)
 
     def add(self, name: str, file: OwnFile) -> None:

@@ -53,7 +53,7 @@ def defaults(net: Generator, mode: str = "fast") -> Defaults:
     usual = Defaults(
         lr=0.06 * spread(net),
         rows=min(6, net.num_ws),
-        feature_resolution=telling_block(net),
+        feature_resolution=default_feature_block(net),
         # Few cells of few channels say little about a place: small networks need a larger region (8 % of the width).
         r1=max(3.0, 40 * min(1.0, 128 / size)),
         r2=max(12.0, 32 * min(1.0, 128 / size)),
@@ -75,7 +75,7 @@ def mask_weight_of(space: str, size: int) -> float:
     return 20.0 if space == "features" else 20.0 / size
 
 
-def telling_block(net: Generator) -> int:
+def default_feature_block(net: Generator) -> int:
     """The block whose features tell places apart: the finest up to 128 px and half the picture with 64 maps or more.
 
     Sixteen or 32 maps, as thin networks have in their finer blocks, are alike in too many places: of 24 seeded drags on

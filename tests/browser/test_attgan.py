@@ -40,7 +40,7 @@ def album(tmp_path_factory):
 
 
 def opened(visit: Visit) -> Visit:
-    """The tab, with a face on the desk that is as it was."""
+    """The tab, with a face on the state that is as it was."""
     visit.page.get_by_role("tab", name="AttGAN").click()
     visit.shows("ag-edit-examples", 6)
     headed = "e => [e, ...e.querySelectorAll('*')].filter(i => getComputedStyle(i, '::before').content.includes('try'))"

@@ -31,7 +31,7 @@ def photo(tmp_path_factory):
 
 
 def opened(visit: Visit, example: int = 0) -> Visit:
-    """The tab, with an example on the desk of which nothing is changed."""
+    """The tab, with an example on the state of which nothing is changed."""
     visit.page.get_by_role("tab", name="Out of domain").click()
     visit.shows("od-edit-examples", 5)
     visit.settle()

@@ -15,7 +15,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from demo.tabs.attgan.handlers import Hands
+from demo.tabs.attgan.handlers import Handlers
 from models.attgan import Generator
 from weights import paths, store
 from weights.attributes import ATTRS
@@ -156,7 +156,7 @@ def refused(visitor, endpoint: str, words: str, **arguments) -> str:
     return said
 
 
-def hands(page) -> Hands:
+def handlers(page) -> Handlers:
     return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == "tick").__self__
 
 

@@ -14,7 +14,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from demo import canvas
-from demo.tabs.igan.handlers import Hands
+from demo.tabs.igan.handlers import Handlers
 from models.dcgan import DCGAN
 from weights import paths, store
 
@@ -109,7 +109,7 @@ def refused(visitor, endpoint: str, words: str, **arguments) -> str:
     return said
 
 
-def hands(page) -> Hands:
+def handlers(page) -> Handlers:
     return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == "paint").__self__
 
 

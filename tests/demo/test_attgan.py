@@ -39,7 +39,7 @@ from .attgan_room import (
     WHOLE,
     album,
     counted,
-    hands,
+    handlers,
     last,
     looked,
     people,
@@ -160,7 +160,7 @@ def test_intensities_as_words_count_as_numbers(visitor, photo):
 
 def test_ten_faces(page, visitor, album, tmp_path, monkeypatch):
     """All of them are offered, and any can be taken."""
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     shown = last(mine.look(ann, "attgan/faces", str(album("ten.png"))))[mine.part["faces"]]
     assert len(shown["tiles"]["items"]) == 10 and shown["tiles"]["chosen"] == "0"
     first = ann.kept["attgan"].found
@@ -196,7 +196,7 @@ def test_no_face(page, visitor, album, tmp_path, monkeypatch):
     full = pixels(visitor("attgan_files")[FULL])
     assert np.array_equal(full, np.asarray(run(edited[CODE], album("nobody.png"), tmp_path, monkeypatch)))
     # The same by hand: the button comes, and goes when it was pressed.
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     missed = last(mine.look(ann, "attgan/faces", str(album("nobody.png"))))
     assert missed[mine.part["middle"]]["visible"] and missed[mine.part["ticks"]]["choices"] == []
     taken = last(mine.middle(ann, "attgan/faces"))
@@ -209,7 +209,7 @@ def test_no_face(page, visitor, album, tmp_path, monkeypatch):
 def test_the_middle_of_a_photograph_with_faces(page, visitor, album):
     answer = visitor("attgan_face", photo=handle_file(album("two.png")), face=CENTRE)
     assert "centre_crop" in answer[CODE]
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     made = last(mine.look(ann, "attgan/faces", str(album("two.png")), CENTRE))
     assert len(made[mine.part["faces"]]["tiles"]["items"]) == 2 and made[mine.part["faces"]]["tiles"]["chosen"] is None
 
@@ -498,7 +498,7 @@ def test_stop_closes_the_work(number, page, album, monkeypatch):
     from pipelines import attgan
     from pipelines import faces as finder
 
-    ended, mine, ann = [], hands(page), Visitor()
+    ended, mine, ann = [], handlers(page), Visitor()
     last(mine.look(ann, "attgan/faces", str(album("one.png"))))
 
     def endless(*args, **rest):

@@ -27,7 +27,7 @@ from .attgan_room import (
     MADE,
     RECIPE,
     album,
-    hands,
+    handlers,
     last,
     looked,
     people,
@@ -49,11 +49,11 @@ def test_a_recipe_that_is_loaded_back(page, visitor, photo):
     visitor("attgan_face", photo=photo, has={"Male": True})
     answer = visitor("attgan_edit", changes={"Bald": 1.5, "Young": -1})
     files = [value(v) for v in visitor("attgan_files")]
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     made = last(mine.load_recipe(ann, files[RECIPE]))
     assert np.array_equal(np.asarray(made[mine.part["made"]]), pixels(answer[MADE]))
-    desk = ann.kept["attgan"]
-    assert desk.wanted == {"Bald": 1.5, "Young": -1} and desk.found.face.has["Male"]
+    state = ann.kept["attgan"]
+    assert state.wanted == {"Bald": 1.5, "Young": -1} and state.found.face.has["Male"]
     told = {update["label"]: update["value"] for slider, update in made.items() if slider in mine.sliders and
             update["visible"]}  # fmt: skip
     assert told["bald"] == 1.5 and told["young"] == -1 and len(told) == 13
@@ -81,7 +81,7 @@ def test_a_recipe_that_is_loaded_back(page, visitor, photo):
         wrong.write_text(json.dumps({**recipe, **change}))
         with pytest.raises(UserError, match=words):
             last(mine.load_recipe(ann, str(wrong)))
-        assert desk.wanted == {"Bald": 1.5, "Young": -1} and ann.kept["attgan"] is desk, "nothing is lost"
+        assert state.wanted == {"Bald": 1.5, "Young": -1} and ann.kept["attgan"] is state, "nothing is lost"
 
 
 def loader(page, cell: str):
@@ -96,7 +96,7 @@ def test_recipes_of_the_other_cells(page, visitor, photo, tmp_path):
     visitor("attgan_edit", changes={"Male": 2})
     flips = visitor("attgan_flips", intensity=0.5)
     slide = visitor("attgan_slide", attribute="Young", low=-1, high=2, frames=4, format="webp", fps=5)
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     shown = []
     for update in loader(page, "flips")(ann, value(flips[4])):
         gallery = update.get(by_id["ag-flips-gallery"])
@@ -129,16 +129,16 @@ def test_recipes_of_the_other_cells(page, visitor, photo, tmp_path):
 
 
 @pytest.fixture
-def desk(page, album):
+def state(page, album):
     """A face with black hair and bangs: ``tick(names)``, ``move(name=value)`` and what they make of the page."""
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     has = dict.fromkeys(ATTRS, False) | {"Black_Hair": True, "Bangs": True}
     last(mine.look(ann, "attgan/faces", str(album("one.png")), None, has))
-    state = SimpleNamespace(mine=mine, ann=ann, desk=ann.kept["attgan"], ticks=["Bangs", "Black_Hair"])
+    state = SimpleNamespace(mine=mine, ann=ann, state=ann.kept["attgan"], ticks=["Bangs", "Black_Hair"])
 
     def sliders() -> list:
-        told = mine.values(state.desk)
-        return [told[name] for name in state.desk.found.names] + [0] * (len(mine.sliders) - 13)
+        told = mine.values(state.state)
+        return [told[name] for name in state.state.found.names] + [0] * (len(mine.sliders) - 13)
 
     def tick(*names: str) -> dict:
         made = last(mine.tick(ann, list(names), *sliders()))
@@ -147,11 +147,11 @@ def desk(page, album):
     def move(**values: float) -> dict:
         moved = sliders()
         for name, number in values.items():
-            moved[state.desk.found.names.index(name)] = number
+            moved[state.state.found.names.index(name)] = number
         return last(mine.slid(ann, *moved))
 
     state.tick, state.move = tick, move
-    state.first = np.asarray(state.desk.found.reconstruction)
+    state.first = np.asarray(state.state.found.reconstruction)
     return state
 
 
@@ -159,104 +159,106 @@ def news(state, made: dict) -> str:
     return made[state.mine.part["news"]]
 
 
-def test_a_box_ticked_and_unticked(desk):
-    made = desk.tick("Bangs", "Black_Hair", "Eyeglasses")
-    assert desk.desk.wanted == {"Eyeglasses": 1.0} and desk.mine.part["ticks"] not in made, "the boxes are as they were"
-    assert not np.array_equal(np.asarray(desk.desk.edited), desk.first)
-    desk.tick("Bangs", "Black_Hair")
-    assert desk.desk.wanted == {} and np.array_equal(np.asarray(desk.desk.edited), desk.first)
-    assert np.array_equal(np.asarray(desk.desk.whole()), np.asarray(desk.desk.photo))
-    desk.tick("Black_Hair")
-    assert desk.desk.wanted == {"Bangs": -1.0}, "what it has is taken away"
-    desk.tick("Black_Hair", "Bangs")
-    assert desk.desk.wanted == {}
+def test_a_box_ticked_and_unticked(state):
+    made = state.tick("Bangs", "Black_Hair", "Eyeglasses")
+    assert state.state.wanted == {"Eyeglasses": 1.0} and state.mine.part["ticks"] not in made, (
+        "the boxes are as they were"
+    )
+    assert not np.array_equal(np.asarray(state.state.edited), state.first)
+    state.tick("Bangs", "Black_Hair")
+    assert state.state.wanted == {} and np.array_equal(np.asarray(state.state.edited), state.first)
+    assert np.array_equal(np.asarray(state.state.whole()), np.asarray(state.state.photo))
+    state.tick("Black_Hair")
+    assert state.state.wanted == {"Bangs": -1.0}, "what it has is taken away"
+    state.tick("Black_Hair", "Bangs")
+    assert state.state.wanted == {}
 
 
-def test_of_two_that_contradict_the_last_stays(desk):
-    made = desk.tick("Bangs", "Black_Hair", "Blond_Hair")
-    assert "Blond hair replaces black hair" in news(desk, made)
-    assert made[desk.mine.part["ticks"]]["value"] == ["Bangs", "Blond_Hair"]
-    made = desk.tick("Bangs", "Blond_Hair", "Brown_Hair")
-    assert "rown hair replaces blond hair" in news(desk, made) and desk.desk.wanted == {"Brown_Hair": 1.0}
-    assert made[desk.mine.part["ticks"]]["value"] == ["Bangs", "Brown_Hair"]
-    made = desk.tick("Bangs")
-    assert desk.desk.wanted == {}, "and the face has its own hair again"
-    assert made[desk.mine.part["ticks"]]["value"] == ["Bangs", "Black_Hair"] and not news(desk, made)
-    made = desk.tick("Bangs", "Black_Hair", "Blond_Hair")
-    made = desk.tick("Bangs", "Blond_Hair", "Black_Hair")
-    assert desk.desk.wanted == {} and "Black hair replaces blond hair" in news(desk, made)
+def test_of_two_that_contradict_the_last_stays(state):
+    made = state.tick("Bangs", "Black_Hair", "Blond_Hair")
+    assert "Blond hair replaces black hair" in news(state, made)
+    assert made[state.mine.part["ticks"]]["value"] == ["Bangs", "Blond_Hair"]
+    made = state.tick("Bangs", "Blond_Hair", "Brown_Hair")
+    assert "rown hair replaces blond hair" in news(state, made) and state.state.wanted == {"Brown_Hair": 1.0}
+    assert made[state.mine.part["ticks"]]["value"] == ["Bangs", "Brown_Hair"]
+    made = state.tick("Bangs")
+    assert state.state.wanted == {}, "and the face has its own hair again"
+    assert made[state.mine.part["ticks"]]["value"] == ["Bangs", "Black_Hair"] and not news(state, made)
+    made = state.tick("Bangs", "Black_Hair", "Blond_Hair")
+    made = state.tick("Bangs", "Blond_Hair", "Black_Hair")
+    assert state.state.wanted == {} and "Black hair replaces blond hair" in news(state, made)
 
 
-def test_several_boxes_at_once(desk):
+def test_several_boxes_at_once(state):
     """As when somebody is faster than the machine."""
-    made = desk.tick("Bangs", "Black_Hair", "Blond_Hair", "Bald", "Brown_Hair", "Male")
-    assert desk.desk.wanted == {"Bald": 1.0, "Brown_Hair": 1.0, "Male": 1.0}
-    assert made[desk.mine.part["ticks"]]["value"] == ["Bald", "Brown_Hair", "Male"]
+    made = state.tick("Bangs", "Black_Hair", "Blond_Hair", "Bald", "Brown_Hair", "Male")
+    assert state.state.wanted == {"Bald": 1.0, "Brown_Hair": 1.0, "Male": 1.0}
+    assert made[state.mine.part["ticks"]]["value"] == ["Bald", "Brown_Hair", "Male"]
     assert (
-        "brown hair replaces blond hair" in news(desk, made).lower()
-        and "bald replaces bangs" in news(desk, made).lower()
+        "brown hair replaces blond hair" in news(state, made).lower()
+        and "bald replaces bangs" in news(state, made).lower()
     )
 
 
-def test_sliders(desk):
-    made = desk.move(Young=1.5)
-    assert desk.desk.wanted == {"Young": 1.5} and "Young" in made[desk.mine.part["ticks"]]["value"]
-    assert desk.mine.sliders[ATTRS.index("Young")] not in made, "the hand may have moved it on meanwhile"
-    made = desk.move(Young=-0.5)
-    assert desk.desk.wanted == {} and np.array_equal(np.asarray(desk.desk.edited), desk.first)
-    made = desk.move(Blond_Hair=1)
-    black = desk.mine.sliders[ATTRS.index("Black_Hair")]
-    assert "replaces black hair" in news(desk, made) and made[black]["value"] == -0.5
-    desk.move(Male=1)
-    assert desk.desk.wanted == {"Blond_Hair": 1, "Male": 1}, "what is only covered is not wished away"
-    desk.move(Black_Hair=0.5)
-    assert desk.desk.wanted == {"Blond_Hair": 1, "Male": 1, "Black_Hair": 0.5}, "who asks for both gets both"
-    desk.move(Blond_Hair=-0.5, Male=-0.5)
-    assert np.array_equal(np.asarray(desk.desk.edited), desk.first)
-    undone = last(desk.mine.undo(desk.ann))
-    assert desk.desk.wanted == {} and not news(desk, undone)
-    for slider, told in zip(desk.mine.sliders, desk.mine.values(desk.desk).values(), strict=False):
+def test_sliders(state):
+    made = state.move(Young=1.5)
+    assert state.state.wanted == {"Young": 1.5} and "Young" in made[state.mine.part["ticks"]]["value"]
+    assert state.mine.sliders[ATTRS.index("Young")] not in made, "the hand may have moved it on meanwhile"
+    made = state.move(Young=-0.5)
+    assert state.state.wanted == {} and np.array_equal(np.asarray(state.state.edited), state.first)
+    made = state.move(Blond_Hair=1)
+    black = state.mine.sliders[ATTRS.index("Black_Hair")]
+    assert "replaces black hair" in news(state, made) and made[black]["value"] == -0.5
+    state.move(Male=1)
+    assert state.state.wanted == {"Blond_Hair": 1, "Male": 1}, "what is only covered is not wished away"
+    state.move(Black_Hair=0.5)
+    assert state.state.wanted == {"Blond_Hair": 1, "Male": 1, "Black_Hair": 0.5}, "who asks for both gets both"
+    state.move(Blond_Hair=-0.5, Male=-0.5)
+    assert np.array_equal(np.asarray(state.state.edited), state.first)
+    undone = last(state.mine.undo(state.ann))
+    assert state.state.wanted == {} and not news(state, undone)
+    for slider, told in zip(state.mine.sliders, state.mine.values(state.state).values(), strict=False):
         assert undone[slider]["value"] == told
 
 
-def test_an_emptied_number_moves_nothing(desk):
-    desk.move(Young=1)
-    desk.move(Young=None)
-    assert desk.desk.wanted == {"Young": 1}
-    assert unchanged(desk.mine.slid(Visitor(), *[0] * len(desk.mine.sliders)))
+def test_an_emptied_number_moves_nothing(state):
+    state.move(Young=1)
+    state.move(Young=None)
+    assert state.state.wanted == {"Young": 1}
+    assert unchanged(state.mine.slid(Visitor(), *[0] * len(state.mine.sliders)))
 
 
-def test_files_are_of_the_newest_edit(desk, monkeypatch):
-    desk.tick("Bangs", "Black_Hair", "Male")
-    first = last(desk.mine.files(desk.ann))
-    assert {desk.mine.part[name] for name in ("sheet", "full", "recipe")} == set(first)
-    assert list(last(desk.mine.files(desk.ann))) == [desk.mine.part["sheet"]], "they are there already"
-    desk.tick("Bangs", "Black_Hair")
-    whole = desk.desk.whole
+def test_files_are_of_the_newest_edit(state, monkeypatch):
+    state.tick("Bangs", "Black_Hair", "Male")
+    first = last(state.mine.files(state.ann))
+    assert {state.mine.part[name] for name in ("sheet", "full", "recipe")} == set(first)
+    assert list(last(state.mine.files(state.ann))) == [state.mine.part["sheet"]], "they are there already"
+    state.tick("Bangs", "Black_Hair")
+    whole = state.state.whole
 
     def meanwhile(*args):
-        desk.desk.version += 1
+        state.state.version += 1
         return whole(*args)
 
-    monkeypatch.setattr(desk.desk, "whole", meanwhile)
-    assert list(last(desk.mine.files(desk.ann))) == [desk.mine.part["sheet"]], "they would be old"
+    monkeypatch.setattr(state.state, "whole", meanwhile)
+    assert list(last(state.mine.files(state.ann))) == [state.mine.part["sheet"]], "they would be old"
 
 
-def test_an_edit_of_the_last_face_is_left_out(desk, album, monkeypatch):
+def test_an_edit_of_the_last_face_is_left_out(state, album, monkeypatch):
     """Another photograph came while it was made."""
     edited = jobs.edited
 
     def slow(found, wanted):
         made = edited(found, wanted)
-        last(desk.mine.look(desk.ann, "attgan/faces", str(album("other.png"))))
+        last(state.mine.look(state.ann, "attgan/faces", str(album("other.png"))))
         return made
 
     monkeypatch.setattr(jobs, "edited", slow)
-    assert unchanged([desk.tick("Bangs", "Black_Hair", "Male")]) and desk.desk.wanted == {}
+    assert unchanged([state.tick("Bangs", "Black_Hair", "Male")]) and state.state.wanted == {}
 
 
 def test_the_tab_is_opened(page):
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     made = last(mine.greet(ann, "attgan/faces"))
     assert len(made[mine.part["examples"]]["tiles"]["items"]) == len(EXAMPLES) and ann.kept["attgan"].found is not None
     assert made[mine.part["crop"]].size == (384, 384) and "nb-ran" in made[mine.part["status"]]
@@ -273,7 +275,7 @@ def test_the_tab_is_opened(page):
 
 
 def test_what_other_tabs_send(page):
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     assert unchanged(mine.take_sent(ann, "attgan/faces"))
     ann.sent["attgan"] = Sent("stylegan2/faces", None, 6, 0.5)
     greeted = last(mine.greet(ann, "attgan/faces"))
@@ -286,10 +288,10 @@ def test_what_other_tabs_send(page):
         last(mine.take_sent(ann, "attgan/faces"))
 
 
-def test_the_same_network_again_changes_nothing(page, desk):
-    desk.tick("Bangs", "Black_Hair", "Male")
-    assert unchanged(desk.mine.follow(desk.ann, "attgan/faces")) and desk.desk.wanted == {"Male": 1.0}
-    assert unchanged(desk.mine.follow(Visitor(), "attgan/faces"))
+def test_the_same_network_again_changes_nothing(page, state):
+    state.tick("Bangs", "Black_Hair", "Male")
+    assert unchanged(state.mine.follow(state.ann, "attgan/faces")) and state.state.wanted == {"Male": 1.0}
+    assert unchanged(state.mine.follow(Visitor(), "attgan/faces"))
 
 
 def test_what_passes_to_a_worker_can_be_pickled(page, album):

@@ -18,7 +18,7 @@ from demo import canvas, networks
 from demo.session import Sent, Visitor
 from demo.tabs.draggan import examples, jobs, photo
 from demo.tabs.draggan.handlers import enlarged
-from demo.tabs.draggan.state import MAX_FRAMES, MAX_PULLS, Desk, Frame
+from demo.tabs.draggan.state import MAX_FRAMES, MAX_PULLS, Frame, State
 from weights.errors import UserError
 
 SIZE = 32
@@ -50,7 +50,7 @@ def events(page, name: str):
     return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == name)
 
 
-def hands(page):
+def handlers(page):
     return events(page, "stop").__self__
 
 
@@ -314,7 +314,7 @@ def test_a_face_in_a_photograph_is_laid_straight(page, visitor, photograph, tmp_
 
 
 def test_a_network_tuned_to_a_photograph(page, photograph, tmp_path, monkeypatch):
-    ann, part = Visitor(), hands(page).part
+    ann, part = Visitor(), handlers(page).part
     finding = photo.Finding(
         {n: n for n in ("shown", "made", "latent", "code", "status", "network", "news")}, ann, "stylegan2"
     )
@@ -325,13 +325,13 @@ def test_a_network_tuned_to_a_photograph(page, photograph, tmp_path, monkeypatch
     assert np.abs(found_by(code, photograph, tmp_path, monkeypatch).astype(int) - np.asarray(made["made"])).max() <= 1
     # On to the canvas, with the network that is this visitor's alone.
     ann.sent["draggan"] = photo.sent(ann)
-    opened = last(hands(page).take_sent(ann))
+    opened = last(handlers(page).take_sent(ann))
     assert opened[part["network"]]["value"] == name
     assert np.abs(np.asarray(enlarged(ann.kept["draggan"].image)).astype(int) - np.asarray(made["made"])).max() <= 2
-    done = last(hands(page).drag(ann, name, None, 4, 0.7, drawing(), *defaults(page, steps=2)))
+    done = last(handlers(page).drag(ann, name, None, 4, 0.7, drawing(), *defaults(page, steps=2)))
     assert "weights.read" in done[part["code"]]
     with pytest.raises(UserError, match="load the file"):
-        last(hands(page).drag(Visitor(), name, None, 4, 0.7, drawing(), *defaults(page, steps=2)))
+        last(handlers(page).drag(Visitor(), name, None, 4, 0.7, drawing(), *defaults(page, steps=2)))
 
 
 def test_a_search_can_be_stopped(visitor, photograph):
@@ -384,7 +384,7 @@ def test_a_recipe_that_is_loaded_back(page, visitor):
 
     visitor("draggan_drag", **arguments())
     answer = visitor("draggan_drag", **arguments(drawing=drawing(((25, 5), (20, 12))), r2="20"))
-    load, part, ann = events(page, "load_recipe"), hands(page).part, Visitor()
+    load, part, ann = events(page, "load_recipe"), handlers(page).part, Visitor()
     made = last(load(ann, answer[RECIPE]))
     assert made[part["code"]].strip() == answer[CODE].strip() and np.array_equal(
         np.asarray(ann.kept["draggan"].image), pixels(answer[SHEET])
@@ -414,13 +414,13 @@ def test_a_recipe_that_is_loaded_back(page, visitor):
 
 def test_a_latent_that_is_loaded_back(page, visitor, tmp_path):
     answer = visitor("draggan_drag", **arguments())
-    take, part, ann = events(page, "take_latent"), hands(page).part, Visitor()
+    take, part, ann = events(page, "take_latent"), handlers(page).part, Visitor()
     made = last(take(ann, "stylegan2/faces", answer[LATENT]))
     shown = np.asarray(ann.kept["draggan"].image).astype(int)
     assert np.abs(shown - pixels(answer[SHEET])).max() <= 1
     assert made[part["status"]] == "" and made[part["board"]]["frame"]["running"] is False
     # A drag from there has a recipe that holds the latent itself.
-    done = last(hands(page).drag(ann, "stylegan2/faces", None, 4, 0.7, drawing(), *defaults(page, steps=3)))
+    done = last(handlers(page).drag(ann, "stylegan2/faces", None, 4, 0.7, drawing(), *defaults(page, steps=3)))
     assert "latent=" in done[part["code"]]
     assert np.array_equal(np.asarray(run(done[part["code"]])[-1].image), np.asarray(ann.kept["draggan"].image))
     (tmp_path / "no.safetensors").write_bytes(b"no latent at all")
@@ -430,12 +430,12 @@ def test_a_latent_that_is_loaded_back(page, visitor, tmp_path):
 
 
 def defaults(page, **changes) -> list:
-    found = hands(page)
+    found = handlers(page)
     return [changes.get(name, found.part[name].value) for name in found.parameters]
 
 
 def test_the_picture_follows_its_controls(page):
-    mine, part, ann = hands(page), hands(page).part, Visitor()
+    mine, part, ann = handlers(page), handlers(page).part, Visitor()
     shown = last(mine.greet(ann, "stylegan2/faces", None, 4, 0.7))[part["board"]]["frame"]
     assert shown["size"] == [SIZE, SIZE] and shown["alt"].endswith("seed 4")
     made = last(mine.open(ann, "stylegan2/faces", None, 5, 0.7))
@@ -452,13 +452,13 @@ def test_the_picture_follows_its_controls(page):
 
 def test_looking_through_the_list_downloads_nothing(page, monkeypatch):
     monkeypatch.setattr(weights, "fetch", lambda *a, **k: pytest.fail("fetched"))
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     made = last(mine.follow(ann, "stylegan2/ffhq-1024", None, 4, 0.7))
     assert made[mine.part["board"]]["frame"]["picture"] is None and "fetch" in made[mine.part["news"]]
 
 
 def test_a_new_picture_keeps_what_was_drawn_before_it_was_pulled(page):
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     mask = np.zeros((16, 16))
     mask[:8] = 1
     drawn = drawing(((8, 10), (20, 18)), mask=mask)
@@ -468,7 +468,7 @@ def test_a_new_picture_keeps_what_was_drawn_before_it_was_pulled(page):
 
 
 def test_stop_before_its_turn(page):
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     mine.ask(ann)
     assert "Stopping" in mine.stop(ann)
     made = last(mine.drag(ann, "stylegan2/faces", None, 4, 0.7, drawing(), *defaults(page)))
@@ -483,8 +483,8 @@ def test_stop_before_its_turn(page):
 
 
 def test_another_picture_ends_the_drag_that_runs(page):
-    """The old drag writes nothing on the desk any more, and leaves the canvas with the new picture."""
-    mine, ann, seen = hands(page), Visitor(), []
+    """The old drag writes nothing on the state any more, and leaves the canvas with the new picture."""
+    mine, ann, seen = handlers(page), Visitor(), []
     begun = threading.Event()
 
     def pull():
@@ -504,7 +504,7 @@ def test_another_picture_ends_the_drag_that_runs(page):
 
 
 def test_what_other_tabs_send(page):
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     last(mine.take_sent(ann))  # nothing was sent: nothing happens
     assert ann.kept["draggan"].start is None
     ann.sent["draggan"] = Sent("stylegan2/cats", None, 6, 0.5)
@@ -517,7 +517,7 @@ def test_what_other_tabs_send(page):
 
 def test_what_it_sends_to_other_tabs(page):
     """The picture as it stands: by its seed as long as nothing was pulled, then by its latent."""
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     assert mine.sent(ann) is None
     last(mine.open(ann, "stylegan2/faces", None, 4, 0.5))
     assert mine.sent(ann) == Sent("stylegan2/faces", None, 4, 0.5)
@@ -552,7 +552,7 @@ def test_what_passes_to_a_worker_can_be_pickled(page):
     assert [step.step for step in steps] == [0, 1, 2] and [step.step for step in more] == [2, 3, 4]
 
 
-# -- the desk ---------------------------------------------------------------------------------------------------------
+# -- the state ---------------------------------------------------------------------------------------------------------
 
 
 class Step:
@@ -562,7 +562,7 @@ class Step:
 
 
 def test_a_long_drag_keeps_few_pictures():
-    pull = Desk().begin({}, {})
+    pull = State().begin({}, {})
     for number in range(10 * MAX_FRAMES):
         pull.take(Step(number))
         assert len(pull.frames) <= MAX_FRAMES
@@ -577,22 +577,22 @@ def test_large_pictures_are_kept_small():
 
 
 def test_a_desk_holds_so_many_drags():
-    desk = Desk()
+    state = State()
     for _ in range(MAX_PULLS):
-        pull = desk.begin({}, {})
+        pull = state.begin({}, {})
         pull.take(Step(0))
         pull.take(Step(1))
         pull.running = False
     with pytest.raises(UserError, match=str(MAX_PULLS)):
-        desk.begin({}, {})
+        state.begin({}, {})
     with pytest.raises(UserError, match="Nothing was pulled"):
-        Desk().recipe()
+        State().recipe()
 
 
 def test_drags_that_changed_nothing_are_no_drags():
-    desk = Desk()
-    desk.begin({}, {"points": 1}).take(Step(0))
-    assert desk.last is None and desk.frames == [] and desk.undo() is None
+    state = State()
+    state.begin({}, {"points": 1}).take(Step(0))
+    assert state.last is None and state.frames == [] and state.undo() is None
 
 
 # -- examples ---------------------------------------------------------------------------------------------------------

@@ -126,10 +126,10 @@ def test_a_recipe_s_format_is_refused_on_the_page(page, watched):
 
 @pytest.mark.parametrize("ending", [f"gif/../../{MARK}", "", ".gif", "gif ", None, 5, "/gif", "g\0if"])
 def test_a_result_s_file_stays_in_its_folder(tmp_path, ending):
-    from demo.results import Made
+    from demo.results import Result
 
     folder = tmp_path / "own"
-    made = Made(None, {}, Recipe("stylegan2.sample", "stylegan2/faces", ""), {}, folder)
+    made = Result(None, {}, Recipe("stylegan2.sample", "stylegan2/faces", ""), {}, folder)
     with pytest.raises(UserError, match="kind of a file"):
         made.file("walk", ending=ending)
     for words in (("../../x",), ("/etc/passwd",), ("a\0b",), ("..",)):

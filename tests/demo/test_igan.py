@@ -35,7 +35,7 @@ from .igan_room import (
     SIZE,
     STATUS,
     drawing,
-    hands,
+    handlers,
     last,
     pixels,
     press,
@@ -178,14 +178,14 @@ def test_everything_in_one_file(visitor):
 @pytest.fixture
 def pad(page):
     """A visitor before the pad, with the picture of seed 3 on it."""
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     last(mine.open(ann, "igan/shoes", "seed", 3))
 
     def paint(drawn, ticket=None):
         return last(mine.paint(ann, "igan/shoes", "seed", 3, drawn, ticket, *VALUES))
 
     mine_ = type("Pad", (), {"mine": mine, "ann": ann, "paint": staticmethod(paint)})()
-    mine_.desk = ann.kept["igan"]
+    mine_.state = ann.kept["igan"]
     return mine_
 
 
@@ -194,7 +194,7 @@ def frame(pad, made: dict) -> dict:
 
 
 def test_the_tab_is_opened(page):
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     made = last(mine.greet(ann, "igan/shoes", "seed", 3))
     assert made[mine.part["board"]]["frame"]["size"] == [SIZE, SIZE] and "seed 3" in made[mine.part["status"]]
     assert list(last(mine.greet(ann, "igan/shoes", "seed", 3))) == [mine.part["news"]], "it is there already"
@@ -220,23 +220,23 @@ def test_stop(pad):
     next(running)
     assert "Stopping" in pad.mine.stop(pad.ann)
     made = last(running)
-    assert "Stopped after" in made[pad.mine.part["status"]] and pad.desk.run.last.step < 5
-    recipe = Recipe.from_json(Path(made[pad.mine.part["recipe"]]).read_text()) if False else pad.desk.run.recipe()
-    assert recipe["steps"] == max(1, pad.desk.run.last.step)
+    assert "Stopped after" in made[pad.mine.part["status"]] and pad.state.run.last.step < 5
+    recipe = Recipe.from_json(Path(made[pad.mine.part["recipe"]]).read_text()) if False else pad.state.run.recipe()
+    assert recipe["steps"] == max(1, pad.state.run.last.step)
     assert "Nothing is running" in pad.mine.stop(pad.ann)
 
 
 def test_a_patch_is_cut_from_the_picture_that_is_seen(pad):
     pad.paint(RED)
-    seen = np.asarray(pad.desk.image)
+    seen = np.asarray(pad.state.image)
     made = pad.paint({**RED, "patches": drawing(patches=[PATCH])["patches"]})
-    assert len(pad.desk.rounds) == 1 and "colour" in pad.desk.rounds[0] and pad.desk.rounds[0]["z0"] == 3
-    assert np.array_equal(np.asarray(pad.desk.base), seen)
-    assert pad.desk.run.arguments["warp"] == drawing(patches=[PATCH])["patches"]
+    assert len(pad.state.rounds) == 1 and "colour" in pad.state.rounds[0] and pad.state.rounds[0]["z0"] == 3
+    assert np.array_equal(np.asarray(pad.state.base), seen)
+    assert pad.state.run.arguments["warp"] == drawing(patches=[PATCH])["patches"]
     board = made[pad.mine.part["board"]]
     pulled_on = drawing(patches=[((8.5, 8.5), (22.5, 20.5), 8)])
     pad.paint(pulled_on)
-    assert len(pad.desk.rounds) == 1, "a patch that is pulled on is no new one"
+    assert len(pad.state.rounds) == 1, "a patch that is pulled on is no new one"
     assert board["frame"]["size"] == [SIZE, SIZE]
 
 
@@ -245,7 +245,7 @@ def test_what_is_wiped_away_is_not_asked_for(pad):
     made = pad.paint(drawing(), pad.mine.heard(pad.ann)) if False else None
     with pytest.raises(UserError, match="Nothing is drawn"):
         pad.paint(drawing())
-    assert made is None and pad.desk.run is None and pad.desk.image is pad.desk.base
+    assert made is None and pad.state.run is None and pad.state.image is pad.state.base
     quiet = pad.paint(drawing(), pad.mine.heard(pad.ann))
     assert quiet[pad.mine.part["sheet"]] is None, "on the page an empty pad is no mistake"
 
@@ -256,8 +256,8 @@ def test_candidates_are_pressed(pad):
     assert shown["chosen"] == shown["items"][0]["key"] and shown["items"][-1]["key"] == "average"
     other = shown["items"][1]["key"]
     made = last(pad.mine.choose(pad.ann, press(other)))
-    assert made[pad.mine.part["tiles"]]["tiles"]["chosen"] == other and pad.desk.rank == 1
-    assert np.array_equal(np.asarray(pad.desk.image), np.asarray(pad.desk.candidates[1].image))
+    assert made[pad.mine.part["tiles"]]["tiles"]["chosen"] == other and pad.state.rank == 1
+    assert np.array_equal(np.asarray(pad.state.image), np.asarray(pad.state.candidates[1].image))
     made = last(pad.mine.choose(pad.ann, press("average")))
     assert "average" in frame(pad, made)["alt"]
     assert list(last(pad.mine.choose(pad.ann, press("nonsense")))) == [pad.mine.part["news"]]
@@ -270,19 +270,19 @@ def test_play(pad):
     pad.paint(RED)
     shown = list(film.play(pad.ann))
     assert [u[pad.mine.part["play"]]["value"] for u in shown] == list(range(STEPS + 1))
-    first, final = pad.desk.frames[1][0], pad.desk.frames[1][-1]
-    assert np.array_equal(np.asarray(first), np.asarray(pad.desk.start.image))
-    assert np.abs(np.asarray(final).astype(int) - np.asarray(pad.desk.image)).max() <= 1
-    kept = pad.desk.frames
+    first, final = pad.state.frames[1][0], pad.state.frames[1][-1]
+    assert np.array_equal(np.asarray(first), np.asarray(pad.state.start.image))
+    assert np.abs(np.asarray(final).astype(int) - np.asarray(pad.state.image)).max() <= 1
+    kept = pad.state.frames
     made = last(film.slide(pad.ann, 5))
-    assert "step 5 of 16" in frame(pad, made)["alt"] and pad.desk.frames is kept, "they are made once"
+    assert "step 5 of 16" in frame(pad, made)["alt"] and pad.state.frames is kept, "they are made once"
     assert "step" not in frame(pad, last(film.slide(pad.ann, STEPS)))["alt"]
     with pytest.raises(UserError, match="from 0 to 16"):
         last(film.slide(pad.ann, 99))
     pad.mine.fix(pad.ann)
     last(pad.mine.fix(pad.ann))
     assert len(list(film.play(pad.ann))) == STEPS + 1, "after Fix it still begins with the first picture"
-    assert np.array_equal(np.asarray(pad.desk.frames[1][0]), np.asarray(pad.desk.start.image))
+    assert np.array_equal(np.asarray(pad.state.frames[1][0]), np.asarray(pad.state.start.image))
 
 
 def test_a_recipe_that_is_loaded_back(pad, visitor, page, tmp_path):
@@ -292,8 +292,8 @@ def test_a_recipe_that_is_loaded_back(pad, visitor, page, tmp_path):
     brush(visitor, drawn)
     answer = visitor("igan_choose", number=2)
     made = last(pad.mine.load_recipe(pad.ann, value(answer[RECIPE])))
-    desk = pad.ann.kept["igan"]
-    assert np.array_equal(np.asarray(desk.image), pixels(answer[SHEET])) and desk.rank == 1 and len(desk.rounds) == 1
+    state = pad.ann.kept["igan"]
+    assert np.array_equal(np.asarray(state.image), pixels(answer[SHEET])) and state.rank == 1 and len(state.rounds) == 1
     assert made[pad.mine.part["starts"]]["value"] == 4 and made[pad.mine.part["network"]]["value"] == "igan/shoes"
     shown = {}
     for update in pad.mine.load_recipe(pad.ann, value(answer[RECIPE])):
@@ -316,7 +316,7 @@ def test_a_recipe_that_is_loaded_back(pad, visitor, page, tmp_path):
         wrong.write_text(json.dumps({**recipe, **change}))
         with pytest.raises(UserError, match=words):
             last(pad.mine.load_recipe(pad.ann, str(wrong)))
-        assert desk.rank == 1 and pad.ann.kept["igan"] is desk and desk.run is not None, "nothing is lost"
+        assert state.rank == 1 and pad.ann.kept["igan"] is state and state.run is not None, "nothing is lost"
 
 
 def test_drawings_there_and_back():
@@ -330,7 +330,7 @@ def test_drawings_there_and_back():
 
 
 def test_what_other_tabs_send(page):
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     assert list(last(mine.take_sent(ann))) == [mine.part["news"]]
     ann.sent["igan"] = Sent("stylegan2/faces", None, 6, 0.5)
     assert list(last(mine.greet(ann, "igan/shoes", "seed", 3))) == [mine.part["news"]], "another one is on its way"
@@ -356,7 +356,7 @@ def test_nothing_is_fetched_because_a_list_was_looked_through(page, monkeypatch)
     import weights
 
     monkeypatch.setattr(weights, "fetch", lambda *a, **k: pytest.fail("fetched"))
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     made = last(mine.follow(ann, "stylegan2/ffhq-1024", "seed", 3))
     assert "fetch this network" in made[mine.part["news"]] and frame_of(made, mine)["picture"] is None
 
@@ -383,11 +383,11 @@ def test_examples(key, pad):
         made |= update
         shown |= update.get(pad.mine.part["board"], {})
     assert canvas.read(shown["value"], TOOLS) != canvas.Drawing() and made[pad.mine.part["sheet"]]
-    assert words and pad.desk.candidate is not None and not pad.desk.rounds
+    assert words and pad.state.candidate is not None and not pad.state.rounds
 
 
 def test_two_visitors_have_nothing_in_common(page):
-    mine, ann, bob = hands(page), Visitor(), Visitor()
+    mine, ann, bob = handlers(page), Visitor(), Visitor()
     for visitor in (ann, bob):
         last(mine.open(visitor, "igan/shoes", "seed", 3))
     last(mine.paint(ann, "igan/shoes", "seed", 3, RED, None, *VALUES))

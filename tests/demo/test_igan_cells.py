@@ -15,14 +15,14 @@ from gradio_client import handle_file
 from PIL import Image
 
 from demo import networks
-from demo.running import Going
+from demo.running import Progress
 from demo.session import Visitor
 from demo.tabs.igan import jobs
 from pipelines import igan
 from pipelines.recipes import Recipe
 from weights.errors import UserError
 
-from .igan_room import RED, SETTINGS, hands, last, photograph, pixels, press, refused, run, shelf, value
+from .igan_room import RED, SETTINGS, handlers, last, photograph, pixels, press, refused, run, shelf, value
 
 SHEET, LATENT, RECIPE, CODE, STATUS, NEWS = range(6)
 FIND = {"network": "igan/shoes", "crop": "middle", "steps": 10}
@@ -149,7 +149,7 @@ def test_a_morph_says_how_far_its_search_is_and_can_be_left_there(photograph):
     assert far and far == sorted(far) and {step.total for step in heard} == {2 * 60 + 2 * 36}
     threads = threading.active_count()
     left = jobs.morphed(*again)
-    assert any(isinstance(step, Going) and step.done for step in left)
+    assert any(isinstance(step, Progress) and step.done for step in left)
     left.close()
     assert threading.active_count() <= threads, "nothing goes on searching"
 
@@ -202,5 +202,5 @@ def test_walking_on_the_map(page):
     nearer = last(walk.zoom(0.5, ann, "igan/shoes", 2, 1, -1, 1.0, 3))
     assert nearer[parts["ig-plane-reach"]]["value"] == 0.5
     update = last(walk.paint_on(ann))
-    desk = ann.kept["igan"]
-    assert "from the map" in desk.start.about and update[hands(page).part["board"]]["frame"]["size"] == [32, 32]
+    state = ann.kept["igan"]
+    assert "from the map" in state.start.about and update[handlers(page).part["board"]]["frame"]["size"] == [32, 32]

@@ -103,7 +103,7 @@ def refused(visitor, endpoint: str, words: str, **arguments) -> str:
     return said
 
 
-def hands(page):
+def handlers(page):
     return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == "soften").__self__
 
 
@@ -115,9 +115,9 @@ def last(updates) -> dict:
 
 
 @pytest.fixture
-def desk(page, photo):
-    """``(hands, visitor, desk)`` with the photograph inverted, as events have it."""
-    mine, ann = hands(page), Visitor()
+def state(page, photo):
+    """``(hands, visitor, state)`` with the photograph inverted, as events have it."""
+    mine, ann = handlers(page), Visitor()
     last(mine.look(ann, "stylegan2/faces", str(photo), "auto", STEPS))
     return mine, ann, ann.kept["out_of_domain"]
 
@@ -198,14 +198,14 @@ def test_a_drawing_counts(given, once):
         ({"edits": {"Smiling": 1}, "drawing": {"size": [9, 9], "layers": {"mask": {}}}}, "can be painted"),
     ],
 )
-def test_what_cannot_be_done_is_said(arguments, words, page, desk):
-    mine, ann, mydesk = desk
+def test_what_cannot_be_done_is_said(arguments, words, page, state):
+    mine, ann, mystate = state
     last(mine.edit(ann, {"Bangs": 2}))
-    made = mydesk.made
+    made = mystate.made
     with pytest.raises(UserError, match=words) as caught:
         last(mine.edit(ann, **arguments))
     assert "\n" not in str(caught.value)
-    assert mydesk.wanted == {"Bangs": 2} and mydesk.made is made, "what was there is still there"
+    assert mystate.wanted == {"Bangs": 2} and mystate.made is made, "what was there is still there"
 
 
 def test_without_a_face_it_is_said(visitor):
@@ -265,66 +265,66 @@ def test_visitors_have_desks_of_their_own(given, visitor, page, photo):
 # -- as hands ---------------------------------------------------------------------------------------------------------
 
 
-def test_sliders_do_not_invert_again(desk, once, monkeypatch):
+def test_sliders_do_not_invert_again(state, once, monkeypatch):
     """And those of the mask run no network but the deghosting one."""
-    mine, ann, mydesk = desk
+    mine, ann, mystate = state
     made = last(mine.tick(ann, ["Smiling"]))
-    assert mydesk.wanted == {"Smiling": 3.0} and made[mine.sliders[0]]["visible"]
+    assert mystate.wanted == {"Smiling": 3.0} and made[mine.sliders[0]]["visible"]
     assert made[mine.sliders[0]]["value"] == 3
     assert not made[mine.sliders[1]]["visible"] and mine.part["ticks"] not in made
-    first = np.asarray(mydesk.made.result)
+    first = np.asarray(mystate.made.result)
     moved = last(mine.slid(ann, 0.4, 0, 0))
-    assert mydesk.wanted == {"Smiling": 0.4} and (np.asarray(mydesk.made.result) != first).any()
+    assert mystate.wanted == {"Smiling": 0.4} and (np.asarray(mystate.made.result) != first).any()
     assert not set(moved) & set(mine.sliders), "sliders stay where the hand has moved them"
     monkeypatch.setattr(ood, "changed", lambda *a, **k: pytest.fail("T was made again"))
-    tall = np.asarray(mydesk.made.mask).sum()
+    tall = np.asarray(mystate.made.mask).sum()
     last(mine.soften(ann, 0.8, 0.1, True, True))
-    assert np.asarray(mydesk.made.mask).sum() < tall and mydesk.made.deghosted
+    assert np.asarray(mystate.made.mask).sum() < tall and mystate.made.deghosted
     last(mine.soften(ann, 0.1, 0.1, False, False))
-    assert np.asarray(mydesk.made.mask).sum() > tall and not mydesk.made.deghosted
+    assert np.asarray(mystate.made.mask).sum() > tall and not mystate.made.deghosted
 
 
-def test_directions_apart_from_each_other(desk, once):
-    mine, ann, mydesk = desk
+def test_directions_apart_from_each_other(state, once):
+    mine, ann, mystate = state
     last(mine.tick(ann, ["Smiling"]))
-    together = np.asarray(mydesk.change.image)
+    together = np.asarray(mystate.change.image)
     last(mine.part_them(ann, True))
-    assert (np.asarray(mydesk.change.image) != together).any()
+    assert (np.asarray(mystate.change.image) != together).any()
     text = recipe_text(mine, ann)
     assert json.loads(text)["arguments"]["apart"] is True
-    assert np.array_equal(np.asarray(Recipe.from_json(text).run().result), np.asarray(mydesk.made.result))
+    assert np.array_equal(np.asarray(Recipe.from_json(text).run().result), np.asarray(mystate.made.result))
     last(mine.part_them(ann, False))
-    assert np.array_equal(np.asarray(mydesk.change.image), together)
+    assert np.array_equal(np.asarray(mystate.change.image), together)
     with pytest.raises(UserError, match="no direction"):
         last(mine.edit(ann, {"Zebra": 1}, apart=True))
-    assert not mydesk.apart
+    assert not mystate.apart
 
 
-def test_several_in_a_row_and_back(desk, once, photo):
-    mine, ann, mydesk = desk
+def test_several_in_a_row_and_back(state, once, photo):
+    mine, ann, mystate = state
     last(mine.tick(ann, ["Smiling"]))
     made = last(mine.tick(ann, ["Smiling", "Young"]))
-    assert mydesk.wanted == {"Smiling": 3.0, "Young": 3.0} and made[mine.sliders[2]]["label"] == "young"
+    assert mystate.wanted == {"Smiling": 3.0, "Young": 3.0} and made[mine.sliders[2]]["label"] == "young"
     drawing = canvas.drawn((384, 384), layers={"change": canvas.Layer(np.ones((8, 8), np.uint8))})
     drawing.pop("points")
     last(mine.paint(ann, drawing))
-    assert (np.asarray(mydesk.made.mask) == 255).all() and mydesk.mask["add"]
+    assert (np.asarray(mystate.made.mask) == 255).all() and mystate.mask["add"]
     back = last(mine.undo(ann))
-    assert mydesk.wanted == {} and mydesk.mask["add"] is None and not back[mine.part["board"]]["value"]["layers"]
-    assert np.asarray(mydesk.whole()).tobytes() == pixels(photo).tobytes()
+    assert mystate.wanted == {} and mystate.mask["add"] is None and not back[mine.part["board"]]["value"]["layers"]
+    assert np.asarray(mystate.whole()).tobytes() == pixels(photo).tobytes()
 
 
-def test_a_recipe_that_is_loaded_back(page, desk, once):
-    mine, ann, mydesk = desk
+def test_a_recipe_that_is_loaded_back(page, state, once):
+    mine, ann, mystate = state
     keep = np.zeros((32, 32), np.uint8)
     keep[:10] = 1
     drawing = canvas.drawn((384, 384), layers={"keep": canvas.Layer(keep)})
     drawing.pop("points")
     last(mine.edit(ann, {"Smiling": 2.5}, 0.2, 0.3, drawing, False))
-    made, result = last(mine.files(ann)), np.asarray(mydesk.made.result)
+    made, result = last(mine.files(ann)), np.asarray(mystate.made.result)
     # The folder goes with the event, so a copy of its text is what is kept.
     text = None
-    mydesk.written = -1
+    mystate.written = -1
     for update in mine.files(ann):
         text = Path(update[mine.part["recipe"]]).read_text()
     assert made and text
@@ -351,26 +351,26 @@ def test_a_recipe_that_is_loaded_back(page, desk, once):
         assert theirs.wanted == {"Smiling": 2.5}, "nothing is lost"
 
 
-def test_a_direction_of_ones_own(desk, tmp_path):
-    mine, ann, mydesk = desk
+def test_a_direction_of_ones_own(state, tmp_path):
+    mine, ann, mystate = state
     np.save(tmp_path / "age.npy", np.random.RandomState(5).randn(1, 16))
     made = last(mine.take_direction(ann, str(tmp_path / "age.npy")))
-    assert mydesk.wanted == {"age": 3.0} and ("age", "age") in made[mine.part["ticks"]]["choices"]
+    assert mystate.wanted == {"age": 3.0} and ("age", "age") in made[mine.part["ticks"]]["choices"]
     assert made[mine.sliders[3]]["label"] == "age" and "own=own" in made[mine.part["code"]]
     several = {name: torch.randn(16) for name in ("Smiling", "pose")}
     torch.save(several, tmp_path / "several.pt")
     last(mine.take_direction(ann, str(tmp_path / "several.pt")))
-    assert list(mydesk.own) == ["age", "Smiling (file)", "pose"]
+    assert list(mystate.own) == ["age", "Smiling (file)", "pose"]
     recipe = Recipe.from_json(last(mine.files(ann)) and recipe_text(mine, ann))
     assert set(recipe.arguments["own"]) == {"age", "Smiling (file)"}
-    assert np.array_equal(np.asarray(recipe.run().result), np.asarray(mydesk.made.result))
-    before = dict(mydesk.own), dict(mydesk.wanted)
+    assert np.array_equal(np.asarray(recipe.run().result), np.asarray(mystate.made.result))
+    before = dict(mystate.own), dict(mystate.wanted)
     np.save(tmp_path / "wide.npy", np.ones(512))
     torch.save({str(i): torch.randn(16) for i in range(3)}, tmp_path / "many.pt")
     for name, words in (("wide.npy", "16 numbers"), ("many.pt", "Up to 4"), ("none.npy", "not there")):
         with pytest.raises(UserError, match=words):
             last(mine.take_direction(ann, str(tmp_path / name)))
-        assert (mydesk.own, mydesk.wanted) == before
+        assert (mystate.own, mystate.wanted) == before
 
 
 def recipe_text(mine, visitor) -> str:
@@ -379,10 +379,10 @@ def recipe_text(mine, visitor) -> str:
         return Path(update[mine.part["recipe"]]).read_text()
 
 
-def test_what_goes_wrong_leaves_everything_as_it_was(desk, monkeypatch):
-    mine, ann, mydesk = desk
+def test_what_goes_wrong_leaves_everything_as_it_was(state, monkeypatch):
+    mine, ann, mystate = state
     last(mine.tick(ann, ["Smiling"]))
-    before = dict(mydesk.wanted), dict(mydesk.mask), mydesk.deghost, mydesk.made
+    before = dict(mystate.wanted), dict(mystate.mask), mystate.deghost, mystate.made
 
     def fails(*arguments, **more):
         raise UserError("There is no room.")
@@ -399,12 +399,12 @@ def test_what_goes_wrong_leaves_everything_as_it_was(desk, monkeypatch):
     ):
         with pytest.raises(UserError, match="no room"):
             last(again())
-        assert (mydesk.wanted, mydesk.mask, mydesk.deghost, mydesk.made) == before
+        assert (mystate.wanted, mystate.mask, mystate.deghost, mystate.made) == before
 
 
 def test_examples_and_what_is_missing(page):
     """The first example lies there at once; a press inverts it. A network without directions says so."""
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     made = last(mine.greet(ann, "stylegan2/faces"))
     assert (
         len(made[mine.part["examples"]]["tiles"]["items"]) == len(examples.EXAMPLES)
@@ -414,8 +414,8 @@ def test_examples_and_what_is_missing(page):
     assert last(mine.greet(ann, "stylegan2/faces")) == {mine.part["news"]: gr.skip()}, "once"
     press = SimpleNamespace(key="1")
     shown = list(mine.example(ann, "stylegan2/faces", "auto", "3", press))
-    mydesk = ann.kept["out_of_domain"]
-    assert mydesk.wanted == {"Smiling": 3.0} and mydesk.made is not None and len(shown) > 1
+    mystate = ann.kept["out_of_domain"]
+    assert mystate.wanted == {"Smiling": 3.0} and mystate.made is not None and len(shown) > 1
     bob = Visitor()
     missing = last(mine.example(bob, "stylegan2/cats", "auto", "2", press))[mine.part["missing"]]
     assert "No named directions" in missing and "plain difference" in missing
@@ -424,22 +424,22 @@ def test_examples_and_what_is_missing(page):
 
 
 def test_stop_keeps_what_was_found(page, photo):
-    mine, ann = hands(page), Visitor()
+    mine, ann = handlers(page), Visitor()
     for _update in mine.look(ann, "stylegan2/faces", str(photo), "auto", "500"):
         if ann.kept["out_of_domain"].searching:
             assert "Stopping" in mine.stop(ann)
-    mydesk = ann.kept["out_of_domain"]
-    assert mydesk.known is not None and "stopped after" in mydesk.way.told and mydesk.way.arguments is None
+    mystate = ann.kept["out_of_domain"]
+    assert mystate.known is not None and "stopped after" in mystate.way.told and mystate.way.arguments is None
     last(mine.tick(ann, ["Young"]))
-    assert mydesk.made is not None and "Nothing is running" in mine.stop(ann)
+    assert mystate.made is not None and "Nothing is running" in mine.stop(ann)
 
 
-def test_the_edit_goes_on_to_draggan(desk):
+def test_the_edit_goes_on_to_draggan(state):
     from pipelines import draggan
 
-    mine, ann, mydesk = desk
+    mine, ann, mystate = state
     assert mine.sent(Visitor()) is None
     last(mine.tick(ann, ["Smiling"]))
     sent = mine.sent(ann)
     net = weights.load("stylegan2/faces")
-    assert torch.equal(draggan.decode_latent(sent.latent, net), mydesk.change.latent) and sent.network == net.info.name
+    assert torch.equal(draggan.decode_latent(sent.latent, net), mystate.change.latent) and sent.network == net.info.name

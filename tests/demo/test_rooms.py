@@ -169,13 +169,13 @@ def test_what_passes_to_a_worker_can_be_pickled(monkeypatch, shelf):
     from demo import running
 
     monkeypatch.setattr(paths, "EMBEDDED", shelf)
-    wish = running.Wish(Reference("stylegan2/faces"), "stylegan2.sample", {"seeds": "1-2"})
+    wish = running.PipelineCall(Reference("stylegan2/faces"), "stylegan2.sample", {"seeds": "1-2"})
     events = list(running._in_worker(pickle.loads(pickle.dumps(wish))))
     started, *going, finished = pickle.loads(pickle.dumps(events))
-    assert all(isinstance(event, running.Going) for event in going)
+    assert all(isinstance(event, running.Progress) for event in going)
     assert started.recipe.function == "stylegan2.sample" and started.resolution == 32 and started.device == "cpu"
     assert len(finished.value) == 2 and finished.seconds > 0
-    refused = running.Wish(Reference("stylegan2/faces"), "stylegan2.sample", {"seeds": "x"})
+    refused = running.PipelineCall(Reference("stylegan2/faces"), "stylegan2.sample", {"seeds": "x"})
     assert "not a seed" in pickle.loads(pickle.dumps(list(running._in_worker(refused))))[-1].sentence
     with pytest.raises(UserError, match="not a seed"):
         list(running.run(refused))

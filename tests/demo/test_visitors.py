@@ -110,10 +110,10 @@ def test_what_a_value_holds():
 def test_one_visitor_is_bounded(page, state, monkeypatch):
     monkeypatch.setattr(visitors, "MOST", 10 * MB)
     session = Session(page)
-    desk = session[state].desk
+    state = session[state].state
     for name in ("draggan", "attgan", "igan"):
-        desk(name, lambda: [photograph()])
-    desk("draggan", list)  # looked at again: what lay untouched for longest is another one
+        state(name, lambda: [photograph()])
+    state("draggan", list)  # looked at again: what lay untouched for longest is another one
     assert session.weigh() < 10 * MB
     assert set(session[state].kept) == {"draggan", "igan"}
 

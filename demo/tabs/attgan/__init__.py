@@ -22,9 +22,9 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
     chooser = Chooser("ag", "attgan", session)
     book = Notebook("ag", chooser)
-    _cell, hands = edit.build(book, tab, handover)
-    flips.build(book, hands)
-    slide.build(book, hands)
-    batch.build(book, hands)
+    _cell, handlers = edit.build(book, tab, handover)
+    flips.build(book, handlers)
+    slide.build(book, handlers)
+    batch.build(book, handlers)
     page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser

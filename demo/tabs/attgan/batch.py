@@ -17,7 +17,7 @@ from ... import controls, gpu, networks, results, uploads
 from ...networks import size_text
 from ...notebook import Cell, Notebook, note
 from . import jobs
-from .handlers import Hands, desk_of
+from .handlers import Handlers, state_of
 from .text import summary_of
 
 PROSE = """
@@ -36,7 +36,7 @@ TILE = 320
 NO_FACE = "No face was found."  # nobody is there to choose the middle instead
 
 
-def build(book: Notebook, hands: Hands) -> Cell:
+def build(book: Notebook, handlers: Handlers) -> Cell:
     with book.cell("batch", "Many photographs", PROSE) as cell:
         with cell.controls("Change them all", stop="always"):
             photos = gr.File(
@@ -65,7 +65,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
             raise
 
     def made(visitor, network, photos, changes) -> Iterator[dict]:
-        wanted = wishes(desk_of(visitor).wanted if changes is None else changes)
+        wanted = wishes(state_of(visitor).wanted if changes is None else changes)
         paths = [Path(path) for path in photos or []]
         if not paths:
             raise UserError("There are no photographs yet; choose some first.")

@@ -7,7 +7,7 @@ import gradio as gr
 from ... import controls, gpu
 from ...handover import Handover
 from ...notebook import Cell, Notebook
-from .handlers import MOST, Hands, desk_of
+from .handlers import MOST, Handlers, state_of
 
 PROSE = r"""
 Choose a photograph. The face in it is found, laid straight and read; the bars say what a second network sees in it.
@@ -39,7 +39,7 @@ PRIVATE = {**QUIET, "api_visibility": "private"}
 RESULT = ("crop", "made", "whole", "odds", "status", "code", "news")
 
 
-def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]:
+def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handlers]:
     part, sliders = {}, []
     with book.cell("edit", "A face, and what it should have", PROSE) as cell:
         with gr.Column(elem_classes="nb-controls", min_width=0):
@@ -85,35 +85,35 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
             for words in ("Look", "Edit", "Files")
         )
     part |= {"code": cell.code, "network": book.chooser.network}
-    hands = Hands(part, sliders, book.chooser.technique)
+    handlers = Handlers(part, sliders, book.chooser.technique)
 
     session, network = book.chooser.session, book.chooser.network
-    private = {"outputs": hands.everything, **PRIVATE, **gpu.LANE}
+    private = {"outputs": handlers.everything, **PRIVATE, **gpu.LANE}
     result = {"outputs": [part[name] for name in RESULT], **QUIET, **gpu.LANE}
     events = [
-        part["photo"].input(hands.look, [session, network, part["photo"]], trigger_mode="always_last", **private),
-        part["faces"].select(hands.another, [session, network], **private),
-        part["middle"].click(hands.middle, [session, network], **private),
-        network.change(hands.follow, [session, network], **private),
-        part["ticks"].input(hands.tick, [session, part["ticks"], *sliders], trigger_mode="always_last", **private),
-        gr.on([s.input for s in sliders], hands.slid, [session, *sliders], trigger_mode="always_last", **private),
-        undo.click(hands.undo, session, **private),
-        cell.recipe_load.upload(hands.load_recipe, [session, cell.recipe_load], **private),
-        part["examples"].select(hands.example, [session, network], **private),
-        tab.select(hands.greet, [session, network], **private),
+        part["photo"].input(handlers.look, [session, network, part["photo"]], trigger_mode="always_last", **private),
+        part["faces"].select(handlers.another, [session, network], **private),
+        part["middle"].click(handlers.middle, [session, network], **private),
+        network.change(handlers.follow, [session, network], **private),
+        part["ticks"].input(handlers.tick, [session, part["ticks"], *sliders], trigger_mode="always_last", **private),
+        gr.on([s.input for s in sliders], handlers.slid, [session, *sliders], trigger_mode="always_last", **private),
+        undo.click(handlers.undo, session, **private),
+        cell.recipe_load.upload(handlers.load_recipe, [session, cell.recipe_load], **private),
+        part["examples"].select(handlers.example, [session, network], **private),
+        tab.select(handlers.greet, [session, network], **private),
     ]
 
     def attgan_face(visitor, network=None, photo=None, face=None, has=None):
-        yield from only(part, hands.look(visitor, network, photo, face, has))
+        yield from only(part, handlers.look(visitor, network, photo, face, has))
 
     def attgan_edit(visitor, changes=None):
-        yield from only(part, hands.edit(visitor, changes))
+        yield from only(part, handlers.edit(visitor, changes))
 
     def attgan_files(visitor):
-        desk = desk_of(visitor)
-        desk.face()
-        desk.written = -1  # scripts are given them as often as they ask
-        yield from hands.files(visitor)
+        state = state_of(visitor)
+        state.face()
+        state.written = -1  # scripts are given them as often as they ask
+        yield from handlers.files(visitor)
 
     api_look.click(attgan_face, [session, network, part["photo"], which, has],
                    api_name="attgan_face", api_description=API_FACE, **result)  # fmt: skip
@@ -121,9 +121,9 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
     files = [part[name] for name in ("sheet", "full", "recipe")]
     api_files.click(attgan_files, session, files, api_name="attgan_files", api_description=API_FILES, **QUIET)
     for event in events:
-        hands.writes(event, session)
-    handover.takes("attgan", hands.take_sent, [network], outputs=hands.everything, **QUIET, **gpu.LANE)
-    return cell, hands
+        handlers.writes(event, session)
+    handover.takes("attgan", handlers.take_sent, [network], outputs=handlers.everything, **QUIET, **gpu.LANE)
+    return cell, handlers
 
 
 def only(part: dict, updates):

@@ -13,9 +13,9 @@ from weights.errors import UserError
 
 from ... import controls, gpu, results
 from ...notebook import Cell, Notebook, note
-from ...results import Made
+from ...results import Result
 from . import jobs
-from .handlers import Hands, desk_of
+from .handlers import Handlers, state_of
 from .text import code, recipe_for
 
 PROSE = """
@@ -40,7 +40,7 @@ LOST = {
 }
 
 
-def build(book: Notebook, hands: Hands) -> Cell:
+def build(book: Notebook, handlers: Handlers) -> Cell:
     with book.cell("flips", "All of them, one at a time", PROSE) as cell:
         with cell.controls("Turn each over", stop=None):
             gr.Markdown("The face is the one above.", elem_classes="nb-hint")
@@ -51,7 +51,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
 
     def attgan_flips(visitor, intensity=1.0) -> Iterator[dict]:
         try:
-            yield from made(desk_of(visitor).face(), intensity)
+            yield from made(state_of(visitor).face(), intensity)
         except UserError as error:
             yield {cell.news: note(str(error), "nb-error")}
             raise
@@ -64,7 +64,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
         seconds = time.perf_counter() - began
         with results.folder() as folder:
             recipe = recipe_for("attgan.flips", found, {"intensity": intensity})
-            kept = Made(pictures, {}, recipe, recipe.arguments, Path(folder))
+            kept = Result(pictures, {}, recipe, recipe.arguments, Path(folder))
             turned = [
                 LOST.get(n, f"no {attgan.shown(n)}") if has else attgan.shown(n) for n, has in found.face.has.items()
             ]
@@ -86,10 +86,10 @@ def build(book: Notebook, hands: Hands) -> Cell:
 
     def load_recipe(visitor, path) -> Iterator[dict]:
         try:
-            recipe, photo, found = yield from hands.held(visitor, path, "attgan.flips", cell.news)
+            recipe, photo, found = yield from handlers.held(visitor, path, "attgan.flips", cell.news)
             strongly = recipe.arguments.get("intensity", 1.0)
             for shown in made(found, strongly):
-                yield hands.lay(visitor, photo, found) | {intensity: gr.update(value=strongly)} | shown
+                yield handlers.lay(visitor, photo, found) | {intensity: gr.update(value=strongly)} | shown
         except UserError as error:
             yield {cell.news: note(str(error), "nb-error")}
             raise
@@ -106,10 +106,10 @@ def build(book: Notebook, hands: Hands) -> Cell:
     loaded = cell.recipe_load.upload(
         load_recipe,
         [book.chooser.session, cell.recipe_load],
-        [*hands.everything, intensity, *shown],
+        [*handlers.everything, intensity, *shown],
         show_progress_on=gallery,
         api_visibility="private",
         **gpu.LANE,
     )
-    hands.writes(loaded, book.chooser.session)
+    handlers.writes(loaded, book.chooser.session)
     return cell

@@ -17,7 +17,7 @@ from ...notebook import note, told
 from ...pictures import CENTRE, UPLOADED, crop_of, enlarged, fitted, number_of, pictures_of, source_of
 from ...session import Sent
 from . import jobs
-from .state import Desk, Found
+from .state import Found, State
 from .text import cleared, code_of, numbers, odds_table, recipe_for, same, summary_of, usual
 
 FACES = "stylegan2/faces"
@@ -26,11 +26,11 @@ TICKED = 1.0  # the intensity of a box that is ticked
 MOST = 16  # sliders on the page; a network may know more names
 
 
-def desk_of(visitor) -> Desk:
-    return visitor.desk("attgan", Desk)
+def state_of(visitor) -> State:
+    return visitor.state("attgan", State)
 
 
-class Hands:
+class Handlers:
     """Functions for events; ``part`` has the cell's components by name, and every function yields what they become."""
 
     def __init__(self, part: dict, sliders: Sequence[gr.Slider], technique: str):
@@ -41,11 +41,11 @@ class Hands:
     @told
     def look(self, visitor, network, path, face=None, has=None) -> Iterator[dict]:
         """Finds the faces of a photograph and takes the most prominent one, or the one asked for."""
-        yield from self._look(desk_of(visitor), networks.resolve(visitor, network, self.technique),
+        yield from self._look(state_of(visitor), networks.resolve(visitor, network, self.technique),
                               uploads.image(path), face, has)  # fmt: skip
 
     def _look(
-        self, desk: Desk, reference, photo: Image.Image, which=None, has=None, source: str = UPLOADED
+        self, state: State, reference, photo: Image.Image, which=None, has=None, source: str = UPLOADED
     ) -> Iterator[dict]:
         from pipelines import faces
 
@@ -54,25 +54,25 @@ class Hands:
         yield {self.part["news"]: note("Looking for faces …")}
         there = faces.detect(photo)
         if not there and which != CENTRE:
-            desk.put(photo, [], source)
+            state.put(photo, [], source)
             yield self.nothing() | {
                 self.part["middle"]: gr.update(visible=True),
                 self.part["news"]: note(faces.NO_FACE, "nb-error"),
             }
             return
-        yield from self._take(desk, reference, photo, there, number_of(which, len(there)), has, source)
+        yield from self._take(state, reference, photo, there, number_of(which, len(there)), has, source)
 
     def _take(
-        self, desk: Desk, reference, photo, there: list, number: int | str, has=None, source: str | None = None
+        self, state: State, reference, photo, there: list, number: int | str, has=None, source: str | None = None
     ) -> Iterator[dict]:
-        source = source or desk.source
+        source = source or state.source
         found = jobs.found(reference, photo, there, number, has)  # until this is known to go well, nothing is lost
         found = replace(found, source=source)
-        desk.put(photo, there, source)
-        desk.take(found)
+        state.put(photo, there, source)
+        state.take(found)
         many = len(there) > 1
         shown = [(crop_of(photo, face), f"face {i + 1}") for i, face in enumerate(there)] if many else []
-        yield self.face(desk) | {
+        yield self.face(state) | {
             self.part["faces"]: faces_of(shown, None if number == CENTRE else number),
             self.part["middle"]: gr.update(visible=False),
         }
@@ -80,42 +80,44 @@ class Hands:
     @told
     def another(self, visitor, network, event: gr.EventData) -> Iterator[dict]:
         """Another face of the same photograph."""
-        desk = desk_of(visitor)
-        if desk.photo is None or not desk.faces:
+        state = state_of(visitor)
+        if state.photo is None or not state.faces:
             return
         reference = networks.resolve(visitor, network, self.technique)
-        yield from self._take(desk, reference, desk.photo, desk.faces, number_of(event.key, len(desk.faces)))
+        yield from self._take(state, reference, state.photo, state.faces, number_of(event.key, len(state.faces)))
 
     @told
     def middle(self, visitor, network) -> Iterator[dict]:
         """No face was found, and the visitor wants the middle of the photograph."""
-        desk = desk_of(visitor)
-        if desk.photo is None:
+        state = state_of(visitor)
+        if state.photo is None:
             raise UserError("There is no photograph yet; choose one first.")
-        yield from self._take(desk, networks.resolve(visitor, network, self.technique), desk.photo, desk.faces, CENTRE)
+        yield from self._take(
+            state, networks.resolve(visitor, network, self.technique), state.photo, state.faces, CENTRE
+        )
 
     @told
     def follow(self, visitor, network) -> Iterator[dict]:
         """Another network: the same face, in its crop and with its names."""
-        desk = desk_of(visitor)
-        if desk.found is None or desk.found.reference.name == network:
+        state = state_of(visitor)
+        if state.found is None or state.found.reference.name == network:
             return
         reference = networks.resolve(visitor, network, self.technique)
         if not reference.at_hand:
             return
-        yield from self._take(desk, reference, desk.photo, desk.faces, desk.found.which)
+        yield from self._take(state, reference, state.photo, state.faces, state.found.which)
 
     @told
     def greet(self, visitor, network) -> Iterator[dict]:
-        """The tab is opened: faces to try, and the first of them on the desk unless there is, or will be, another."""
-        desk = desk_of(visitor)
-        if desk.greeted:
+        """The tab is opened: faces to try, and the first of them on the state unless there is, or will be, another."""
+        state = state_of(visitor)
+        if state.greeted:
             return
         pictures = pictures_of(visitor, [Sent(FACES, seed=seed) for seed in EXAMPLES])
         tries = [(picture, f"face of seed {seed}") for picture, seed in zip(pictures, EXAMPLES, strict=True)]
-        desk.greeted, shown = True, {self.part["examples"]: faces_of(tries)}
+        state.greeted, shown = True, {self.part["examples"]: faces_of(tries)}
         reference = networks.resolve(visitor, network, self.technique)
-        if desk.photo is not None or "attgan" in visitor.sent or not reference.at_hand:
+        if state.photo is not None or "attgan" in visitor.sent or not reference.at_hand:
             yield shown
             return
         # Together, because of answers that come at once one after another a browser shows the last.
@@ -129,7 +131,7 @@ class Hands:
 
     def _example(self, visitor, reference, seed: int) -> Iterator[dict]:
         [photo] = pictures_of(visitor, [Sent(FACES, seed=seed)])
-        for update in self._look(desk_of(visitor), reference, photo, source=source_of(Sent(FACES, seed=seed), photo)):
+        for update in self._look(state_of(visitor), reference, photo, source=source_of(Sent(FACES, seed=seed), photo)):
             yield {self.part["photo"]: None} | update
 
     @told
@@ -140,7 +142,7 @@ class Hands:
             return
         [photo] = pictures_of(visitor, [sent])
         reference = networks.resolve(visitor, network, self.technique)
-        for update in self._look(desk_of(visitor), reference, photo, source=source_of(sent, photo)):
+        for update in self._look(state_of(visitor), reference, photo, source=source_of(sent, photo)):
             yield {self.part["photo"]: None} | update
         yield from self.files(visitor)
 
@@ -151,11 +153,11 @@ class Hands:
         """Boxes were ticked or unticked; what contradicts a new one is unticked."""
         from pipelines import attgan
 
-        desk = desk_of(visitor)
-        found = desk.face()
-        before = {name for name in found.names if self.values(desk)[name] > 0}
+        state = state_of(visitor)
+        found = state.face()
+        before = {name for name in found.names if self.values(state)[name] > 0}
         added, taken = [n for n in chosen if n not in before], [n for n in before if n not in chosen]
-        wanted = dict(desk.wanted)
+        wanted = dict(state.wanted)
         for name in (*added, *taken):
             wanted[name] = TICKED if name in added else -TICKED
             if (wanted[name] > 0) == found.face.has[name]:
@@ -169,7 +171,7 @@ class Hands:
                 wanted.pop(other, None)
                 stay.discard(other)
             stay.add(name)
-        for update in self._edit(desk, wanted, replaced):
+        for update in self._edit(state, wanted, replaced):
             if set(update[self.part["ticks"]]["value"]) == set(chosen):
                 del update[self.part["ticks"]]  # boxes that were ticked meanwhile stay ticked
             yield update
@@ -177,11 +179,11 @@ class Hands:
     @told
     def slid(self, visitor, *values: float) -> Iterator[dict]:
         """Sliders were moved."""
-        desk = desk_of(visitor)
-        if desk.found is None:  # a slider with no face under it
+        state = state_of(visitor)
+        if state.found is None:  # a slider with no face under it
             return
-        found, told, covered = desk.found, self.values(desk), cleared(desk)
-        moved, wanted = dict(zip(found.names, values, strict=False)), dict(desk.wanted)
+        found, told, covered = state.found, self.values(state), cleared(state)
+        moved, wanted = dict(zip(found.names, values, strict=False)), dict(state.wanted)
         for name, value in moved.items():
             if value is None or same(value, told[name]):
                 continue
@@ -189,8 +191,8 @@ class Hands:
                 wanted.pop(name, None)  # as it was
             else:
                 wanted[name] = value
-        for update in self._edit(desk, wanted):
-            told = self.values(desk)
+        for update in self._edit(state, wanted):
+            told = self.values(state)
             for slider, (name, value) in zip(self.sliders, moved.items(), strict=False):
                 if value is not None and same(value, told[name]):
                     del update[slider]  # it stays where the hand has moved it meanwhile
@@ -199,51 +201,51 @@ class Hands:
     @told
     def edit(self, visitor, changes) -> Iterator[dict]:
         """Intensities by name, from a script."""
-        yield from self._edit(desk_of(visitor), {} if changes is None else changes)
+        yield from self._edit(state_of(visitor), {} if changes is None else changes)
 
     @told
     def undo(self, visitor) -> Iterator[dict]:
-        yield from self._edit(desk_of(visitor), {})
+        yield from self._edit(state_of(visitor), {})
 
-    def _edit(self, desk: Desk, wanted: dict, replaced: dict[str, str] | None = None) -> Iterator[dict]:
-        found = desk.face()
+    def _edit(self, state: State, wanted: dict, replaced: dict[str, str] | None = None) -> Iterator[dict]:
+        found = state.face()
         edited, odds = jobs.edited(found, wanted)
-        if desk.found is not found:  # another face came meanwhile
+        if state.found is not found:  # another face came meanwhile
             return
-        desk.edit(numbers(wanted), edited, odds)
-        yield self.face(desk, replaced)
+        state.edit(numbers(wanted), edited, odds)
+        yield self.face(state, replaced)
 
     # -- what is shown
 
     @staticmethod
-    def values(desk: Desk) -> dict[str, float]:
+    def values(state: State) -> dict[str, float]:
         """What the decoder is told, by name."""
-        found = desk.face()
-        told = {name: usual(found, name) for name in found.names} | desk.wanted
-        for other in cleared(desk):
+        found = state.face()
+        told = {name: usual(found, name) for name in found.names} | state.wanted
+        for other in cleared(state):
             told[other] = usual(found, other) * -1
         return told
 
-    def face(self, desk: Desk, replaced: dict[str, str] | None = None) -> dict:
+    def face(self, state: State, replaced: dict[str, str] | None = None) -> dict:
         """Everything about the face as it is now."""
         from pipelines import attgan
 
-        found, values = desk.face(), self.values(desk)
+        found, values = state.face(), self.values(state)
         choices = [(attgan.shown(name), name) for name in found.names]
-        words = {**cleared(desk), **(replaced or {})}
+        words = {**cleared(state), **(replaced or {})}
         said = "; ".join(f"{attgan.shown(new)} replaces {attgan.shown(old)}" for old, new in words.items())
-        image = desk.edited or found.reconstruction
+        image = state.edited or found.reconstruction
         updates = {
             "crop": enlarged(found.aligned.image),
             "made": enlarged(image),
-            "whole": tuple(fitted(picture) for picture in (desk.photo, desk.whole())),
-            "odds": odds_table(found.odds, desk.odds if desk.wanted else None),
+            "whole": tuple(fitted(picture) for picture in (state.photo, state.whole())),
+            "odds": odds_table(found.odds, state.odds if state.wanted else None),
             "ticks": gr.update(choices=choices, value=[n for n, _v in values.items() if values[n] > 0]),
             "news": note(said[:1].upper() + said[1:] + ".") if said else "",
             "status": note(
-                f"{summary_of(desk.wanted)} · {found.title}, {found.face.image.width} px, on {found.device}", "nb-ran"
+                f"{summary_of(state.wanted)} · {found.title}, {found.face.image.width} px, on {found.device}", "nb-ran"
             ),
-            "code": code_of(desk),
+            "code": code_of(state),
             "sheet": None,
             "full": None,
             "recipe": None,
@@ -286,19 +288,21 @@ class Hands:
 
     def files(self, visitor) -> Iterator[dict]:
         """The downloads of the newest edit; what has become old meanwhile is left out."""
-        desk = desk_of(visitor)
-        if desk.found is None or desk.written == desk.version:
+        state = state_of(visitor)
+        if state.found is None or state.written == state.version:
             yield {self.part["sheet"]: gr.skip()}
             return
-        version, found = desk.version, desk.found
+        version, found = state.version, state.found
         with results.folder() as folder:
             name = found.checkpoint.split("/")[-1].replace(":", "-")
             sheet, full, recipe = (Path(folder) / f"{name}-{what}" for what in ("face.png", "photo.png", "edit.json"))
-            (desk.edited or found.reconstruction).save(sheet)
-            desk.whole().save(full, compress_level=1)
-            recipe.write_text(recipe_for("attgan.edit", found, {"attributes": desk.wanted}).to_json(), encoding="utf-8")
-            if desk.version == version:
-                desk.written = version
+            (state.edited or found.reconstruction).save(sheet)
+            state.whole().save(full, compress_level=1)
+            recipe.write_text(
+                recipe_for("attgan.edit", found, {"attributes": state.wanted}).to_json(), encoding="utf-8"
+            )
+            if state.version == version:
+                state.written = version
                 yield {self.part[n]: str(p) for n, p in (("sheet", sheet), ("full", full), ("recipe", recipe))}
             else:
                 yield {self.part["sheet"]: gr.skip()}
@@ -326,14 +330,14 @@ class Hands:
         return recipe, photo, jobs.found(reference, photo, [], CENTRE, recipe.arguments.get("has"), recipe.sha256)
 
     def lay(self, visitor, photo: Image.Image, found: Found, wanted: dict | None = None) -> dict:
-        """Puts a recipe's face on the desk, with what is wanted of it. Raises UserError before anything changes."""
+        """Puts a recipe's face on the state, with what is wanted of it. Raises UserError before anything changes."""
         done = jobs.edited(found, wanted) if wanted not in (None, {}) else None
-        desk = desk_of(visitor)
-        desk.put(photo, [])
-        desk.take(found)
+        state = state_of(visitor)
+        state.put(photo, [])
+        state.take(found)
         if done:
-            desk.edit(numbers(wanted), *done)
-        return self.face(desk) | {
+            state.edit(numbers(wanted), *done)
+        return self.face(state) | {
             self.part["network"]: gr.update(value=found.reference.name),
             self.part["photo"]: None,
             self.part["faces"]: faces_of([]),

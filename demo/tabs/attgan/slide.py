@@ -18,10 +18,10 @@ from ...controls import kinds
 from ...networks import size_text
 from ...notebook import PREVIEW_S, Cell, Notebook, note
 from ...pictures import enlarged
-from ...results import Made
+from ...results import Result
 from . import jobs
 from .batch import wishes
-from .handlers import Hands, desk_of
+from .handlers import Handlers, state_of
 from .text import code, recipe_for
 
 PROSE = r"""
@@ -43,7 +43,7 @@ STRIP = 7  # pictures of the strip
 TILE = 144
 
 
-def build(book: Notebook, hands: Hands) -> Cell:
+def build(book: Notebook, handlers: Handlers) -> Cell:
     from weights.attributes import ATTRS
 
     with book.cell("slide", "One of them, little by little", PROSE) as cell:
@@ -70,8 +70,8 @@ def build(book: Notebook, hands: Hands) -> Cell:
 
     def attgan_slide(visitor, attribute, low=-1.5, high=1.5, frames=40, format="gif", fps=20) -> Iterator[dict]:
         try:
-            desk = desk_of(visitor)
-            yield from made(desk.face(), desk.wanted, attribute, low, high, frames, format, fps)
+            state = state_of(visitor)
+            yield from made(state.face(), state.wanted, attribute, low, high, frames, format, fps)
         except UserError as error:
             yield {cell.news: note(str(error), "nb-error")}
             raise
@@ -97,7 +97,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
                     }
         with results.folder() as folder:
             recipe = recipe_for("attgan.slide", found, arguments, {"format": kind, "fps": fps})
-            kept = Made(pictures, {}, recipe, recipe.arguments, Path(folder))
+            kept = Result(pictures, {}, recipe, recipe.arguments, Path(folder))
             # There and back, so that it does not jump where it begins again.
             film = [enlarged(image) for image in (*pictures, *pictures[-2:0:-1])]
             path = animation.save(film, kept.file("slide", attribute, ending=kind), fps=fps)
@@ -126,7 +126,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
 
     def load_recipe(visitor, path) -> Iterator[dict]:
         try:
-            recipe, photo, found = yield from hands.held(visitor, path, "attgan.slide", cell.news)
+            recipe, photo, found = yield from handlers.held(visitor, path, "attgan.slide", cell.news)
             output, given = recipe.output or {}, {"low": -2.0, "high": 2.0, "frames": 9, **recipe.arguments}
             others = wishes(given.get("attributes") or {})
             values = [given["attribute"], given["low"], given["high"], given["frames"]]
@@ -134,7 +134,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
             laid = None
             for shown in made(found, others, *values):
                 if laid is None:  # by now it is known that the recipe's values are sound
-                    laid = hands.lay(visitor, photo, found, others)
+                    laid = handlers.lay(visitor, photo, found, others)
                     laid |= {c: gr.update(value=v) for c, v in zip(controls_of, values, strict=True)}
                 yield laid | shown
         except UserError as error:
@@ -149,11 +149,11 @@ def build(book: Notebook, hands: Hands) -> Cell:
     loaded = cell.recipe_load.upload(
         load_recipe,
         [book.chooser.session, cell.recipe_load],
-        [*hands.everything, *controls_of, *shown],
+        [*handlers.everything, *controls_of, *shown],
         show_progress="hidden",
         api_visibility="private",
         **gpu.LANE,
     )
-    hands.writes(loaded, book.chooser.session)
+    handlers.writes(loaded, book.chooser.session)
     cell._stops([click, loaded])
     return cell

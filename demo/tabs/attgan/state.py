@@ -1,4 +1,4 @@
-"""What lies on one visitor's desk in this tab: a photograph, the faces in it, and what one of them is to have.
+"""What one visitor holds in this tab: a photograph, the faces in it, and what one of them is to have.
 
 It lives in a ``gr.State`` and belongs to that visitor alone. Encodings are kept on the CPU, so that a slider decodes
 only, wherever the decoding is done.
@@ -49,7 +49,7 @@ class Found:
 
 
 @dataclass
-class Desk:
+class State:
     """What is ``wanted`` of the face that was ``found``, what became of it, and what the classifier sees in that.
 
     ``greeted``: the tab was opened before. ``version`` goes up with every edit: files are made of the newest only.

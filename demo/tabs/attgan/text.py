@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from ...pictures import CENTRE
-from .state import Desk, Found
+from .state import Found, State
 
 
 def usual(found: Found, name: str) -> float:
@@ -25,12 +25,12 @@ def numbers(wanted: dict) -> dict[str, float]:
     return {name: float(value) for name, value in wanted.items()}
 
 
-def cleared(desk: Desk) -> dict[str, str]:
+def cleared(state: State) -> dict[str, str]:
     """What the present wishes switch off besides, and by which of them."""
     from pipelines import attgan
 
-    found = desk.face()
-    return attgan.cleared(found.face.has, desk.wanted)
+    found = state.face()
+    return attgan.cleared(found.face.has, state.wanted)
 
 
 def summary_of(wanted: dict[str, float]) -> str:
@@ -91,12 +91,12 @@ def code(found: Found, calls: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def code_of(desk: Desk) -> str:
+def code_of(state: State) -> str:
     """The Python that makes the whole photograph again."""
     return code(
-        desk.face(),
+        state.face(),
         [
-            f"edit = attgan.edit(net, face, {desk.wanted!r})",
+            f"edit = attgan.edit(net, face, {state.wanted!r})",
             "result = faces.paste(photo, aligned, attgan.edit(net, face, {}), edit)",
         ],
     )

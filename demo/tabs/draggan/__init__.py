@@ -22,8 +22,8 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
     chooser = Chooser("dg", "stylegan2", session)
     book = Notebook("dg", chooser)
-    _first, hands = drag.build(book, tab, handover)
-    photo.build(book, hands, handover)
-    feature_map.build(book, hands)
+    _first, handlers = drag.build(book, tab, handover)
+    photo.build(book, handlers, handover)
+    feature_map.build(book, handlers)
     page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser

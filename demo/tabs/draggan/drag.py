@@ -12,7 +12,7 @@ from ...handover import Handover
 from ...notebook import Cell, Notebook
 from ...running import named
 from . import examples
-from .handlers import Hands
+from .handlers import Handlers
 
 PROSE = r"""
 Click what should move, click where it should go, press *Drag*. Nothing is cut or warped: step by step the network finds
@@ -74,7 +74,7 @@ QUIET = {"show_progress": "hidden"}
 PRIVATE = {**QUIET, "api_visibility": "private"}
 
 
-def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]:
+def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handlers]:
     part = {}
     with book.cell("drag", "Press, pull", PROSE) as cell:
         with gr.Column(elem_classes="nb-controls", min_width=0):
@@ -99,12 +99,12 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
         part |= {name: getattr(cell, name) for name in ("news", "status", "sheet", "recipe")}
         animate = _outcome(cell, part)
     part |= {"code": cell.code, "network": book.chooser.network, "class_index": book.chooser.class_index}
-    hands = Hands(part, parameters, book.chooser.technique)
-    _wire(cell, hands, tab, animate, stop, undo, reset, tries)
+    handlers = Handlers(part, parameters, book.chooser.technique)
+    _wire(cell, handlers, tab, animate, stop, undo, reset, tries)
     for to in ("attgan", "igan"):
-        handover.offers(cell.send_buttons[to], to, [], hands.sent)
-    handover.takes("draggan", hands.take_sent, [], outputs=list(part.values()), **QUIET, **gpu.LANE)
-    return cell, hands
+        handover.offers(cell.send_buttons[to], to, [], handlers.sent)
+    handover.takes("draggan", handlers.take_sent, [], outputs=list(part.values()), **QUIET, **gpu.LANE)
+    return cell, handlers
 
 
 def _controls(cell: Cell, part: dict) -> list[str]:
@@ -196,8 +196,8 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
     return animate
 
 
-def _wire(cell, hands: Hands, tab, animate, stop, undo, reset, tries) -> None:
-    part, chooser = hands.part, cell.book.chooser
+def _wire(cell, handlers: Handlers, tab, animate, stop, undo, reset, tries) -> None:
+    part, chooser = handlers.part, cell.book.chooser
     session = chooser.session
     everything = list(part.values())
     result = [part[name] for name in (*RESULT, *SHOWN)]
@@ -206,32 +206,32 @@ def _wire(cell, hands: Hands, tab, animate, stop, undo, reset, tries) -> None:
     at_once = {"queue": False, **QUIET}
 
     # The picture to start from: it follows its controls, and comes by itself when the tab is first looked at.
-    live = partial(hands.open, live=True)
+    live = partial(handlers.open, live=True)
     moved = [part["seed"].input, part["truncation_psi"].input, chooser.class_index.input]
     gr.on(moved, live, picture, trigger_mode="always_last", **private)
-    chooser.network.change(hands.follow, picture, trigger_mode="always_last", **private)
-    tab.select(hands.greet, picture, **private)
+    chooser.network.change(handlers.follow, picture, trigger_mode="always_last", **private)
+    tab.select(handlers.greet, picture, **private)
     drawn = controls.another(part["another"], part["seed"])
     for event in (part["show"].click, drawn.then):
-        event(hands.open, picture, **private)
-    part["latent_load"].upload(hands.take_latent, [session, chooser.network, part["latent_load"]], **private)
+        event(handlers.open, picture, **private)
+    part["latent_load"].upload(handlers.take_latent, [session, chooser.network, part["latent_load"]], **private)
 
     # Pulling.
     drag = named(
-        hands.drag, ["visitor", "network", "class_index", "seed", "truncation_psi", "drawing"], hands.parameters
+        handlers.drag, ["visitor", "network", "class_index", "seed", "truncation_psi", "drawing"], handlers.parameters
     )
-    inputs = [*picture, part["board"], *(part[name] for name in hands.parameters)]
-    asked = part["go"].click(hands.ask, session, part["news"], **{**at_once, "api_visibility": "private"})
+    inputs = [*picture, part["board"], *(part[name] for name in handlers.parameters)]
+    asked = part["go"].click(handlers.ask, session, part["news"], **{**at_once, "api_visibility": "private"})
     asked.then(drag, inputs, api_name="draggan_drag", api_description=API_DRAG, outputs=result, **QUIET, **gpu.LANE)
-    stop.click(hands.stop, session, part["news"], api_name="draggan_stop", api_description=API_STOP, **at_once)
-    undo.click(hands.undo, session, result, api_name="draggan_undo", api_description=API_UNDO, **at_once)
-    reset.click(hands.reset, session, result, api_name="draggan_reset", api_description=API_RESET, **at_once)
-    cell.recipe_load.upload(hands.load_recipe, [session, cell.recipe_load], **private)
+    stop.click(handlers.stop, session, part["news"], api_name="draggan_stop", api_description=API_STOP, **at_once)
+    undo.click(handlers.undo, session, result, api_name="draggan_undo", api_description=API_UNDO, **at_once)
+    reset.click(handlers.reset, session, result, api_name="draggan_reset", api_description=API_RESET, **at_once)
+    cell.recipe_load.upload(handlers.load_recipe, [session, cell.recipe_load], **private)
     for key, button in tries.items():
-        button.click(partial(hands.play_example, example=examples.EXAMPLES[key]), session, **private)
+        button.click(partial(handlers.play_example, example=examples.EXAMPLES[key]), session, **private)
 
     animate.click(
-        named(hands.animate, ["visitor", "format", "fps", "points"]),
+        named(handlers.animate, ["visitor", "format", "fps", "points"]),
         [session, part["format"], part["fps"], part["points"]],
         [part[name] for name in ("file", "film", "video", "film_news", "news")],
         api_name="draggan_animate",

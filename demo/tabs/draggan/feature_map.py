@@ -13,8 +13,8 @@ from weights.errors import UserError
 
 from ... import canvas, controls, gpu, networks, results, running, uploads
 from ...notebook import Cell, Notebook, note, told_in
-from ...results import Made
-from .handlers import Hands, desk_of
+from ...results import Result
+from .handlers import Handlers, state_of
 
 PROSE = r"""
 How does it know that a mouth is still that mouth when it has moved? Not by its colours. On its way to the picture the
@@ -41,7 +41,7 @@ Args:
 """
 
 
-def build(book: Notebook, hands: Hands) -> Cell:
+def build(book: Notebook, handlers: Handlers) -> Cell:
     with book.cell("look", "What the network looks at", PROSE) as cell:
         with gr.Column(elem_classes="nb-controls", min_width=0):
             gr.Markdown("The picture is the one above, the place its point 1.", elem_classes="nb-hint")
@@ -58,16 +58,16 @@ def build(book: Notebook, hands: Hands) -> Cell:
     session = book.chooser.session
 
     def look(visitor, drawing, feature_resolution) -> Iterator[dict]:
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         drawn = canvas.read(drawing)
-        if desk.start is None:
+        if state.start is None:
             raise UserError("There is no picture yet; show one in the cell above first.")
-        x, y = drawn.points[0].handle if drawn.points else ((desk.start.resolution - 1) / 2,) * 2
-        arguments = {"x": x, "y": y, **desk.made()}
+        x, y = drawn.points[0].handle if drawn.points else ((state.start.resolution - 1) / 2,) * 2
+        arguments = {"x": x, "y": y, **state.made()}
         resolution = controls.number_or_none(feature_resolution, "The feature map")
         if resolution is not None:
             arguments["feature_resolution"] = resolution
-        yield from carry_out(desk.start.reference, arguments)
+        yield from carry_out(state.start.reference, arguments)
 
     def again(visitor, path) -> Iterator[dict]:
         from pipelines.recipes import Recipe
@@ -87,11 +87,11 @@ def build(book: Notebook, hands: Hands) -> Cell:
             yield {cell.news: far}
         began, start = time.perf_counter(), None
         with results.folder() as folder:
-            for event in running.run(running.Wish(reference, "features.look", arguments, sha256=sha256)):
+            for event in running.run(running.PipelineCall(reference, "features.look", arguments, sha256=sha256)):
                 if isinstance(event, running.Started):
                     start = event
                 elif isinstance(event, running.Finished):
-                    made = Made(event.value, {}, start.recipe, start.recipe.arguments, Path(folder))
+                    made = Result(event.value, {}, start.recipe, start.recipe.arguments, Path(folder))
                     look = event.value
                     images = [marked(look.image, arguments), look.colours, look.likeness]
                     recipe = made.file("look-recipe", ending="json")
@@ -114,7 +114,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
     lane = {**gpu.LANE, "show_progress_on": pictures}
     run.click(
         draggan_look,
-        [session, hands.part["board"], size],
+        [session, handlers.part["board"], size],
         shown,
         api_name="draggan_look",
         api_description=API,

@@ -17,16 +17,16 @@ from weights.errors import UserError
 from ... import canvas, gpu, networks, results, uploads
 from ...controls import number_or_none
 from ...notebook import note, told
-from ...results import Made
+from ...results import Result
 from ...session import Sent
 from . import jobs
-from .state import MAX_PULLS, OPTIONAL, Desk, Pull, Start
+from .state import MAX_PULLS, OPTIONAL, Pull, Start, State
 
 FRAME_S = 0.06  # seconds between two pictures of a drag
 BEFORE_AFTER = 512  # pixels of the comparison, into which small pictures are enlarged
 
 
-class Hands:
+class Handlers:
     """Functions for events; ``part`` has the cell's components by name, and every function yields what they become."""
 
     def __init__(self, part: dict[str, gr.components.Component], parameters: Sequence[str], technique: str):
@@ -37,33 +37,33 @@ class Hands:
     @told
     def open(self, visitor, network, class_index, seed, truncation_psi, live=False) -> Iterator[dict]:
         """Puts the picture of a seed on the canvas; what is drawn there stays as it was before it was pulled."""
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         reference = networks.resolve(visitor, network, self.technique)
         made = seeded(seed, truncation_psi, class_index)
-        if desk.start and (desk.start.reference, desk.start.made) == (reference, made):
+        if state.start and (state.start.reference, state.start.made) == (reference, made):
             return
         if live and not reference.at_hand:  # nobody wants to fetch 400 MB because a list was looked through
-            desk.put(None)
-            yield self.idle(desk) | self.nothing("Press Show the picture to fetch this network.")
+            state.put(None)
+            yield self.idle(state) | self.nothing("Press Show the picture to fetch this network.")
             return
-        opened = yield from self._open(desk, reference, made)
-        yield opened | self.hints(desk.start)  # the other controls belong to the hand that is moving them
+        opened = yield from self._open(state, reference, made)
+        yield opened | self.hints(state.start)  # the other controls belong to the hand that is moving them
 
     @told
     def greet(self, visitor, *picture) -> Iterator[dict]:
         """When the tab comes into view: a picture, unless there is one, or one is on its way here."""
-        desk = desk_of(visitor)
-        if desk.start is None and "draggan" not in visitor.sent:
+        state = state_of(visitor)
+        if state.start is None and "draggan" not in visitor.sent:
             yield from self.open(visitor, *picture, live=True)
 
     @told
     def follow(self, visitor, network, *picture) -> Iterator[dict]:
         """When another network is chosen: its picture. Not when a recipe or another tab has just chosen it."""
-        desk = desk_of(visitor)
-        if desk.start is None or desk.start.reference.name != network:
+        state = state_of(visitor)
+        if state.start is None or state.start.reference.name != network:
             yield from self.open(visitor, network, *picture, live=True)
 
-    def _open(self, desk: Desk, reference, made: dict, **options) -> Iterator[dict]:
+    def _open(self, state: State, reference, made: dict, **options) -> Iterator[dict]:
         """Yields how far a download is; returns what the components become, for the caller to yield.
 
         With whatever else there is, because of answers that come at once one after another a browser shows the last.
@@ -71,69 +71,69 @@ class Hands:
         for progress in networks.fetching(reference):
             yield {self.part["news"]: progress}
         start = jobs.opened(reference, made, **options)
-        before, drawn = desk.start, desk.reset()
-        desk.put(start)
+        before, drawn = state.start, state.reset()
+        state.put(start)
         if before is not None and before.size != start.size:
             drawn = canvas.drawn(start.size)
-        return self.idle(desk, drawn) | self.nothing()
+        return self.idle(state, drawn) | self.nothing()
 
     @staticmethod
     def sent(visitor) -> Sent | None:
         """The picture as it is now, on its way to another tab."""
-        desk = desk_of(visitor)
-        return Sent(desk.start.reference.name, **desk.made()) if desk.start else None
+        state = state_of(visitor)
+        return Sent(state.start.reference.name, **state.made()) if state.start else None
 
     @told
     def take_latent(self, visitor, network, file) -> Iterator[dict]:
         """A latent that was saved is the picture to start from."""
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         if not file:
             raise UserError("There is no latent yet; choose a file first.")
         reference = networks.resolve(visitor, network, self.technique)
-        opened = yield from self._open(desk, reference, {}, latent=str(file))
-        yield opened | self.controls(desk.start)
+        opened = yield from self._open(state, reference, {}, latent=str(file))
+        yield opened | self.controls(state.start)
 
     @told
     def take_sent(self, visitor) -> Iterator[dict]:
         """A picture that another tab has sent here."""
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         sent = visitor.sent.pop("draggan", None)
         if sent is None:
             return
         reference = networks.resolve(visitor, sent.network, self.technique)
         made = {"latent": sent.latent} if sent.latent else seeded(sent.seed, sent.truncation_psi, sent.class_index)
-        opened = yield from self._open(desk, reference, made)
+        opened = yield from self._open(state, reference, made)
         # A network that was made for this visitor a moment ago is in no list yet.
         listed = gr.update(choices=networks.choices(self.technique, visitor), value=reference.name)
-        yield opened | self.controls(desk.start) | {self.part["network"]: listed}
+        yield opened | self.controls(state.start) | {self.part["network"]: listed}
 
     # -- pulling
 
     def ask(self, visitor) -> str:
         """Before a drag gets its turn; from now on it can be stopped."""
-        desk = desk_of(visitor)
-        desk.asked, desk.called_off = True, False
+        state = state_of(visitor)
+        state.asked, state.called_off = True, False
         return note("Waiting for its turn …")
 
     @told
     def drag(self, visitor, network, class_index, seed, truncation_psi, drawing, *values) -> Iterator[dict]:
-        desk = desk_of(visitor)
-        asked, desk.asked = desk.asked, False
-        if asked and desk.called_off:
-            desk.called_off = False
+        state = state_of(visitor)
+        asked, state.asked = state.asked, False
+        if asked and state.called_off:
+            state.called_off = False
             yield {self.part["news"]: note("Stopped before it began.")}
             return
         drawn = canvas.read(drawing)
         reference = networks.resolve(visitor, network, self.technique)
         made = seeded(seed, truncation_psi, class_index)
-        start = desk.start
+        start = state.start
         # On the page the picture has followed every control; a script says with each call which one it means.
         other = not asked and start is not None and "seed" in start.made and start.made != made
         if start is None or start.reference != reference or other:
-            yield (yield from self._open(desk, reference, made))
-        arguments = {**pairs(drawn, desk.start.size), **self.options(drawn, desk.start.resolution, values)}
+            yield (yield from self._open(state, reference, made))
+        arguments = {**pairs(drawn, state.start.size), **self.options(drawn, state.start.resolution, values)}
         with results.folder() as folder:
-            yield from self._pull(desk, arguments, drawing, folder)
+            yield from self._pull(state, arguments, drawing, folder)
 
     def options(self, drawn: canvas.Drawing, size: int, values: Sequence[Any]) -> dict:
         """Arguments of ``draggan.drag`` from the parameters; what is as the function has it is left out."""
@@ -149,9 +149,9 @@ class Hands:
         usual = {p.name: p.default for p in inspect.signature(draggan.drag).parameters.values()}
         return {name: v for name, v in given.items() if v is not None and (name == "steps" or v != usual[name])}
 
-    def _pull(self, desk: Desk, arguments: dict, drawn: dict, folder: str) -> Iterator[dict]:
-        start, resume = desk.start, desk.last
-        pull = desk.begin(arguments, drawn)
+    def _pull(self, state: State, arguments: dict, drawn: dict, folder: str) -> Iterator[dict]:
+        start, resume = state.start, state.last
+        pull = state.begin(arguments, drawn)
         watched = [self.part[name] for name in ("board", "meter", "news")]
         began, shown_at, first = time.perf_counter(), 0.0, None
         try:
@@ -169,18 +169,18 @@ class Hands:
                         yield dict(zip(watched, (gr.update(frame=live), meter, ""), strict=True))
         except UserError:  # such as: the time that is allowed here is over
             pull.running = False
-            yield self.result(desk, folder, points_of(pull.last))
+            yield self.result(state, folder, points_of(pull.last))
             raise
         except Exception:  # a bug, or a full disk: nothing moves any more, and the page must not say so
             pull.running = False
-            yield self.idle(desk, points=points_of(pull.last))
+            yield self.idle(state, points=points_of(pull.last))
             raise
         finally:
             pull.running = False
-        if not any(pull is kept for kept in desk.pulls):  # something else was put on the desk meanwhile
-            yield self.idle(desk)
+        if not any(pull is kept for kept in state.pulls):  # something else was put on the state meanwhile
+            yield self.idle(state)
             return
-        result = self.result(desk, folder, points_of(pull.last))
+        result = self.result(state, folder, points_of(pull.last))
         if pull.steps:
             result[self.part["meter"]] = far(pull, pull.last, first)
         else:
@@ -188,26 +188,26 @@ class Hands:
         yield result
 
     def stop(self, visitor) -> str:
-        desk = desk_of(visitor)
-        return note("Stopping …" if desk.stop() else "Nothing is running.")
+        state = state_of(visitor)
+        return note("Stopping …" if state.stop() else "Nothing is running.")
 
     def undo(self, visitor) -> Iterator[dict]:
         """Takes the last drag back; what was drawn before it stands there again."""
-        desk = desk_of(visitor)
-        pull = desk.undo()
+        state = state_of(visitor)
+        pull = state.undo()
         if pull is None:
             yield {self.part["news"]: note("There is no drag to take back.")}
             return
         with results.folder() as folder:
-            yield self.result(desk, folder, drawn=pull.drawn)
+            yield self.result(state, folder, drawn=pull.drawn)
 
     def reset(self, visitor) -> Iterator[dict]:
         """The picture as it was first, with what was drawn on it then."""
-        desk = desk_of(visitor)
-        if desk.start is None:
+        state = state_of(visitor)
+        if state.start is None:
             yield {self.part["news"]: note("There is no picture yet.")}
             return
-        yield self.idle(desk, desk.reset()) | self.nothing()
+        yield self.idle(state, state.reset()) | self.nothing()
 
     # -- recipes and examples
 
@@ -217,7 +217,7 @@ class Hands:
         from pipelines import checks
         from pipelines.recipes import Recipe
 
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         recipe = Recipe.from_json(uploads.recipe(path))
         if recipe.function != "draggan.replay":
             raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
@@ -227,32 +227,32 @@ class Hands:
         if "latent" not in made:
             made = seeded(made.get("seed", 1), made.get("truncation_psi", 0.7), made.get("class_index"))
         reference = networks.resolve(visitor, recipe.checkpoint, self.technique)
-        yield from self.play(desk, reference, made, drags, recipe.sha256)
+        yield from self.play(state, reference, made, drags, recipe.sha256)
 
-    def play(self, desk, reference, made: dict, drags: Sequence[dict], sha256: str | None = None) -> Iterator[dict]:
+    def play(self, state, reference, made: dict, drags: Sequence[dict], sha256: str | None = None) -> Iterator[dict]:
         """Opens a picture and makes all drags, one after another, as if a hand had made them."""
-        opened = yield from self._open(desk, reference, made, drags=list(drags), sha256=sha256)
-        start = desk.start
+        opened = yield from self._open(state, reference, made, drags=list(drags), sha256=sha256)
+        start = state.start
         controls, board = self.controls(start, drags[-1]), self.part["board"]
         update = opened | controls
         with results.folder() as folder:
             for arguments in drags:
-                if desk.start is not start:
+                if state.start is not start:
                     return
                 drawn = drawing_of(arguments, start.size)
                 yield update | {board: {**update.get(board, {}), **gr.update(value=drawn)}}
-                for far in self._pull(desk, dict(arguments), drawn, folder):
+                for far in self._pull(state, dict(arguments), drawn, folder):
                     update = far
                     yield update | (controls if self.part["status"] in update else {})
-                if not desk.pulls or desk.pulls[-1].stopped:
+                if not state.pulls or state.pulls[-1].stopped:
                     return
 
     @told
     def play_example(self, visitor, example) -> Iterator[dict]:
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         reference = networks.resolve(visitor, example.network, self.technique)
         start = jobs.opened(reference, example.made())
-        yield from self.play(desk, reference, start.made, [example.drag(start.resolution)])
+        yield from self.play(state, reference, start.made, [example.drag(start.resolution)])
 
     def controls(self, start: Start, arguments: dict | None = None) -> dict:
         """The controls as they were for a picture, and for a drag of it if that is given."""
@@ -279,10 +279,10 @@ class Hands:
 
     # -- what is shown
 
-    def idle(self, desk: Desk, drawn: dict | None = None, points=None) -> dict:
+    def idle(self, state: State, drawn: dict | None = None, points=None) -> dict:
         """The canvas with the picture as it is, and nothing running."""
-        about = desk.start.about if desk.start else ""
-        frame = canvas.frame(desk.image, f"{about}, dragged" if desk.last else about, points)
+        about = state.start.about if state.start else ""
+        frame = canvas.frame(state.image, f"{about}, dragged" if state.last else about, points)
         update = gr.update(frame=frame) if drawn is None else gr.update(frame=frame, value=drawn)
         return {self.part["board"]: update}
 
@@ -294,23 +294,23 @@ class Hands:
         words["file"] = gr.update(value=None, visible=False)
         return {self.part[name]: value for name, value in {**empty, **words}.items()}
 
-    def result(self, desk: Desk, folder: str, points=None, drawn: dict | None = None) -> dict:
+    def result(self, state: State, folder: str, points=None, drawn: dict | None = None) -> dict:
         """Everything that there is to see and to take away after a drag."""
-        step = desk.last
+        step = state.last
         if step is None:
-            pull = desk.pulls[-1] if desk.pulls else None
+            pull = state.pulls[-1] if state.pulls else None
             words = outcome(pull) if pull else ""
-            return self.idle(desk, drawn, points) | self.nothing(words)
-        start, pull = desk.start, next(p for p in reversed(desk.pulls) if p.steps)
-        recipe = desk.recipe()
-        made = Made(None, {}, recipe, recipe.arguments, Path(folder))
+            return self.idle(state, drawn, points) | self.nothing(words)
+        start, pull = state.start, next(p for p in reversed(state.pulls) if p.steps)
+        recipe = state.recipe()
+        made = Result(None, {}, recipe, recipe.arguments, Path(folder))
         path = made.file("drag-recipe", ending="json")
         path.write_text(recipe.to_json(), encoding="utf-8")
         rate = pull.steps / pull.seconds if pull.seconds else 0
         ran = f"{outcome(pull)} · {rate:.1f} steps a second · {start.about}, {start.resolution} px, on {start.device}"
         values = {
-            "compare": (enlarged(start.image), enlarged(desk.image)),
-            "sheet": made.save(desk.image, "dragged"),
+            "compare": (enlarged(start.image), enlarged(state.image)),
+            "sheet": made.save(state.image, "dragged"),
             "recipe": str(path),
             "latent": str(jobs.save_latent(start.reference, step.w, made.file("latent", ending="safetensors"))),
             "code": recipe.code(),
@@ -323,22 +323,22 @@ class Hands:
             "film_news": "",
             "go": gr.update(value="Drag" if step.done == "arrived" else "Continue"),
         }
-        return self.idle(desk, drawn, points) | {self.part[name]: value for name, value in values.items()}
+        return self.idle(state, drawn, points) | {self.part[name]: value for name, value in values.items()}
 
     @told
     def animate(self, visitor, kind: str, fps: float, with_points: bool) -> Iterator[dict]:
         """All drags so far as one animation."""
         from pipelines import animation, draggan
 
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         with results.folder() as folder:
-            frames = desk.frames
+            frames = state.frames
             if len(frames) < 2:
                 raise UserError("Nothing was pulled yet, so there is nothing to animate; press Drag first.")
             nowhere = ((), ())
             pictures = [draggan.draw(f.image(), *(f.points() if with_points else nowhere), size=256) for f in frames]
             pictures += pictures[-1:] * round(fps)  # a second to look at the end
-            made = Made(None, {}, desk.recipe(), {}, Path(folder))
+            made = Result(None, {}, state.recipe(), {}, Path(folder))
             path = str(animation.save(pictures, made.file("drag", ending=kind), fps=fps))
             film = kind == "mp4"
             yield {
@@ -351,8 +351,8 @@ class Hands:
             }
 
 
-def desk_of(visitor) -> Desk:
-    return visitor.desk("draggan", Desk)
+def state_of(visitor) -> State:
+    return visitor.state("draggan", State)
 
 
 # -- words and numbers -------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from ...networks import Reference
 from ...notebook import Cell, Notebook, note
 from ...session import OwnFile, Sent
 from . import jobs, methods
-from .handlers import Hands, enlarged
+from .handlers import Handlers, enlarged
 
 PROSE = r"""
 A drag moves a latent, so a photograph needs one: the $w^+$ from which the network makes what is most like it. It is
@@ -70,7 +70,7 @@ class Found:
     facts: list[str] = field(default_factory=list)
 
 
-def build(book: Notebook, hands: Hands, handover: Handover) -> Cell:
+def build(book: Notebook, handlers: Handlers, handover: Handover) -> Cell:
     part = {}
     with book.cell("photo", "Your own photograph", PROSE) as cell:
         with gr.Column(elem_classes="nb-controls", min_width=0):

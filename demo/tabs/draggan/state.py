@@ -1,7 +1,7 @@
-"""What lies on one visitor's desk: the picture that a drag begins with, and what was pulled so far.
+"""What lies on one visitor's state: the picture that a drag begins with, and what was pulled so far.
 
 It lives in a ``gr.State`` and belongs to that visitor alone. The run that is going on writes into its own ``Pull``:
-when something else is put on the desk meanwhile, that ``Pull`` is on no desk any more, and the run ends.
+when something else is put on the state meanwhile, that ``Pull`` is on no state any more, and the run ends.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Pull:
 
 
 @dataclass
-class Desk:
+class State:
     """``asked`` and ``called_off`` are of a drag that waits for its turn: Stop can be pressed before it begins."""
 
     start: Start | None = None

@@ -17,8 +17,8 @@ from weights.errors import UserError
 from ... import canvas, networks, results
 from ...notebook import note, told
 from . import jobs
-from .handlers import Hands, desk_of, write
-from .state import Desk
+from .handlers import Handlers, state_of, write
+from .state import State
 from .text import recipe_of
 
 STEPS = 16  # of Play
@@ -30,56 +30,56 @@ LEAST = 256  # pixels of a film
 class Film:
     """Functions for events, beside those of ``hands``."""
 
-    def __init__(self, hands: Hands):
-        self.hands, self.part = hands, hands.part
+    def __init__(self, handlers: Handlers):
+        self.handlers, self.part = handlers, handlers.part
 
-    def ends(self, desk: Desk) -> tuple:
-        desk.opened()
-        if desk.candidate is None and not desk.rounds:
+    def ends(self, state: State) -> tuple:
+        state.opened()
+        if state.candidate is None and not state.rounds:
             raise UserError("There is nothing to play yet; paint something first.")
-        return desk.beginning, desk.latent
+        return state.beginning, state.latent
 
-    def frames(self, desk: Desk) -> Iterator[Image.Image]:
+    def frames(self, state: State) -> Iterator[Image.Image]:
         """Seventeen pictures, the first and the last included; they are made once."""
-        ends = self.ends(desk)
-        if desk.frames is None or desk.frames[0] != ends:
+        ends = self.ends(state)
+        if state.frames is None or state.frames[0] != ends:
             kept = []
-            with closing(jobs.between(desk.start.reference, *ends, STEPS + 1)) as made:
+            with closing(jobs.between(state.start.reference, *ends, STEPS + 1)) as made:
                 for image in made:
                     kept.append(small(image))
                     yield kept[-1]
-            desk.frames = (ends, kept)
+            state.frames = (ends, kept)
         else:
-            yield from desk.frames[1]
+            yield from state.frames[1]
 
     @told
     def play(self, visitor) -> Iterator[dict]:
         """From the first picture to what was found, on the pad."""
-        desk = desk_of(visitor)
-        number, told_at = desk.number, 0.0
-        for i, image in enumerate(self.frames(desk)):
+        state = state_of(visitor)
+        number, told_at = state.number, 0.0
+        for i, image in enumerate(self.frames(state)):
             time.sleep(max(0.0, BEAT_S - (time.perf_counter() - told_at)))
             told_at = time.perf_counter()
-            if desk.number != number:  # somebody paints on
+            if state.number != number:  # somebody paints on
                 return
-            yield self.at(desk, image, i) | {self.part["play"]: gr.update(value=i)}
+            yield self.at(state, image, i) | {self.part["play"]: gr.update(value=i)}
 
     @told
     def slide(self, visitor, place) -> Iterator[dict]:
         """One of the pictures on the way."""
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         if place is None or not 0 <= place <= STEPS:
             raise UserError(f"The place on the way is a number from 0 to {STEPS}.")
-        if desk.start is None or (desk.candidate is None and not desk.rounds):
+        if state.start is None or (state.candidate is None and not state.rounds):
             return
-        pictures = list(self.frames(desk))
-        yield self.at(desk, pictures[round(place)], round(place))
+        pictures = list(self.frames(state))
+        yield self.at(state, pictures[round(place)], round(place))
 
-    def at(self, desk: Desk, image: Image.Image, place: int) -> dict:
+    def at(self, state: State, image: Image.Image, place: int) -> dict:
         if place == STEPS:
-            return self.hands.shown(desk)
-        words = f"{desk.start.about}: step {place} of {STEPS} on the way"
-        shown = image if image.size == desk.start.size else image.resize(desk.start.size, Image.Resampling.BICUBIC)
+            return self.handlers.shown(state)
+        words = f"{state.start.about}: step {place} of {STEPS} on the way"
+        shown = image if image.size == state.start.size else image.resize(state.start.size, Image.Resampling.BICUBIC)
         return {self.part["board"]: gr.update(frame=canvas.frame(shown, words, passing=True))}
 
     @told
@@ -88,12 +88,12 @@ class Film:
         from pipelines import animation, checks
         from pipelines.recipes import Recipe
 
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         frames = checks.integer(frames, "The number of frames", 2, 240)
         checks.number(fps, "Frames a second", 1, 60)
         checks.choice(kind, "The file", animation.formats())
-        first, last = self.ends(desk)
-        start = desk.start
+        first, last = self.ends(state)
+        start = state.start
         recipe = Recipe(
             "igan.interpolate",
             start.checkpoint,
@@ -127,15 +127,15 @@ class Film:
     @told
     def save(self, visitor) -> Iterator[dict]:
         """The picture, its latent, the recipe and the candidates in one file."""
-        desk = desk_of(visitor)
-        recipe_of(desk)  # says so when nothing was painted
+        state = state_of(visitor)
+        recipe_of(state)  # says so when nothing was painted
         with results.folder() as folder:
-            there = write(desk, Path(folder))
+            there = write(state, Path(folder))
             path = there["sheet"].with_suffix(".zip")
             with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
                 for file in there.values():
                     packed.write(file, file.name)
-                for i, candidate in enumerate(desk.candidates):
+                for i, candidate in enumerate(state.candidates):
                     packed.writestr(f"candidates/{i + 1:02d}.png", png(candidate.image))
             yield {self.part["save_file"]: str(path)}
 

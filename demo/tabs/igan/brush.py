@@ -13,7 +13,7 @@ from ...notebook import Cell, Notebook
 from ...running import named
 from .animation import STEPS, Film
 from .examples import EXAMPLES
-from .handlers import PHOTO, SCRATCH, SEED, Hands
+from .handlers import PHOTO, SCRATCH, SEED, Handlers
 from .text import TOOLS
 
 PROSE = r"""
@@ -77,7 +77,7 @@ PRIVATE = {**QUIET, "api_visibility": "private"}
 TAKE = "() => setTimeout(() => document.querySelector('#ig-brush-save-file')?.click(), 150)"
 
 
-def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]:
+def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handlers]:
     part: dict = {}
     with book.cell("brush", "A colour, a line, a push", PROSE) as cell:
         with gr.Column(elem_classes="nb-controls", min_width=0):
@@ -114,17 +114,17 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
             name: gr.Button(name, visible=False, elem_id=cell.id(f"api-{name}")) for name in ("brush", "choose", "save")
         }
     part |= {"code": cell.code, "network": book.chooser.network}
-    hands = Hands(part, settings, book.chooser.technique)
-    _wire(cell, hands, tab, buttons, animate, ticket)
+    handlers = Handlers(part, settings, book.chooser.technique)
+    _wire(cell, handlers, tab, buttons, animate, ticket)
     inputs = [part[name] for name in ("origin", "seed", *settings)]
     for key, button in tries.items():
-        event = partial(hands.attempt, example=EXAMPLES[key][1])
+        event = partial(handlers.attempt, example=EXAMPLES[key][1])
         given = [book.chooser.session, book.chooser.network, *inputs]
         button.click(event, given, list(part.values()), **PRIVATE, **gpu.LANE)
-    _script(cell, hands, api, number)
-    handover.offers(cell.send_buttons["draggan"], "draggan", [], hands.sent)
-    handover.takes("igan", hands.take_sent, [], outputs=list(part.values()), **QUIET, **gpu.LANE)
-    return cell, hands
+    _script(cell, handlers, api, number)
+    handover.offers(cell.send_buttons["draggan"], "draggan", [], handlers.sent)
+    handover.takes("igan", handlers.take_sent, [], outputs=list(part.values()), **QUIET, **gpu.LANE)
+    return cell, handlers
 
 
 def _controls(cell: Cell, part: dict) -> list[str]:
@@ -228,8 +228,8 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
     return animate
 
 
-def _wire(cell: Cell, hands: Hands, tab: gr.Tab, buttons: dict, animate: gr.Button, ticket: gr.Number) -> None:
-    part, chooser, film = hands.part, cell.book.chooser, Film(hands)
+def _wire(cell: Cell, handlers: Handlers, tab: gr.Tab, buttons: dict, animate: gr.Button, ticket: gr.Number) -> None:
+    part, chooser, film = handlers.part, cell.book.chooser, Film(handlers)
     session = chooser.session
     everything = list(part.values())
     picture = [session, chooser.network, part["origin"], part["seed"]]
@@ -239,33 +239,35 @@ def _wire(cell: Cell, hands: Hands, tab: gr.Tab, buttons: dict, animate: gr.Butt
     # The picture to start from: it follows its controls, and comes by itself when the tab is first looked at.
     gr.on(
         [part["seed"].input, part["origin"].input],
-        partial(hands.open, live=True),
+        partial(handlers.open, live=True),
         picture,
         trigger_mode="always_last",
         **private,
     )
-    chooser.network.change(hands.follow, picture, trigger_mode="always_last", **private)
-    tab.select(hands.greet, picture, **private)
+    chooser.network.change(handlers.follow, picture, trigger_mode="always_last", **private)
+    tab.select(handlers.greet, picture, **private)
     drawn = controls.another(part["another"], part["seed"])
     for event in (part["show"].click, drawn.then):
-        event(hands.open, picture, **private)
+        event(handlers.open, picture, **private)
 
     # Painting. What a stroke asks for carries a number, so that of several on their way the last one counts.
-    inputs = [*picture, part["board"], ticket, *(part[name] for name in hands.settings)]
+    inputs = [*picture, part["board"], ticket, *(part[name] for name in handlers.settings)]
     for event in (
         part["board"].input,
         buttons["run"].click,
         *(part[name].release for name in ("smoothness", "steps", "sketch_weight", "realism", "lr")),
         part["starts"].input,
     ):
-        heard = event(hands.heard, session, ticket, trigger_mode="multiple", api_visibility="private", **at_once)
-        heard.then(hands.paint, inputs, trigger_mode="multiple", **private)
-    part["tiles"].select(hands.choose, session, everything, **PRIVATE, concurrency_limit=2)
+        heard = event(handlers.heard, session, ticket, trigger_mode="multiple", api_visibility="private", **at_once)
+        heard.then(handlers.paint, inputs, trigger_mode="multiple", **private)
+    part["tiles"].select(handlers.choose, session, everything, **PRIVATE, concurrency_limit=2)
     fast = {"outputs": [part[name] for name in (*RESULT, *SHOWN)], **QUIET, "concurrency_limit": 2}
-    buttons["stop"].click(hands.stop, session, part["news"], api_name="igan_stop", api_description=API_STOP, **at_once)
-    buttons["fix"].click(hands.fix, session, api_name="igan_fix", api_description=API_FIX, **fast)
-    buttons["restart"].click(hands.restart, session, api_name="igan_restart", api_description=API_RESTART, **fast)
-    cell.recipe_load.upload(hands.load_recipe, [session, cell.recipe_load], **private)
+    buttons["stop"].click(
+        handlers.stop, session, part["news"], api_name="igan_stop", api_description=API_STOP, **at_once
+    )
+    buttons["fix"].click(handlers.fix, session, api_name="igan_fix", api_description=API_FIX, **fast)
+    buttons["restart"].click(handlers.restart, session, api_name="igan_restart", api_description=API_RESTART, **fast)
+    cell.recipe_load.upload(handlers.load_recipe, [session, cell.recipe_load], **private)
 
     buttons["play"].click(film.play, session, **private)
     part["play"].input(film.slide, [session, part["play"]], trigger_mode="always_last", **private)
@@ -284,24 +286,24 @@ def _wire(cell: Cell, hands: Hands, tab: gr.Tab, buttons: dict, animate: gr.Butt
     packed.success(None, None, None, js=TAKE, **PRIVATE)
 
 
-def _script(cell: Cell, hands: Hands, api: dict, number: gr.Number) -> None:
+def _script(cell: Cell, handlers: Handlers, api: dict, number: gr.Number) -> None:
     """What scripts call; the page has the canvas and its tiles for it."""
-    part, chooser = hands.part, cell.book.chooser
+    part, chooser = handlers.part, cell.book.chooser
     session = chooser.session
     result = {"outputs": [part[name] for name in (*RESULT, *SHOWN)], **QUIET, **gpu.LANE}
     given = ["visitor", "network", "origin", "seed", "drawing"]
     brush = named(
-        lambda visitor, network, origin, seed, drawing, *values: hands.paint(
+        lambda visitor, network, origin, seed, drawing, *values: handlers.paint(
             visitor, network, origin, seed, drawing, None, *values
         ),
         given,
-        hands.settings,
+        handlers.settings,
     )
     inputs = [session, chooser.network, part["origin"], part["seed"], part["board"]]
-    settings = [part[name] for name in hands.settings]
+    settings = [part[name] for name in handlers.settings]
     api["brush"].click(brush, [*inputs, *settings], api_name="igan_brush", api_description=API_BRUSH, **result)
-    choose = named(hands.pick, ["visitor", "number"])
+    choose = named(handlers.pick, ["visitor", "number"])
     api["choose"].click(choose, [session, number], api_name="igan_choose", api_description=API_CHOOSE, **result)
-    save = named(Film(hands).save, ["visitor"])
+    save = named(Film(handlers).save, ["visitor"])
     outputs = [part["save_file"], part["news"]]
     api["save"].click(save, session, outputs, api_name="igan_save", api_description=API_SAVE, **QUIET)

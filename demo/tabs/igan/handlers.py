@@ -16,7 +16,7 @@ from ... import canvas, gpu, networks, results, tiles, uploads
 from ...notebook import note, told
 from ...session import Sent
 from . import jobs
-from .state import AVERAGE, Desk, Latent, Run, Start
+from .state import AVERAGE, Latent, Run, Start, State
 from .text import (
     TOOLS,
     alt_of,
@@ -35,11 +35,11 @@ PAINTED_NEWS = "Fixed what was painted before, because a patch is cut from the p
 SEED, SCRATCH, PHOTO = "seed", "scratch", "photo"
 
 
-def desk_of(visitor) -> Desk:
-    return visitor.desk("igan", Desk)
+def state_of(visitor) -> State:
+    return visitor.state("igan", State)
 
 
-class Hands:
+class Handlers:
     """Functions for events; ``part`` has the cell's components by name, and every function yields what they become."""
 
     def __init__(self, part: dict, settings: Sequence[str], technique):
@@ -50,50 +50,55 @@ class Hands:
     @told
     def open(self, visitor, network, origin, seed, live=False) -> Iterator[dict]:
         """Puts a picture on the pad; what was painted on the last one goes."""
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         reference = networks.resolve(visitor, network, self.technique)
         if origin == PHOTO:
-            if desk.photo is None:
+            if state.photo is None:
                 raise UserError("There is no photograph yet; look for its latent in cell 2, then press Paint on it.")
             return
         latent = wanted(origin, seed)
         if live and not reference.at_hand:  # nobody wants to fetch 400 MB because a list was looked through
-            desk.ask()
-            desk.start = desk.run = None
+            state.ask()
+            state.start = state.run = None
             yield self.nothing("Press Show the picture to fetch this network.")
             return
-        if live and desk.start and (desk.start.reference, desk.start.latent) == (reference, latent) and not desk.run:
+        if (
+            live
+            and state.start
+            and (state.start.reference, state.start.latent) == (reference, latent)
+            and not state.run
+        ):
             return
-        yield (yield from self._open(desk, reference, latent))
+        yield (yield from self._open(state, reference, latent))
 
     @told
     def greet(self, visitor, *picture) -> Iterator[dict]:
         """When the tab comes into view: a picture, unless there is one, or one is on its way here."""
-        if desk_of(visitor).start is None and "igan" not in visitor.sent:
+        if state_of(visitor).start is None and "igan" not in visitor.sent:
             yield from self.open(visitor, *picture, live=True)
 
     @told
     def follow(self, visitor, network, origin, seed) -> Iterator[dict]:
         """When another network is chosen: its picture. Not when a recipe or another tab has just chosen it."""
-        desk = desk_of(visitor)
-        if desk.start is None or desk.start.reference.name != network:
+        state = state_of(visitor)
+        if state.start is None or state.start.reference.name != network:
             yield from self.open(visitor, network, SEED if origin == PHOTO else origin, seed, live=True)
 
-    def _open(self, desk: Desk, reference, latent: Latent | None, photo=None, **options) -> Iterator[dict]:
+    def _open(self, state: State, reference, latent: Latent | None, photo=None, **options) -> Iterator[dict]:
         """Yields how far a download is; returns what the components become, for the caller to yield."""
-        number = desk.ask()
+        number = state.ask()
         for progress in networks.fetching(reference):
             yield {self.part["news"]: progress}
         start = jobs.opened(reference, latent, **options)
-        if desk.number != number:  # something newer was asked for meanwhile
+        if state.number != number:  # something newer was asked for meanwhile
             return {self.part["news"]: gr.skip()}
-        return self.put(desk, start, photo)
+        return self.put(state, start, photo)
 
-    def put(self, desk: Desk, start: Start, photo=None) -> dict:
+    def put(self, state: State, start: Start, photo=None) -> dict:
         """A picture comes onto the pad."""
-        before = desk.start
-        desk.put(start, photo)
-        update = self.shown(desk, canvas.drawn(start.size, patches=())) | self.rest(desk)
+        before = state.start
+        state.put(start, photo)
+        update = self.shown(state, canvas.drawn(start.size, patches=())) | self.rest(state)
         if before is None or before.reference != start.reference:  # one step of a StyleGAN2 takes as long as ten
             update[self.part["starts"]] = gr.update(value=4 if start.is_style else 16)
             update[self.part["realism"]] = gr.update(interactive=start.realistic)
@@ -104,78 +109,78 @@ class Hands:
     @told
     def take_sent(self, visitor) -> Iterator[dict]:
         """A picture that another tab has sent here."""
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         sent = visitor.sent.pop("igan", None)
         if sent is None:
             return
         reference = networks.resolve(visitor, sent.network, self.technique)
         about = "sent here" if sent.latent else f"seed {sent.seed}"
-        opened = yield from self._open(desk, reference, None, sent=sent, about=about)
+        opened = yield from self._open(state, reference, None, sent=sent, about=about)
         listed = gr.update(choices=networks.choices(self.technique, visitor), value=reference.name)
         yield opened | {self.part["network"]: listed}
 
     @staticmethod
     def sent(visitor) -> Sent | None:
         """The picture as it is now, on its way to DragGAN."""
-        desk = desk_of(visitor)
-        if desk.start is None or desk.latent is None:
+        state = state_of(visitor)
+        if state.start is None or state.latent is None:
             return None
-        return Sent(desk.start.reference.name, latent=jobs.for_draggan(desk.start.reference, desk.latent))
+        return Sent(state.start.reference.name, latent=jobs.for_draggan(state.start.reference, state.latent))
 
     # -- painting
 
     def heard(self, visitor) -> int:
         """A stroke has ended: what runs for the one before it ends. Gives the number under which this one runs."""
-        return desk_of(visitor).ask()
+        return state_of(visitor).ask()
 
     @told
     def paint(self, visitor, network, origin, seed, drawing, ticket=None, *values) -> Iterator[dict]:
         """The manifold answers to what is painted, until there is something newer to be answered."""
-        desk = desk_of(visitor)
-        mine = desk.ask() if ticket is None else int(ticket)
-        if mine != desk.number:
+        state = state_of(visitor)
+        mine = state.ask() if ticket is None else int(ticket)
+        if mine != state.number:
             return
         drawn = canvas.read(drawing, TOOLS)
         reference = networks.resolve(visitor, network, self.technique)
         update = {}
-        if not self._same(desk, reference, origin, seed):
-            yield (yield from self._open(desk, reference, wanted(origin, seed)))
-            mine = desk.number
-        start = desk.opened()
+        if not self._same(state, reference, origin, seed):
+            yield (yield from self._open(state, reference, wanted(origin, seed)))
+            mine = state.number
+        start = state.opened()
         asked = edits_of(drawn, start.resolution)
-        if new := self._new_patches(desk, drawn, asked):
+        if new := self._new_patches(state, drawn, asked):
             # A patch is cut from the picture that is seen, so this round ends with that picture.
-            desk.fix()
-            mine, asked = desk.number, {"warp": [patch.to_json() for patch in new]}
+            state.fix()
+            mine, asked = state.number, {"warp": [patch.to_json() for patch in new]}
             drawing = canvas.drawn(start.size, patches=new)
             update = {self.part["board"]: gr.update(value=drawing), self.part["news"]: note(PAINTED_NEWS)}
             yield update
         if not asked:
-            desk.run, desk.chosen, desk.frames = None, None, None
-            yield self.shown(desk) | self.rest(desk)
+            state.run, state.chosen, state.frames = None, None, None
+            yield self.shown(state) | self.rest(state)
             if drawing is None or ticket is None:
                 raise UserError("Nothing is drawn yet; paint a colour, draw a line or move a patch first.")
             return
         arguments = {**asked, **self.options(values)}
-        if desk.z0 is not None:
-            arguments["z0"] = desk.z0
-        if desk.rounds:
-            arguments["fixed"] = desk.rounds
+        if state.z0 is not None:
+            arguments["z0"] = state.z0
+        if state.rounds:
+            arguments["fixed"] = state.rounds
         with results.folder() as folder:
-            yield from self._run(desk, mine, arguments, drawing, folder)
+            yield from self._run(state, mine, arguments, drawing, folder)
 
     @staticmethod
-    def _same(desk: Desk, reference, origin, seed) -> bool:
+    def _same(state: State, reference, origin, seed) -> bool:
         """Whether the controls mean the picture that is there: the page has followed them, scripts say it anew."""
-        start = desk.start
+        start = state.start
         if start is None or start.reference != reference:
             return False
         by_seed = start.latent is None or isinstance(start.latent, int)
         return not by_seed or origin == PHOTO or start.latent == wanted(origin, seed)
 
     @staticmethod
-    def _new_patches(desk: Desk, drawn: canvas.Drawing, asked: dict) -> list[canvas.Patch]:
-        return moved(drawn, desk.run) if "warp" in asked and desk.candidate is not None else []
+    def _new_patches(state: State, drawn: canvas.Drawing, asked: dict) -> list[canvas.Patch]:
+        return moved(drawn, state.run) if "warp" in asked and state.candidate is not None else []
 
     def options(self, values: Sequence) -> dict:
         """Arguments of ``igan.brush`` from the settings; what is as the function has it is left out."""
@@ -188,53 +193,53 @@ class Hands:
                 raise UserError(f"“{self.part[name].label}” is empty; fill it in first.")
         return {name: v for name, v in given.items() if name == "steps" or v != usual[name]}
 
-    def _run(self, desk: Desk, mine: int, arguments: dict, drawing, folder: str) -> Iterator[dict]:
+    def _run(self, state: State, mine: int, arguments: dict, drawing, folder: str) -> Iterator[dict]:
         run = Run(arguments, drawing)
         began, shown_at = time.perf_counter(), -1.0
         try:
-            with closing(jobs.brushed(desk.start.reference, arguments)) as steps:
+            with closing(jobs.brushed(state.start.reference, arguments)) as steps:
                 for step in steps:
-                    if desk.number != mine and not run.stopped:
+                    if state.number != mine and not run.stopped:
                         yield {self.part["news"]: gr.skip()}
                         return
                     if step.candidates:
                         run.last, run.seconds = step, time.perf_counter() - began
-                        desk.run = run
-                        desk.frames = None
+                        state.run = run
+                        state.frames = None
                     if run.stopped or step.done:
                         break
                     # The first two at once: where it begins, and that something happens.
                     if step.candidates and (step.step < 2 or run.seconds - shown_at > gpu.pace(FRAME_S)):
                         shown_at = run.seconds
-                        yield self.shown(desk, passing=True) | {
+                        yield self.shown(state, passing=True) | {
                             self.part["meter"]: meter_of(run),
                             self.part["news"]: "",
                         }
         finally:
             run.running = False
-        yield self.result(desk, Path(folder))
+        yield self.result(state, Path(folder))
 
     @told
     def attempt(self, visitor, network, origin, seed, *values, example) -> Iterator[dict]:
         """An example: drawn on the picture as it was first, and answered."""
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         reference = networks.resolve(visitor, network, self.technique)
         origin = SEED if origin == SCRATCH else origin  # a patch needs a picture to be cut from
-        if not self._same(desk, reference, origin, seed):
-            yield (yield from self._open(desk, reference, wanted(origin, seed)))
-        desk.restart()
-        drawing, mine = example(desk.start.resolution), desk.ask()
+        if not self._same(state, reference, origin, seed):
+            yield (yield from self._open(state, reference, wanted(origin, seed)))
+        state.restart()
+        drawing, mine = example(state.start.resolution), state.ask()
         laid = {self.part["board"]: gr.update(value=drawing)}
         for update in self.paint(visitor, network, origin, seed, drawing, mine, *values):
             yield update | {self.part["board"]: {**laid[self.part["board"]], **update.get(self.part["board"], {})}}
 
     def stop(self, visitor) -> str:
-        desk = desk_of(visitor)
-        running = desk.run is not None and desk.run.running
+        state = state_of(visitor)
+        running = state.run is not None and state.run.running
         if running:
-            desk.run.stopped = True
+            state.run.stopped = True
         else:
-            desk.ask()  # of what waits for its turn
+            state.ask()  # of what waits for its turn
         return note("Stopping …" if running else "Nothing is running.")
 
     # -- what came of it
@@ -242,45 +247,45 @@ class Hands:
     @told
     def choose(self, visitor, event: gr.EventData) -> Iterator[dict]:
         """A candidate was pressed, or the average of all."""
-        yield from self._choose(desk_of(visitor), event.key)
+        yield from self._choose(state_of(visitor), event.key)
 
     @told
     def pick(self, visitor, number) -> Iterator[dict]:
         """A candidate by its place, 1 for the best, 0 for the average of all; for scripts."""
-        desk = desk_of(visitor)
-        count = len(desk.candidates)
+        state = state_of(visitor)
+        count = len(state.candidates)
         if not count:
             raise UserError("There are no candidates yet; paint something first.")
         if number is None or number != int(number) or not 0 <= number <= count:
             raise UserError(f"The candidates are numbered 1 to {count}; 0 is their average.")
-        yield from self._choose(desk, AVERAGE if number == 0 else str(desk.candidates[int(number) - 1].number))
+        yield from self._choose(state, AVERAGE if number == 0 else str(state.candidates[int(number) - 1].number))
 
-    def _choose(self, desk: Desk, key: str) -> Iterator[dict]:
-        numbers = [str(c.number) for c in desk.candidates]
+    def _choose(self, state: State, key: str) -> Iterator[dict]:
+        numbers = [str(c.number) for c in state.candidates]
         if key != AVERAGE and key not in numbers:
             return
-        desk.chosen, desk.frames = (AVERAGE if key == AVERAGE else int(key)), None
-        if desk.run.running:
-            yield self.shown(desk, passing=True)
+        state.chosen, state.frames = (AVERAGE if key == AVERAGE else int(key)), None
+        if state.run.running:
+            yield self.shown(state, passing=True)
             return
         with results.folder() as folder:
-            yield self.result(desk, Path(folder))
+            yield self.result(state, Path(folder))
 
     @told
     def fix(self, visitor) -> Iterator[dict]:
         """What was painted is kept as it was asked for; the chosen candidate is what painting goes on from."""
-        desk = desk_of(visitor)
-        desk.fix()
-        words = f"Fixed. What was painted goes on being asked for; paint on. ({len(desk.rounds)} so far)"
-        yield self.shown(desk, canvas.drawn(desk.start.size, patches=())) | self.rest(desk, words)
+        state = state_of(visitor)
+        state.fix()
+        words = f"Fixed. What was painted goes on being asked for; paint on. ({len(state.rounds)} so far)"
+        yield self.shown(state, canvas.drawn(state.start.size, patches=())) | self.rest(state, words)
 
     @told
     def restart(self, visitor) -> Iterator[dict]:
         """The picture as it was first; what was painted and fixed is forgotten."""
-        desk = desk_of(visitor)
-        start = desk.opened()
-        desk.restart()
-        yield self.shown(desk, canvas.drawn(start.size, patches=())) | self.rest(desk)
+        state = state_of(visitor)
+        start = state.opened()
+        state.restart()
+        yield self.shown(state, canvas.drawn(start.size, patches=())) | self.rest(state)
 
     # -- recipes
 
@@ -292,7 +297,7 @@ class Hands:
         recipe = Recipe.from_json(uploads.recipe(path))
         if recipe.function != "igan.brush":
             raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
-        desk = desk_of(visitor)
+        state = state_of(visitor)
         reference = networks.resolve(visitor, recipe.checkpoint, self.technique)
         for far in networks.fetching(reference):
             yield {self.part["news"]: far}
@@ -300,19 +305,19 @@ class Hands:
         jobs.checked(reference, arguments)  # before anything on the page changes
         start = jobs.opened(reference, arguments.get("z0"), sha256=recipe.sha256)
         drawing = drawing_of(arguments, start.resolution)
-        update = self.put(desk, start) | self.controls(start, arguments)
-        desk.rounds = list(arguments.get("fixed") or [])
-        mine = desk.ask()
+        update = self.put(state, start) | self.controls(start, arguments)
+        state.rounds = list(arguments.get("fixed") or [])
+        mine = state.ask()
         which = (recipe.output or {}).get("candidate", 0)
         update[self.part["board"]] = {**update[self.part["board"]], **gr.update(value=drawing)}
         with results.folder() as folder:
-            for far in self._run(desk, mine, {"steps": 40, **arguments}, drawing, folder):
+            for far in self._run(state, mine, {"steps": 40, **arguments}, drawing, folder):
                 last = update | far
                 yield {**last, self.part["board"]: {**update[self.part["board"]], **far.get(self.part["board"], {})}}
                 update = {self.part["board"]: {}}
-        if desk.candidates and which != 0:
-            index = min(which, len(desk.candidates) - 1) if isinstance(which, int) and which >= 0 else None
-            yield from self._choose(desk, AVERAGE if index is None else str(desk.candidates[index].number))
+        if state.candidates and which != 0:
+            index = min(which, len(state.candidates) - 1) if isinstance(which, int) and which >= 0 else None
+            yield from self._choose(state, AVERAGE if index is None else str(state.candidates[index].number))
 
     def controls(self, start: Start, arguments: dict) -> dict:
         """The controls as a recipe has them."""
@@ -327,23 +332,23 @@ class Hands:
 
     # -- what is shown
 
-    def shown(self, desk: Desk, drawn: dict | None = None, passing: bool = False) -> dict:
+    def shown(self, state: State, drawn: dict | None = None, passing: bool = False) -> dict:
         """The pad, the answer beside it and the candidates, as they are now."""
-        found, chosen = tiles_of(desk)
-        frame = canvas.frame(desk.image, alt_of(desk), passing=passing)
+        found, chosen = tiles_of(state)
+        frame = canvas.frame(state.image, alt_of(state), passing=passing)
         pad = gr.update(frame=frame) if drawn is None else gr.update(frame=frame, value=drawn)
-        answer = [tiles.Tile("answer", desk.image, "", alt_of(desk))] if desk.image is not None else []
+        answer = [tiles.Tile("answer", state.image, "", alt_of(state))] if state.image is not None else []
         return {
             self.part["board"]: pad,
             self.part["tiles"]: tiles.shown(found, chosen, passing=passing),
             self.part["answer"]: tiles.shown(answer, columns=1, passing=passing, side=256),
         }
 
-    def rest(self, desk: Desk, news: str = "") -> dict:
+    def rest(self, state: State, news: str = "") -> dict:
         """Nothing has been answered to what is painted now."""
         empty = {name: None for name in ("sheet", "recipe", "latent", "film", "video", "save_file")}
-        words = {"news": note(news) if news else "", "status": note(summary_of(desk)), "meter": "", "film_news": ""}
-        words |= {"code": code_of(desk), "play": gr.update(value=16), "file": gr.update(value=None, visible=False)}
+        words = {"news": note(news) if news else "", "status": note(summary_of(state)), "meter": "", "film_news": ""}
+        words |= {"code": code_of(state), "play": gr.update(value=16), "file": gr.update(value=None, visible=False)}
         return {self.part[name]: value for name, value in {**empty, **words}.items()}
 
     def nothing(self, news: str) -> dict:
@@ -357,17 +362,17 @@ class Hands:
             self.part["meter"]: "",
         }
 
-    def result(self, desk: Desk, folder: Path) -> dict:
+    def result(self, state: State, folder: Path) -> dict:
         """Everything that there is to see and to take away after an answer."""
-        if desk.candidate is None:
-            return self.shown(desk) | self.rest(desk)
-        files = write(desk, folder)
+        if state.candidate is None:
+            return self.shown(state) | self.rest(state)
+        files = write(state, folder)
         values = {
             **{name: str(path) for name, path in files.items()},
-            "code": code_of(desk),
-            "status": note(summary_of(desk), "nb-ran"),
+            "code": code_of(state),
+            "status": note(summary_of(state), "nb-ran"),
             "news": "",
-            "meter": meter_of(desk.run),
+            "meter": meter_of(state.run),
             "play": gr.update(value=16),
             "film": None,
             "video": None,
@@ -375,7 +380,7 @@ class Hands:
             "film_news": "",
             "save_file": None,
         }
-        return self.shown(desk) | {self.part[name]: value for name, value in values.items()}
+        return self.shown(state) | {self.part[name]: value for name, value in values.items()}
 
 
 def wanted(origin, seed) -> Latent | None:
@@ -389,15 +394,15 @@ def wanted(origin, seed) -> Latent | None:
     return int(seed) if float(seed) == int(seed) else seed
 
 
-def write(desk: Desk, folder: Path) -> dict[str, Path]:
+def write(state: State, folder: Path) -> dict[str, Path]:
     """The chosen picture, its latent as text, and the recipe, as files."""
-    name = desk.start.checkpoint.split("/")[-1].replace(":", "-")
+    name = state.start.checkpoint.split("/")[-1].replace(":", "-")
     files = {
         "sheet": folder / f"{name}-painted.png",
         "latent": folder / f"{name}-latent.txt",
         "recipe": folder / f"{name}-painted-recipe.json",
     }
-    desk.image.save(files["sheet"])
-    files["latent"].write_text(str(desk.latent), encoding="utf-8")
-    files["recipe"].write_text(recipe_of(desk).to_json(), encoding="utf-8")
+    state.image.save(files["sheet"])
+    files["latent"].write_text(str(state.latent), encoding="utf-8")
+    files["recipe"].write_text(recipe_of(state).to_json(), encoding="utf-8")
     return files

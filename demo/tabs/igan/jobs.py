@@ -212,7 +212,10 @@ def transferred(reference: Reference, photo: Image.Image, crop: str, arguments: 
 
 @in_worker
 def morphed(reference: Reference, photos: list, crop: str, arguments: dict) -> Iterator:
-    """Frames of ``igan.morph``, and ``Going`` while both latents are looked for; of ``crop`` face the faces morph."""
+    """Frames of ``igan.morph``, and ``Progress`` while both latents are looked for.
+
+    Of photographs with a ``crop`` the faces morph.
+    """
     from pipelines import faces, igan
 
     net = reference.open()

@@ -17,7 +17,7 @@ from ...networks import Reference
 from ...notebook import Cell, Notebook, note, told_in
 from ...running import named
 from . import jobs
-from .handlers import Hands, desk_of
+from .handlers import Handlers, state_of
 
 RING = r"""
 What a generator learns can be drawn where its latents are two numbers and its pictures are points. On the left is the
@@ -145,7 +145,7 @@ class Plane:
     middle: str
 
 
-def build_plane(book: Notebook, hands: Hands) -> Cell:
+def build_plane(book: Notebook, handlers: Handlers) -> Cell:
     part: dict = {}
     with book.cell("plane", "The manifold, seen: a walk on a map", PLANE) as cell:
         with cell.controls("Show the map", extra="Another"):
@@ -168,7 +168,7 @@ def build_plane(book: Notebook, hands: Hands) -> Cell:
                 part["latent"] = gr.DownloadButton("Its latent · text", elem_id=cell.id("latent"), **small)
         part |= {name: getattr(cell, name) for name in ("news", "status", "sheet", "recipe")}
     part |= {"code": cell.code, "network": book.chooser.network}
-    walk = Walk(part, hands)
+    walk = Walk(part, handlers)
     session, network = book.chooser.session, book.chooser.network
     names = ("seed", "x", "y", "reach", "rows")
     inputs = [session, network, *(part[name] for name in names)]
@@ -194,7 +194,7 @@ def build_plane(book: Notebook, hands: Hands) -> Cell:
     events.append(part["map"].select(go, inputs, everything, **lane))
     events.append(cell.recipe_load.upload(told(walk.load), [session, cell.recipe_load], everything, **lane))
     cell._stops(events)
-    outputs = list(dict.fromkeys([*hands.part.values(), part["news"]]))
+    outputs = list(dict.fromkeys([*handlers.part.values(), part["news"]]))
     sent = send.click(told(walk.paint_on), session, outputs, **lane)
     sent.success(
         None, None, None, js="() => document.getElementById('ig-brush').scrollIntoView({behavior: 'smooth'})", **PRIVATE
@@ -205,11 +205,11 @@ def build_plane(book: Notebook, hands: Hands) -> Cell:
 class Walk:
     """Functions for events of the map."""
 
-    def __init__(self, part: dict, hands: Hands):
-        self.part, self.hands = part, hands
+    def __init__(self, part: dict, handlers: Handlers):
+        self.part, self.handlers = part, handlers
 
     def show(self, visitor, network, seed, x, y, reach, rows) -> Iterator[dict]:
-        reference = networks.resolve(visitor, network, self.hands.technique)
+        reference = networks.resolve(visitor, network, self.handlers.technique)
         given = {"seed": seed, "x": x, "y": y, "reach": reach, "rows": rows}
         for name, value in given.items():
             if value is None:
@@ -248,7 +248,7 @@ class Walk:
         recipe = Recipe.from_json(uploads.recipe(path))
         if recipe.function != "igan.slice":
             raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
-        reference = networks.resolve(visitor, recipe.checkpoint, self.hands.technique)
+        reference = networks.resolve(visitor, recipe.checkpoint, self.handlers.technique)
         given = {"seed": 0, "x": 0.0, "y": 0.0, "reach": 1.5, "rows": 7, **recipe.arguments}
         laid = {self.part[name]: gr.update(value=given[name]) for name in ("seed", "x", "y", "reach", "rows")}
         laid[self.part["network"]] = gr.update(value=reference.name)
@@ -300,5 +300,5 @@ class Walk:
             raise UserError("There is no map yet; press Show the map first.")
         x, y = plane.places[plane.middle]
         start = jobs.opened(plane.reference, plane.latents[plane.middle], about=f"from the map, x {x:.2f}, y {y:.2f}")
-        update = self.hands.put(desk_of(visitor), start)
-        yield update | {self.hands.part["network"]: gr.update(value=start.reference.name)}
+        update = self.handlers.put(state_of(visitor), start)
+        yield update | {self.handlers.part["network"]: gr.update(value=start.reference.name)}

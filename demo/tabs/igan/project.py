@@ -18,7 +18,7 @@ from ...networks import Reference
 from ...notebook import Cell, Notebook, note, telling
 from ...running import named
 from . import jobs
-from .handlers import Hands, desk_of
+from .handlers import Handlers, state_of
 from .text import code, features
 
 PROSE = r"""
@@ -84,8 +84,8 @@ class Found:
 class Finding:
     """Functions for events of this cell."""
 
-    def __init__(self, part: dict, hands: Hands):
-        self.part, self.hands = part, hands
+    def __init__(self, part: dict, handlers: Handlers):
+        self.part, self.handlers = part, handlers
 
     def find(self, visitor, network, photo, crop, steps, feature_weight) -> Iterator[dict]:
         yield from telling(self.part["news"], self._find(visitor, network, uploads.image(photo), crop, steps,
@@ -105,7 +105,7 @@ class Finding:
         import weights
 
         try:
-            reference = networks.resolve(visitor, network, self.hands.technique)
+            reference = networks.resolve(visitor, network, self.handlers.technique)
         except UserError:
             reference = None
         kept = visitor.kept.get(f"{KEPT}-tries")
@@ -123,7 +123,7 @@ class Finding:
     def _find(self, visitor, network, photo, crop, steps, feature_weight) -> Iterator[dict]:
         from pipelines import checks
 
-        reference = networks.resolve(visitor, network, self.hands.technique)
+        reference = networks.resolve(visitor, network, self.handlers.technique)
         for far in networks.fetching(reference):
             yield {self.part["news"]: far}
         steps = checks.integer(steps, "The steps", 10, 400)
@@ -250,7 +250,7 @@ class Finding:
         if not isinstance(given["image"], str):
             raise UserError("That recipe holds no photograph.")
         photo = decode_image(given["image"])
-        reference = networks.resolve(visitor, recipe.checkpoint, self.hands.technique)
+        reference = networks.resolve(visitor, recipe.checkpoint, self.handlers.technique)
         jobs.opened(reference, 0, sha256=recipe.sha256)
         laid = {
             self.part["photo"]: None,
@@ -272,9 +272,9 @@ class Finding:
         if found is None or not found.ways:
             raise UserError("There is no latent yet; choose a photograph and press Find it first.")
         start = jobs.opened(found.reference, found.latent, about=f"{found.chosen} of a photograph")
-        desk = desk_of(visitor)
-        update = self.hands.put(desk, start, found)
-        yield update | {self.hands.part["network"]: gr.update(value=start.reference.name)}
+        state = state_of(visitor)
+        update = self.handlers.put(state, start, found)
+        yield update | {self.handlers.part["network"]: gr.update(value=start.reference.name)}
 
 
 def halt(visitor) -> str:
@@ -285,7 +285,7 @@ def halt(visitor) -> str:
     return note("Stopping …")
 
 
-def build(book: Notebook, hands: Hands, tab: gr.Tab) -> Cell:
+def build(book: Notebook, handlers: Handlers, tab: gr.Tab) -> Cell:
     part: dict = {}
     with book.cell("project", "A photograph's place among its pictures", PROSE) as cell:
         with cell.controls("Find it", stop="always"):
@@ -318,7 +318,7 @@ def build(book: Notebook, hands: Hands, tab: gr.Tab) -> Cell:
                 part["latent"] = gr.DownloadButton("Latent · text", elem_id=cell.id("latent"), **small)
         part |= {name: getattr(cell, name) for name in ("news", "status", "sheet", "recipe")}
     part |= {"code": cell.code, "network": book.chooser.network}
-    finding = Finding(part, hands)
+    finding = Finding(part, handlers)
     session, network = book.chooser.session, book.chooser.network
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     settings = [part[name] for name in ("crop", "steps", "feature_weight")]
@@ -349,7 +349,7 @@ def build(book: Notebook, hands: Hands, tab: gr.Tab) -> Cell:
         queue=False,
         show_progress="hidden",
     )
-    outputs = list(dict.fromkeys([*hands.part.values(), part["news"]]))
+    outputs = list(dict.fromkeys([*handlers.part.values(), part["news"]]))
     sent = send.click(
         named(finding.paint_on, ["visitor"]),
         session,

@@ -1,4 +1,4 @@
-"""What lies on one visitor's desk: the picture that painting began with, what was painted, and what came of it.
+"""What lies on one visitor's state: the picture that painting began with, what was painted, and what came of it.
 
 It lives in a ``gr.State`` and belongs to that visitor alone. Latents are text, as recipes hold them, or seeds. Whatever
 is asked for gets the next number (``ask``); what runs looks whether its number is still the latest, and ends if not.
@@ -69,7 +69,7 @@ class Run:
 
 
 @dataclass
-class Desk:
+class State:
     """``z0`` and ``base``: the latent of this round and its picture. ``rounds``: what was fixed, oldest first.
 
     ``chosen``: the number of the candidate that the visitor pressed, ``AVERAGE``, or None for the best one. ``first``:

@@ -12,7 +12,7 @@ from weights.errors import UserError
 
 from ... import canvas
 from ...tiles import Tile
-from .state import AVERAGE, Desk, Run
+from .state import AVERAGE, Run, State
 
 TOOLS = (canvas.COLOUR, canvas.SKETCH, canvas.WARP)
 FINE = 256  # pixels at which a painted layer is handed on, so that the pipeline can average it down itself
@@ -64,27 +64,27 @@ def moved(drawn: canvas.Drawing, run: Run | None) -> list[canvas.Patch]:
 # -- words -------------------------------------------------------------------------------------------------------------
 
 
-def tiles_of(desk: Desk) -> tuple[list[Tile], str | None]:
+def tiles_of(state: State) -> tuple[list[Tile], str | None]:
     """The candidates, the best first, then their average; and the key of the one that is chosen."""
-    if not desk.candidates:
+    if not state.candidates:
         return [], None
     found = [
         Tile(str(c.number), c.image, f"{i + 1} · {c.cost:.3f}", f"Candidate {i + 1}, cost {c.cost:.3f}")
-        for i, c in enumerate(desk.candidates)
+        for i, c in enumerate(state.candidates)
     ]
-    average = desk.run.last.average
+    average = state.run.last.average
     if average is not None:
         found.append(Tile(AVERAGE, average, "average", "The average of all candidates"))
-    return found, AVERAGE if desk.chosen == AVERAGE else str(desk.candidate.number)
+    return found, AVERAGE if state.chosen == AVERAGE else str(state.candidate.number)
 
 
-def alt_of(desk: Desk) -> str:
-    start = desk.opened()
-    if desk.chosen == AVERAGE and desk.candidates:
-        return f"{start.about}: the average of {len(desk.candidates)} candidates"
-    if desk.candidate is not None:
-        return f"{start.about}: candidate {desk.rank + 1} of {len(desk.candidates)} for what was painted"
-    return f"{start.about}, {len(desk.rounds)} times painted on" if desk.rounds else start.about
+def alt_of(state: State) -> str:
+    start = state.opened()
+    if state.chosen == AVERAGE and state.candidates:
+        return f"{start.about}: the average of {len(state.candidates)} candidates"
+    if state.candidate is not None:
+        return f"{start.about}: candidate {state.rank + 1} of {len(state.candidates)} for what was painted"
+    return f"{start.about}, {len(state.rounds)} times painted on" if state.rounds else start.about
 
 
 def meter_of(run: Run | None) -> str:
@@ -101,31 +101,31 @@ def meter_of(run: Run | None) -> str:
     return f'<dl>{items}</dl><progress max="{steps}" value="{done}" aria-label="steps made"></progress>'
 
 
-def summary_of(desk: Desk) -> str:
+def summary_of(state: State) -> str:
     """What ran, in one line."""
-    start, run = desk.opened(), desk.run
+    start, run = state.opened(), state.run
     if run is None or run.last is None:
         return f"{start.about}, {start.resolution} px, on {start.device}"
-    errors = ", ".join(f"{name} {value:.3f}" for name, value in desk.candidate.errors.items())
+    errors = ", ".join(f"{name} {value:.3f}" for name, value in state.candidate.errors.items())
     made = f"{'Stopped after ' if run.stopped else ''}{run.last.step} step{'s' if run.last.step != 1 else ''}"
-    count = len(desk.candidates)
+    count = len(state.candidates)
     parts = [made, f"{count} candidate{'s' if count != 1 else ''}", f"error of the chosen one: {errors}"]
-    parts += [f"{len(desk.rounds)} fixed before"] if desk.rounds else []
+    parts += [f"{len(state.rounds)} fixed before"] if state.rounds else []
     return " · ".join([*parts, f"{run.rate:.1f} steps a second on {start.device}", start.about])
 
 
 # -- what can be taken away --------------------------------------------------------------------------------------------
 
 
-def recipe_of(desk: Desk):
+def recipe_of(state: State):
     """What makes the candidates again, and which of them is chosen. Raises UserError while nothing was painted."""
     from pipelines.recipes import Recipe
 
-    start = desk.opened()
-    if desk.candidate is None:
+    start = state.opened()
+    if state.candidate is None:
         raise UserError("Nothing was painted yet; paint a colour, draw a line or move a patch first.")
-    which = AVERAGE if desk.chosen == AVERAGE else desk.rank
-    recipe = Recipe("igan.brush", start.checkpoint, start.sha256, desk.run.recipe(), {"candidate": which})
+    which = AVERAGE if state.chosen == AVERAGE else state.rank
+    recipe = Recipe("igan.brush", start.checkpoint, start.sha256, state.run.recipe(), {"candidate": which})
     recipe.check()
     return recipe
 
@@ -142,15 +142,15 @@ def code(checkpoint: str, calls: Sequence[str], modules: Sequence[str] = ("igan"
     return "\n".join([*head, "", loading(checkpoint), *calls]) + "\n"
 
 
-def code_of(desk: Desk) -> str:
+def code_of(state: State) -> str:
     """The Python that makes the chosen picture again."""
-    start = desk.opened()
-    if desk.candidate is None:
-        if desk.z0 is None:
+    start = state.opened()
+    if state.candidate is None:
+        if state.z0 is None:
             return "# Paint something; the Python that makes the answer then stands here.\n"
-        return code(start.checkpoint, [f"result = igan.picture(net, {desk.z0!r})"])
-    arguments = "".join(f"    {name}={value!r},\n" for name, value in desk.run.recipe().items())
-    chosen = "last.average" if desk.chosen == AVERAGE else f"last.candidates[{desk.rank}].image"
+        return code(start.checkpoint, [f"result = igan.picture(net, {state.z0!r})"])
+    arguments = "".join(f"    {name}={value!r},\n" for name, value in state.run.recipe().items())
+    chosen = "last.average" if state.chosen == AVERAGE else f"last.candidates[{state.rank}].image"
     return code(start.checkpoint, [f"*_, last = igan.brush(\n    net,\n{arguments})", f"result = {chosen}"])
 
 

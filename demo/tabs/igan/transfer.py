@@ -19,7 +19,7 @@ from ...notebook import Cell, Notebook, note, told_in
 from ...pictures import fitted
 from ...running import named
 from . import jobs
-from .handlers import Hands, desk_of
+from .handlers import Handlers, state_of
 from .project import KEPT, Finding
 from .text import code
 
@@ -95,7 +95,7 @@ def film_controls(cell: Cell, part: dict) -> None:
 # -- the edit, transferred ---------------------------------------------------------------------------------------------
 
 
-def build(book: Notebook, hands: Hands) -> Cell:
+def build(book: Notebook, handlers: Handlers) -> Cell:
     part: dict = {}
     with book.cell("transfer", "The edit, on the photograph itself", PROSE) as cell:
         with cell.controls("Transfer it", stop="always"):
@@ -120,13 +120,13 @@ def build(book: Notebook, hands: Hands) -> Cell:
     outputs = [part[name] for name in names]
 
     def transfer(visitor, frames, format, fps) -> Iterator[dict]:
-        desk, found = desk_of(visitor), visitor.kept.get(KEPT)
-        if desk.photo is None or found is None:
+        state, found = state_of(visitor), visitor.kept.get(KEPT)
+        if state.photo is None or found is None:
             raise UserError("There is no photograph on the pad; look for its latent in cell 2, then press Paint on it.")
-        if desk.candidate is None and not desk.rounds:
+        if state.candidate is None and not state.rounds:
             raise UserError("Nothing was painted on the photograph yet; paint on the pad in cell 1 first.")
-        given = {"z0": desk.start.latent, "z1": desk.latent}
-        yield from made(desk.start.reference, desk.photo.original, desk.photo.crop, given, frames, format, fps)
+        given = {"z0": state.start.latent, "z1": state.latent}
+        yield from made(state.start.reference, state.photo.original, state.photo.crop, given, frames, format, fps)
 
     def made(
         reference: Reference, photo, crop: str, given: dict, frames, kind: str, fps, sha256=None
@@ -188,7 +188,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
         if given.pop("aligned", None) is not None:
             raise UserError("A recipe cannot hold an aligned face; take that out of it.")
         frames = given.pop("frames", 16)
-        reference = networks.resolve(visitor, recipe.checkpoint, hands.technique)
+        reference = networks.resolve(visitor, recipe.checkpoint, handlers.technique)
         controls_ = {part["frames"]: frames, part["format"]: output["format"], part["fps"]: output["fps"]}
         for update in made(
             reference, decode_image(image), "middle", given, frames, output["format"], output["fps"], recipe.sha256
@@ -222,7 +222,7 @@ def recipe_of(info, photo: Image.Image, crop: str, arguments: dict, output: dict
 # -- one photograph becomes another ------------------------------------------------------------------------------------
 
 
-def build_morph(book: Notebook, hands: Hands) -> Cell:
+def build_morph(book: Notebook, handlers: Handlers) -> Cell:
     part: dict = {}
     with book.cell("morph", "From one photograph to another", MORPH) as cell:
         with cell.controls("Morph them", stop="always"):
@@ -250,7 +250,7 @@ def build_morph(book: Notebook, hands: Hands) -> Cell:
     names = ("sheet", "film", "video", "file", "code", "status", "news")
 
     def morph(visitor, network, photo, other, crop, frames, format, fps) -> Iterator[dict]:
-        reference = networks.resolve(visitor, network, hands.technique)
+        reference = networks.resolve(visitor, network, handlers.technique)
         photos = [uploads.image(path, MORPH_SIDE) for path in (photo, other)]
         yield from made(reference, photos, crop, frames, format, fps)
 
@@ -305,7 +305,7 @@ def build_morph(book: Notebook, hands: Hands) -> Cell:
     def attempt(visitor, network, frames, format, fps) -> Iterator[dict]:
         """Two pictures that a network makes, for who has no photographs at hand."""
         kept = visitor.kept.get(f"{KEPT}-tries") or {}
-        reference = networks.resolve(visitor, network, hands.technique)
+        reference = networks.resolve(visitor, network, handlers.technique)
         pair = [kept[k] for k in ("0", "1") if k in kept and kept.get("network") == network]
         for far in networks.fetching(reference):
             yield {part["news"]: far}

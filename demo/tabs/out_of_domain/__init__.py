@@ -22,8 +22,8 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
     chooser = Chooser("od", "stylegan2", session)
     book = Notebook("od", chooser)
-    _cell, hands = edit.build(book, tab, handover)
-    compare.build(book, hands)
-    slide.build(book, hands)
+    _cell, handlers = edit.build(book, tab, handover)
+    compare.build(book, handlers)
+    slide.build(book, handlers)
     page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser

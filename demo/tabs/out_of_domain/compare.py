@@ -13,10 +13,10 @@ from weights.errors import UserError
 
 from ... import controls, gpu, results, tables
 from ...notebook import Cell, Notebook, note
-from ...results import Made
+from ...results import Result
 from . import jobs
-from .display import desk_of
-from .handlers import Hands
+from .display import state_of
+from .handlers import Handlers
 from .text import call, code, recipe_for, shown, summary_of, tile
 
 PROSE = r"""
@@ -36,7 +36,7 @@ COLUMNS = ("inverted by", "lost", "has it", "s")
 METHODS = {"w": "optimisation in w", "w+": "optimisation in w+"}
 
 
-def build(book: Notebook, hands: Hands) -> Cell:
+def build(book: Notebook, handlers: Handlers) -> Cell:
     with book.cell("compare", "What a mask is good for", PROSE) as cell:
         with cell.controls("Compare", stop="always"):
             gr.Markdown("Face and edit are those above.", elem_classes="nb-hint")
@@ -49,42 +49,42 @@ def build(book: Notebook, hands: Hands) -> Cell:
     def od_compare(visitor, steps=None) -> Iterator[dict]:
         try:
             many = controls.number_or_none(steps, "Steps")
-            yield from made(desk_of(visitor), {} if many is None else {"steps": many})
+            yield from made(state_of(visitor), {} if many is None else {"steps": many})
         except UserError as error:
             yield {cell.news: note(str(error), "nb-error")}
             raise
 
-    def made(desk, given) -> Iterator[dict]:
+    def made(state, given) -> Iterator[dict]:
         from pipelines import animation
 
-        found, began = desk.ready(), time.perf_counter()
-        arguments = {**desk.options(), **given}
-        own, last = {"own": desk.own} if desk.own else {}, None
+        found, began = state.ready(), time.perf_counter()
+        arguments = {**state.options(), **given}
+        own, last = {"own": state.own} if state.own else {}, None
         yield {cell.news: note("Inverting …", "nb-going")}
         told = time.perf_counter()
-        with closing(jobs.compared(found.reference, desk.known, {**arguments, **own})) as steps_:
+        with closing(jobs.compared(found.reference, state.known, {**arguments, **own})) as steps_:
             for step in steps_:
                 new = last is None or len(step.found) != len(last.found)
                 last = step
                 if new or time.perf_counter() - told > 0.3:
                     told = time.perf_counter()
                     far = note(f"Step {step.done} of {step.total}", "nb-going")
-                    yield {cell.news: far} | ({gallery: pictures(desk, step)} if new else {})
+                    yield {cell.news: far} | ({gallery: pictures(state, step)} if new else {})
         with results.folder() as folder:
-            recipe = recipe_for("out_of_domain.compare", desk, arguments)
-            kept = Made(None, {}, recipe, recipe.arguments, Path(folder))
-            shown_ = pictures(desk, last)
+            recipe = recipe_for("out_of_domain.compare", state, arguments)
+            kept = Result(None, {}, recipe, recipe.arguments, Path(folder))
+            shown_ = pictures(state, last)
             sheet = animation.strip([image for image, _caption in shown_], [caption for _image, caption in shown_])
             path = kept.file("compare-recipe", ending="json")
             path.write_text(recipe.to_json(), encoding="utf-8")
             seconds = time.perf_counter() - began
             yield {
                 gallery: shown_,
-                table: numbers(last, desk),
+                table: numbers(last, state),
                 cell.status: note(
-                    f"{summary_of(desk.wanted)} · {found.title} · {seconds:.1f} s on {found.device}", "nb-ran"
+                    f"{summary_of(state.wanted)} · {found.title} · {seconds:.1f} s on {found.device}", "nb-ran"
                 ),
-                cell.code: code(desk, [f"result = list({call('compare', desk, arguments)})"]),
+                cell.code: code(state, [f"result = list({call('compare', state, arguments)})"]),
                 cell.sheet: kept.save(sheet, "compare"),
                 cell.recipe: str(path),
                 cell.news: "",
@@ -92,17 +92,17 @@ def build(book: Notebook, hands: Hands) -> Cell:
 
     def load_recipe(visitor, path) -> Iterator[dict]:
         try:
-            recipe, given = hands.held(path, "out_of_domain.compare")
+            recipe, given = handlers.held(path, "out_of_domain.compare")
             many = given.get("steps")
             named = {name: given[name] for name in ("edits", "apart", "steps") if given.get(name) is not None}
 
             def begin(reference, known, own):
                 return jobs.compared(reference, known, {**named, **own})
 
-            for update in hands.lay(visitor, recipe, given, begin):
+            for update in handlers.lay(visitor, recipe, given, begin):
                 laid = update
             laid[steps] = gr.update(value="" if many is None else f"{many:g}")
-            for update in made(desk_of(visitor), {} if many is None else {"steps": many}):
+            for update in made(state_of(visitor), {} if many is None else {"steps": many}):
                 yield laid | update
         except UserError as error:
             yield {cell.news: note(str(error), "nb-error")}
@@ -115,24 +115,24 @@ def build(book: Notebook, hands: Hands) -> Cell:
     loaded = cell.recipe_load.upload(
         load_recipe,
         [session, cell.recipe_load],
-        [*hands.everything, steps, *out],
+        [*handlers.everything, steps, *out],
         api_visibility="private",
         **quiet,
         **gpu.LANE,
     )
-    hands.writes(loaded, session)
+    handlers.writes(loaded, session)
     cell._stops([click, loaded])
     return cell
 
 
-def pictures(desk, step) -> list:
+def pictures(state, step) -> list:
     rows = [(tile(row.image), row.way.lower()) for row in step.found]
-    return [(tile(desk.known.photo), "the photograph"), *rows]
+    return [(tile(state.known.photo), "the photograph"), *rows]
 
 
-def numbers(step, desk) -> str:
+def numbers(step, state) -> str:
     """The comparison as a table."""
-    name = next((shown(n) for n, v in reversed(desk.wanted.items()) if v), "")
+    name = next((shown(n) for n, v in reversed(state.wanted.items()) if v), "")
 
     def has(value: float | None) -> str:
         return "–" if value is None else f"{value:.0%}"

@@ -1,4 +1,4 @@
-"""What the first cell shows of a desk, the files of an edit, and a recipe brought back."""
+"""What the first cell shows of a state, the files of an edit, and a recipe brought back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...controls import faces_of
 from ...notebook import note, told
 from ...pictures import CENTRE, UPLOADED, fitted
 from . import jobs
-from .state import Desk, Way
+from .state import State, Way
 from .text import board, code_of, facts, missing, recipe_for, shown, stages, warning
 
 CHANGE = canvas.Tool(
@@ -28,8 +28,8 @@ TOOLS = (CHANGE, KEEP)
 FILES = {"sheet": "face.png", "full": "photo.png", "mask_file": "mask.png", "recipe": "edit.json"}
 
 
-def desk_of(visitor) -> Desk:
-    return visitor.desk("out_of_domain", Desk)
+def state_of(visitor) -> State:
+    return visitor.state("out_of_domain", State)
 
 
 class Shows:
@@ -40,39 +40,39 @@ class Shows:
 
     # -- what is shown
 
-    def _result(self, desk: Desk) -> dict:
-        words = warning(desk.made, any(desk.wanted.values()))
+    def _result(self, state: State) -> dict:
+        words = warning(state.made, any(state.wanted.values()))
         about = "the photograph with the mask over it"
         return {
-            "stages": stages(desk),
-            "whole": tuple(fitted(picture) for picture in (desk.photo, desk.whole())) if desk.made else None,
-            "board": gr.update(frame=canvas.frame(board(desk), about)),
+            "stages": stages(state),
+            "whole": tuple(fitted(picture) for picture in (state.photo, state.whole())) if state.made else None,
+            "board": gr.update(frame=canvas.frame(board(state), about)),
             "news": note(words, "nb-error") if words else "",
-            "status": note(facts(desk), "nb-ran" if desk.made else ""),
-            "code": code_of(desk) if desk.made else self.part["code"].value,
+            "status": note(facts(state), "nb-ran" if state.made else ""),
+            "code": code_of(state) if state.made else self.part["code"].value,
             "sheet": None,
             "full": None,
             "mask_file": None,
             "recipe": None,
         }
 
-    def face(self, desk: Desk) -> dict:
+    def face(self, state: State) -> dict:
         """Everything about the face as it is now."""
-        names = desk.names
-        choices = [(shown(name), name) for name in names] if desk.known is not None else []
-        made = {self.part[name]: value for name, value in self._result(desk).items()}
-        made[self.part["ticks"]] = gr.update(choices=choices, value=[n for n in names if n in desk.wanted])
-        made[self.part["missing"]] = missing(desk.found)
+        names = state.names
+        choices = [(shown(name), name) for name in names] if state.known is not None else []
+        made = {self.part[name]: value for name, value in self._result(state).items()}
+        made[self.part["ticks"]] = gr.update(choices=choices, value=[n for n in names if n in state.wanted])
+        made[self.part["missing"]] = missing(state.found)
         for i, slider in enumerate(self.sliders):
             name = names[i] if i < len(names) else None
-            if name in desk.wanted:
-                made[slider] = gr.update(value=desk.wanted[name], label=shown(name), visible=True)
+            if name in state.wanted:
+                made[slider] = gr.update(value=state.wanted[name], label=shown(name), visible=True)
             else:
                 made[slider] = gr.update(visible=False)
-        if desk.made is None:
+        if state.made is None:
             made[self.part["board"]] = gr.update(
-                frame=canvas.frame(board(desk), "the photograph"),
-                value=canvas.drawn(board(desk).size),
+                frame=canvas.frame(board(state), "the photograph"),
+                value=canvas.drawn(board(state).size),
             )
         return made
 
@@ -107,21 +107,21 @@ class Shows:
 
     def files(self, visitor) -> Iterator[dict]:
         """The downloads of the newest edit; what has become old meanwhile is left out."""
-        desk = desk_of(visitor)
-        if desk.made is None or desk.written == desk.version:
+        state = state_of(visitor)
+        if state.made is None or state.written == state.version:
             yield {self.part["sheet"]: gr.skip()}
             return
-        version, found, made = desk.version, desk.found, desk.made
+        version, found, made = state.version, state.found, state.made
         with results.folder() as folder:
             name = found.checkpoint.split("/")[-1].replace(":", "-")
             paths = {key: Path(folder) / f"{name}-{what}" for key, what in FILES.items()}
             made.result.save(paths["sheet"])
             made.mask.save(paths["mask_file"])
-            desk.whole().save(paths["full"], compress_level=1)
-            recipe = recipe_for("out_of_domain.edit", desk, desk.options())
+            state.whole().save(paths["full"], compress_level=1)
+            recipe = recipe_for("out_of_domain.edit", state, state.options())
             paths["recipe"].write_text(recipe.to_json(), encoding="utf-8")
-            if desk.version == version:
-                desk.written = version
+            if state.version == version:
+                state.written = version
                 yield {self.part[key]: str(path) for key, path in paths.items()}
             else:
                 yield {self.part["sheet"]: gr.skip()}
@@ -153,7 +153,7 @@ class Shows:
         return recipe, recipe.arguments
 
     def lay(self, visitor, recipe, given: dict, begin: Callable | None = None) -> Iterator[dict]:
-        """Puts a recipe's face on the desk, with what is wanted of it. Raises UserError before anything changes.
+        """Puts a recipe's face on the state, with what is wanted of it. Raises UserError before anything changes.
 
         ``begin(reference, known, own)`` is asked for the first of what the recipe makes besides: then it is sound.
         """
@@ -176,19 +176,19 @@ class Shows:
         if begin is not None:
             with closing(begin(reference, known, {"own": own} if own else {})) as first:
                 next(first)
-        desk = desk_of(visitor)
-        desk.put(photo, [], found)
-        desk.known, desk.way, desk.own, desk.deghost = known, Way("from a recipe", None), own, deghost
-        desk.wanted, desk.apart, desk.change, desk.made = dict(change.edits), apart, change, made
-        desk.mask = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS, **mask}
+        state = state_of(visitor)
+        state.put(photo, [], found)
+        state.known, state.way, state.own, state.deghost = known, Way("from a recipe", None), own, deghost
+        state.wanted, state.apart, state.change, state.made = dict(change.edits), apart, change, made
+        state.mask = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS, **mask}
         drawn = {tool.name: self._layer(mask.get(name), found.size) for tool, name in ((CHANGE, "add"), (KEEP, "keep"))}
         layers = {name: layer for name, layer in drawn.items() if layer is not None}
-        update = self.face(desk)
-        frame = gr.update(value=canvas.drawn(board(desk).size, layers=layers))
+        update = self.face(state)
+        frame = gr.update(value=canvas.drawn(board(state).size, layers=layers))
         yield update | {
             self.part["board"]: {**update[self.part["board"]], **frame},
-            self.part["threshold"]: gr.update(value=desk.mask["threshold"]),
-            self.part["softness"]: gr.update(value=desk.mask["softness"]),
+            self.part["threshold"]: gr.update(value=state.mask["threshold"]),
+            self.part["softness"]: gr.update(value=state.mask["softness"]),
             self.part["cautious"]: gr.update(value=bool(mask.get("cautious", True))),
             self.part["deghost"]: gr.update(value=deghost),
             self.part["apart"]: gr.update(value=apart),

@@ -9,8 +9,8 @@ from pipelines.defaults import SOFTNESS, THRESHOLD
 from ... import canvas, controls, gpu
 from ...handover import Handover
 from ...notebook import Cell, Notebook
-from .display import FILES, TOOLS, desk_of
-from .handlers import Hands
+from .display import FILES, TOOLS, state_of
+from .handlers import Handlers
 from .state import MOST
 
 PROSE = r"""
@@ -62,7 +62,7 @@ RESULT = ("stages", "whole", "status", "code", "news")
 WAYS = [("as suits it", "auto"), ("encoder", "encoder"), ("hybrid", "hybrid"), ("optimisation", "optimisation")]
 
 
-def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]:
+def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handlers]:
     part, sliders = {}, []
     with book.cell("edit", "One thing changes, the rest stays", PROSE) as cell:
         with gr.Column(elem_classes="nb-controls", min_width=0):
@@ -132,17 +132,17 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Hands]
             name: gr.Button(name, visible=False, elem_id=cell.id(f"api-{name}")) for name in ("photo", "edit", "files")
         }
     part |= {"code": cell.code, "network": book.chooser.network}
-    hands = Hands(part, sliders, book.chooser.technique)
-    _wire(cell, hands, tab, undo, direction)
-    _script(cell, hands, api, which, edits, drawing)
+    handlers = Handlers(part, sliders, book.chooser.technique)
+    _wire(cell, handlers, tab, undo, direction)
+    _script(cell, handlers, api, which, edits, drawing)
     session, network = book.chooser.session, book.chooser.network
     given = [network, part["method"], part["steps"]]
-    handover.takes("out_of_domain", hands.take_sent, given, outputs=hands.everything, **QUIET, **gpu.LANE)
-    handover.offers(cell.send_buttons["draggan"], "draggan", [], hands.sent)
+    handover.takes("out_of_domain", handlers.take_sent, given, outputs=handlers.everything, **QUIET, **gpu.LANE)
+    handover.offers(cell.send_buttons["draggan"], "draggan", [], handlers.sent)
     part["stop"].click(
-        hands.stop, session, part["news"], queue=False, api_name="od_stop", api_description=API_STOP, **QUIET
+        handlers.stop, session, part["news"], queue=False, api_name="od_stop", api_description=API_STOP, **QUIET
     )
-    return cell, hands
+    return cell, handlers
 
 
 def _photograph(cell: Cell, part: dict) -> None:
@@ -179,40 +179,40 @@ def _stages(cell: Cell, part: dict) -> None:
     part["missing"] = gr.HTML("", label="What is missing", elem_id=cell.id("missing"))
 
 
-def _wire(cell: Cell, hands: Hands, tab: gr.Tab, undo: gr.Button, direction: gr.UploadButton) -> None:
-    part, chooser = hands.part, cell.book.chooser
+def _wire(cell: Cell, handlers: Handlers, tab: gr.Tab, undo: gr.Button, direction: gr.UploadButton) -> None:
+    part, chooser = handlers.part, cell.book.chooser
     session, network = chooser.session, chooser.network
     given = [session, network, part["method"], part["steps"]]
-    private = {"outputs": hands.everything, **PRIVATE, **gpu.LANE}
+    private = {"outputs": handlers.everything, **PRIVATE, **gpu.LANE}
     live = {"trigger_mode": "always_last", **private}
     mask = [part[name] for name in ("threshold", "softness", "cautious", "deghost")]
     events = [
-        part["photo"].input(hands.look, [session, network, part["photo"], part["method"], part["steps"]], **live),
-        part["faces"].select(hands.another, given, **private),
-        part["middle"].click(hands.middle, given, **private),
-        part["again"].click(hands.again, given, **private),
-        part["examples"].select(hands.example, given, **private),
-        part["ticks"].input(hands.tick, [session, part["ticks"]], **live),
-        gr.on([slider.input for slider in hands.sliders], hands.slid, [session, *hands.sliders], **live),
-        part["apart"].input(hands.part_them, [session, part["apart"]], **live),
-        gr.on([control.input for control in mask], hands.soften, [session, *mask], **live),
-        part["board"].input(hands.paint, [session, part["board"]], **live),
-        undo.click(hands.undo, session, **private),
-        direction.upload(hands.take_direction, [session, direction], **private),
-        cell.recipe_load.upload(hands.load_recipe, [session, cell.recipe_load], **private),
+        part["photo"].input(handlers.look, [session, network, part["photo"], part["method"], part["steps"]], **live),
+        part["faces"].select(handlers.another, given, **private),
+        part["middle"].click(handlers.middle, given, **private),
+        part["again"].click(handlers.again, given, **private),
+        part["examples"].select(handlers.example, given, **private),
+        part["ticks"].input(handlers.tick, [session, part["ticks"]], **live),
+        gr.on([slider.input for slider in handlers.sliders], handlers.slid, [session, *handlers.sliders], **live),
+        part["apart"].input(handlers.part_them, [session, part["apart"]], **live),
+        gr.on([control.input for control in mask], handlers.soften, [session, *mask], **live),
+        part["board"].input(handlers.paint, [session, part["board"]], **live),
+        undo.click(handlers.undo, session, **private),
+        direction.upload(handlers.take_direction, [session, direction], **private),
+        cell.recipe_load.upload(handlers.load_recipe, [session, cell.recipe_load], **private),
     ]
     for event in events:
-        hands.writes(event, session)
-    tab.select(hands.greet, [session, network], **private)
+        handlers.writes(event, session)
+    tab.select(handlers.greet, [session, network], **private)
 
 
-def _script(cell: Cell, hands: Hands, api: dict, which, edits, drawing) -> None:
-    part, chooser = hands.part, cell.book.chooser
+def _script(cell: Cell, handlers: Handlers, api: dict, which, edits, drawing) -> None:
+    part, chooser = handlers.part, cell.book.chooser
     session = chooser.session
     result = {"outputs": [part[name] for name in RESULT], **QUIET, **gpu.LANE}
 
     def od_photo(visitor, network=None, photo=None, method="auto", steps=None, face=None):
-        yield from only(part, hands.look(visitor, network, photo, method, steps, face))
+        yield from only(part, handlers.look(visitor, network, photo, method, steps, face))
 
     def od_edit(
         visitor,
@@ -224,13 +224,13 @@ def _script(cell: Cell, hands: Hands, api: dict, which, edits, drawing) -> None:
         apart=False,
         cautious=True,
     ):
-        yield from only(part, hands.edit(visitor, edits, threshold, softness, drawing, deghost, apart, cautious))
+        yield from only(part, handlers.edit(visitor, edits, threshold, softness, drawing, deghost, apart, cautious))
 
     def od_files(visitor):
-        desk = desk_of(visitor)
-        desk.ready()
-        desk.written = -1  # scripts are given them as often as they ask
-        yield from hands.files(visitor)
+        state = state_of(visitor)
+        state.ready()
+        state.written = -1  # scripts are given them as often as they ask
+        yield from handlers.files(visitor)
 
     inputs = [session, chooser.network, part["photo"], part["method"], part["steps"], which]
     api["photo"].click(od_photo, inputs, api_name="od_photo", api_description=API_PHOTO, **result)

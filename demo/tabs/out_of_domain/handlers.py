@@ -17,9 +17,9 @@ from ...notebook import note, told
 from ...pictures import CENTRE, UPLOADED, crop_of, number_of, pictures_of, source_of
 from ...session import Sent
 from . import examples, jobs
-from .display import CHANGE, KEEP, TOOLS, Shows, desk_of
+from .display import CHANGE, KEEP, TOOLS, Shows, state_of
 from .examples import EXAMPLES, FACES
-from .state import MOST, OWN, Desk, Way
+from .state import MOST, OWN, State, Way
 from .text import board, stages, tile
 
 TICKED = 3.0  # the strength of a direction that is ticked, in standard deviations of w
@@ -27,7 +27,7 @@ SHOW_EVERY, PREVIEW_S = 5, 0.2
 MAX_STEPS = 1000
 
 
-class Hands(Shows):
+class Handlers(Shows):
     """Functions for events; ``part`` has the cell's components by name, and every function yields what they become."""
 
     # -- a photograph
@@ -36,10 +36,10 @@ class Hands(Shows):
     def look(self, visitor, network, path, method=None, steps=None, face=None) -> Iterator[dict]:
         """Finds the faces of a photograph, takes the most prominent one or the one asked for, and inverts it."""
         reference = networks.resolve(visitor, network, self.technique)
-        yield from self._look(desk_of(visitor), reference, uploads.image(path), method, steps, face)
+        yield from self._look(state_of(visitor), reference, uploads.image(path), method, steps, face)
 
     def _look(
-        self, desk: Desk, reference, photo: Image.Image, method, steps, which=None, source: str = UPLOADED
+        self, state: State, reference, photo: Image.Image, method, steps, which=None, source: str = UPLOADED
     ) -> Iterator[dict]:
         from pipelines import faces
 
@@ -48,20 +48,20 @@ class Hands(Shows):
         yield {self.part["news"]: note("Looking for faces …")}
         there = [] if which == CENTRE else faces.detect(photo)
         if not there and which != CENTRE:
-            desk.put(photo, [], None)
+            state.put(photo, [], None)
             yield self.nothing() | {
                 self.part["middle"]: gr.update(visible=True),
                 self.part["news"]: note(faces.NO_FACE, "nb-error"),
             }
             return
-        yield from self._take(desk, reference, photo, there, number_of(which, len(there)), method, steps, source)
+        yield from self._take(state, reference, photo, there, number_of(which, len(there)), method, steps, source)
 
     def _take(
-        self, desk: Desk, reference, photo, there: list, number, method, steps, source=UPLOADED, wish=None
+        self, state: State, reference, photo, there: list, number, method, steps, source=UPLOADED, wish=None
     ) -> Iterator[dict]:
         found = jobs.found(reference, photo, there, number, source)  # until this goes well, nothing is lost
-        desk.stopped = True  # an earlier search of the same visitor
-        desk.put(photo, there, found)
+        state.stopped = True  # an earlier search of the same visitor
+        state.put(photo, there, found)
         many = len(there) > 1
         crops = [(crop_of(photo, face), f"face {i + 1}") for i, face in enumerate(there)] if many else []
         chosen = None if found.which == CENTRE else found.which
@@ -69,43 +69,43 @@ class Hands(Shows):
             self.part["faces"]: faces_of(crops, chosen),
             self.part["middle"]: gr.update(visible=False),
         }
-        yield self.face(desk) | laid
-        yield from self._invert(desk, method, steps, wish)
+        yield self.face(state) | laid
+        yield from self._invert(state, method, steps, wish)
 
     @told
     def another(self, visitor, network, method, steps, event: gr.EventData) -> Iterator[dict]:
         """Another face of the same photograph."""
-        desk = desk_of(visitor)
-        if desk.photo is None or not desk.faces:
+        state = state_of(visitor)
+        if state.photo is None or not state.faces:
             return
         reference = networks.resolve(visitor, network, self.technique)
-        number = number_of(event.key, len(desk.faces))
-        yield from self._take(desk, reference, desk.photo, desk.faces, number, method, steps)
+        number = number_of(event.key, len(state.faces))
+        yield from self._take(state, reference, state.photo, state.faces, number, method, steps)
 
     @told
     def middle(self, visitor, network, method, steps) -> Iterator[dict]:
         """No face was found, and the visitor wants the middle of the photograph."""
-        desk = desk_of(visitor)
-        if desk.photo is None:
+        state = state_of(visitor)
+        if state.photo is None:
             raise UserError("There is no photograph yet; choose one first.")
         reference = networks.resolve(visitor, network, self.technique)
-        yield from self._take(desk, reference, desk.photo, desk.faces, CENTRE, method, steps)
+        yield from self._take(state, reference, state.photo, state.faces, CENTRE, method, steps)
 
     @told
     def greet(self, visitor, network) -> Iterator[dict]:
-        """The tab is opened: faces to try, and the first of them on the desk, not inverted yet."""
-        desk = desk_of(visitor)
-        if desk.greeted:
+        """The tab is opened: faces to try, and the first of them on the state, not inverted yet."""
+        state = state_of(visitor)
+        if state.greeted:
             return
         made = pictures_of(visitor, [Sent(FACES, seed=example.seed) for example in EXAMPLES])
         tries = [(examples.picture(e, face), e.title) for e, face in zip(EXAMPLES, made, strict=True)]
-        desk.greeted = True
+        state.greeted = True
         update = {self.part["examples"]: faces_of(tries)}
         reference = networks.resolve(visitor, network, self.technique)
-        if desk.photo is None and "out_of_domain" not in visitor.sent and reference.at_hand:
+        if state.photo is None and "out_of_domain" not in visitor.sent and reference.at_hand:
             found = jobs.found(reference, tries[0][0], [], CENTRE)
-            desk.put(tries[0][0], [], found)
-            update |= self.face(desk)
+            state.put(tries[0][0], [], found)
+            update |= self.face(state)
         yield update
 
     @told
@@ -117,8 +117,8 @@ class Hands(Shows):
         for far in networks.fetching(reference):
             yield {self.part["news"]: far}
         photo = examples.picture(chosen, face)
-        desk = desk_of(visitor)
-        taken = self._take(desk, reference, photo, [], CENTRE, method, steps, wish=chosen.edit)
+        state = state_of(visitor)
+        taken = self._take(state, reference, photo, [], CENTRE, method, steps, wish=chosen.edit)
         for update in taken:
             yield {self.part["photo"]: None} | update
 
@@ -133,7 +133,7 @@ class Hands(Shows):
         source = source_of(sent, photo)
         if source != UPLOADED:
             source = f"import weights\n{source}"
-        for update in self._take(desk_of(visitor), reference, photo, [], CENTRE, method, steps, source):
+        for update in self._take(state_of(visitor), reference, photo, [], CENTRE, method, steps, source):
             yield {self.part["photo"]: None} | update
         yield from self.files(visitor)
 
@@ -142,60 +142,60 @@ class Hands(Shows):
     @told
     def again(self, visitor, network, method, steps) -> Iterator[dict]:
         """The same face, inverted once more, or for another network; what is wanted of it stays wanted."""
-        desk = desk_of(visitor)
-        if desk.found is None:
+        state = state_of(visitor)
+        if state.found is None:
             raise UserError("There is no face yet; choose a photograph or one of the examples first.")
         reference = networks.resolve(visitor, network, self.technique)
-        if reference != desk.found.reference:
+        if reference != state.found.reference:
             for far in networks.fetching(reference):
                 yield {self.part["news"]: far}
-            found = desk.found
-            taken = self._take(desk, reference, desk.photo, desk.faces, found.which, method, steps, found.source)
+            found = state.found
+            taken = self._take(state, reference, state.photo, state.faces, found.which, method, steps, found.source)
             yield from taken
             return
-        yield from self._invert(desk, method, steps)
+        yield from self._invert(state, method, steps)
 
-    def _invert(self, desk: Desk, method=None, steps=None, wish=None) -> Iterator[dict]:
-        found, arguments = desk.found, {} if method in (None, "", "auto") else {"method": method}
+    def _invert(self, state: State, method=None, steps=None, wish=None) -> Iterator[dict]:
+        found, arguments = state.found, {} if method in (None, "", "auto") else {"method": method}
         many = number_or_none(steps, "Steps")
         if many is not None:
             from pipelines import checks
 
             arguments["steps"] = checks.integer(many, "The number of steps", 1, MAX_STEPS)
-        desk.searching, desk.stopped, last, shown_at = True, False, None, 0.0
+        state.searching, state.stopped, last, shown_at = True, False, None, 0.0
         began = time.perf_counter()
         try:
             image = found.aligned.image
             with closing(jobs.searched(found.reference, image, arguments, SHOW_EVERY)) as search:
                 for step in search:
                     last, seconds = step, time.perf_counter() - began
-                    if desk.stopped or desk.found is not found:
+                    if state.stopped or state.found is not found:
                         break
                     if step.image is not None and seconds - shown_at > gpu.pace(PREVIEW_S):
                         shown_at = seconds
                         rate = f" · {step.step / seconds:.0f} a second" if step.step else ""
                         yield {
-                            self.part["stages"]: [*stages(desk)[:1], (tile(step.image), f"I′ · step {step.step}")],
+                            self.part["stages"]: [*stages(state)[:1], (tile(step.image), f"I′ · step {step.step}")],
                             self.part["news"]: note(f"Step {step.step} · distance {step.loss:.3f}{rate}", "nb-going"),
                         }
         finally:
-            desk.searching = False
-        if desk.found is not found or last is None:  # another face came meanwhile
+            state.searching = False
+        if state.found is not found or last is None:  # another face came meanwhile
             return
-        whole = last.done and not desk.stopped
+        whole = last.done and not state.stopped
         told_ = f"{'inverted' if whole else 'stopped'} after {last.step} steps in {time.perf_counter() - began:.1f} s"
         if whole and not last.step:
             told_ = f"inverted in one pass, {time.perf_counter() - began:.1f} s"
-        desk.way = Way(told_, arguments if whole else None)
-        desk.known, desk.change = jobs.known(found.reference, image, last.latent), None
-        if wish is not None and not desk.wanted:
-            name = wish[0] if wish[0] in desk.names else desk.names[0]
-            desk.wanted = {name: wish[1]}
-        yield from self._make(desk)
+        state.way = Way(told_, arguments if whole else None)
+        state.known, state.change = jobs.known(found.reference, image, last.latent), None
+        if wish is not None and not state.wanted:
+            name = wish[0] if wish[0] in state.names else state.names[0]
+            state.wanted = {name: wish[1]}
+        yield from self._make(state)
 
     def stop(self, visitor) -> str:
-        desk = desk_of(visitor)
-        running, desk.stopped = desk.searching, True
+        state = state_of(visitor)
+        running, state.stopped = state.searching, True
         return note("Stopping …" if running else "Nothing is running.")
 
     # -- what is wanted of it
@@ -203,62 +203,62 @@ class Hands(Shows):
     @told
     def tick(self, visitor, chosen: list[str]) -> Iterator[dict]:
         """Directions were ticked or unticked."""
-        desk = desk_of(visitor)
-        desk.ready()
-        with desk.tried():
-            desk.wanted = {name: desk.wanted.get(name, TICKED) for name in desk.names if name in chosen}
-            for update in self._make(desk):
+        state = state_of(visitor)
+        state.ready()
+        with state.tried():
+            state.wanted = {name: state.wanted.get(name, TICKED) for name in state.names if name in chosen}
+            for update in self._make(state):
                 del update[self.part["ticks"]]  # boxes that were ticked meanwhile stay ticked
                 yield update
 
     @told
     def part_them(self, visitor, apart) -> Iterator[dict]:
         """Directions without what they have of each other, or with it."""
-        desk = desk_of(visitor)
-        with desk.tried():
-            desk.apart, desk.change = bool(apart), None
-            if desk.known is not None:
-                yield from self._only_result(desk)
+        state = state_of(visitor)
+        with state.tried():
+            state.apart, state.change = bool(apart), None
+            if state.known is not None:
+                yield from self._only_result(state)
 
     @told
     def slid(self, visitor, *values: float) -> Iterator[dict]:
         """Sliders of strength were moved."""
-        desk = desk_of(visitor)
-        if desk.known is None:  # a slider with no face under it
+        state = state_of(visitor)
+        if state.known is None:  # a slider with no face under it
             return
-        moved = dict(zip(desk.names, values, strict=False))
-        with desk.tried():
-            desk.wanted = {n: float(moved[n]) if moved.get(n) is not None else v for n, v in desk.wanted.items()}
-            yield from self._only_result(desk)
+        moved = dict(zip(state.names, values, strict=False))
+        with state.tried():
+            state.wanted = {n: float(moved[n]) if moved.get(n) is not None else v for n, v in state.wanted.items()}
+            yield from self._only_result(state)
 
     @told
     def soften(self, visitor, threshold, softness, cautious, deghost) -> Iterator[dict]:
         """The sliders of the mask."""
-        desk = desk_of(visitor)
-        with desk.tried():
-            desk.mask |= {"threshold": threshold, "softness": softness, "cautious": bool(cautious)}
-            desk.deghost = bool(deghost)
-            if desk.known is not None:
-                yield from self._only_result(desk)
+        state = state_of(visitor)
+        with state.tried():
+            state.mask |= {"threshold": threshold, "softness": softness, "cautious": bool(cautious)}
+            state.deghost = bool(deghost)
+            if state.known is not None:
+                yield from self._only_result(state)
 
     @told
     def paint(self, visitor, drawing) -> Iterator[dict]:
         """Something was painted on the mask."""
-        desk = desk_of(visitor)
-        if desk.known is None:
+        state = state_of(visitor)
+        if state.known is None:
             return
-        with desk.tried():
-            self._painted(desk, drawing)
-            yield from self._only_result(desk)
+        with state.tried():
+            self._painted(state, drawing)
+            yield from self._only_result(state)
 
     @staticmethod
-    def _painted(desk: Desk, drawing) -> None:
+    def _painted(state: State, drawing) -> None:
         from pipelines import out_of_domain
 
-        size, layers = desk.found.size, canvas.read(drawing, TOOLS).layers
+        size, layers = state.found.size, canvas.read(drawing, TOOLS).layers
         for tool, name in ((CHANGE, "add"), (KEEP, "keep")):
             area = layers[tool.name].area((size, size)) if tool.name in layers else None
-            desk.mask[name] = None if area is None else out_of_domain.encode_mask(area, size)
+            state.mask[name] = None if area is None else out_of_domain.encode_mask(area, size)
 
     @told
     def edit(
@@ -275,39 +275,39 @@ class Hands(Shows):
         """Everything at once, from a script."""
         from pipelines import out_of_domain
 
-        desk = desk_of(visitor)
-        desk.ready()
+        state = state_of(visitor)
+        state.ready()
         if not isinstance({} if edits is None else edits, Mapping):
             raise UserError("Edits are strengths by direction, such as Smiling: 3.")
         values = {"threshold": threshold, "softness": softness}
         usual = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS}
-        with desk.tried():
-            desk.wanted, desk.deghost = dict(edits or {}), bool(deghost)
-            desk.apart, desk.change = bool(apart), None
-            desk.mask = {name: usual[name] if value is None else value for name, value in values.items()}
-            desk.mask["cautious"] = bool(cautious)
-            self._painted(desk, drawing)
-            yield from self._make(desk)
+        with state.tried():
+            state.wanted, state.deghost = dict(edits or {}), bool(deghost)
+            state.apart, state.change = bool(apart), None
+            state.mask = {name: usual[name] if value is None else value for name, value in values.items()}
+            state.mask["cautious"] = bool(cautious)
+            self._painted(state, drawing)
+            yield from self._make(state)
 
     @told
     def undo(self, visitor) -> Iterator[dict]:
         """Nothing is wanted any more, and nothing painted."""
-        desk = desk_of(visitor)
-        if desk.found is None:
+        state = state_of(visitor)
+        if state.found is None:
             return
-        with desk.tried():
-            desk.wanted = {}
-            desk.mask |= {"add": None, "keep": None}
-            if desk.known is not None:
-                for update in self._make(desk):
-                    frame = {**update[self.part["board"]], **gr.update(value=canvas.drawn(board(desk).size))}
+        with state.tried():
+            state.wanted = {}
+            state.mask |= {"add": None, "keep": None}
+            if state.known is not None:
+                for update in self._make(state):
+                    frame = {**update[self.part["board"]], **gr.update(value=canvas.drawn(board(state).size))}
                     yield update | {self.part["board"]: frame}
 
     @told
     def take_direction(self, visitor, path) -> Iterator[dict]:
         """Directions out of a file of one's own; the first of them is ticked."""
-        desk = desk_of(visitor)
-        found = desk.ready()
+        state = state_of(visitor)
+        found = state.ready()
         if not path:
             raise UserError("There is no direction yet; choose a file first.")
         new = {}
@@ -315,34 +315,36 @@ class Hands(Shows):
             while name in found.names:
                 name = f"{name} (file)"
             new[name] = text
-        if len({*desk.own, *new}) > OWN or len({*desk.names, *new}) > MOST:
+        if len({*state.own, *new}) > OWN or len({*state.names, *new}) > MOST:
             raise UserError(f"Up to {OWN} directions of your own at a time; open the face again to begin anew.")
-        with desk.tried():
-            desk.own, desk.change = {**desk.own, **new}, None
-            desk.wanted[next(iter(new))] = TICKED
-            yield from self._make(desk)
+        with state.tried():
+            state.own, state.change = {**state.own, **new}, None
+            state.wanted[next(iter(new))] = TICKED
+            yield from self._make(state)
 
-    def _make(self, desk: Desk) -> Iterator[dict]:
-        if self._done(desk):
-            yield self.face(desk)
+    def _make(self, state: State) -> Iterator[dict]:
+        if self._done(state):
+            yield self.face(state)
 
-    def _only_result(self, desk: Desk) -> Iterator[dict]:
+    def _only_result(self, state: State) -> Iterator[dict]:
         """The answer to a slider, which leaves all sliders to the hand that moves them."""
-        if self._done(desk):
-            yield {self.part[name]: value for name, value in self._result(desk).items()}
+        if self._done(state):
+            yield {self.part[name]: value for name, value in self._result(state).items()}
 
-    def _done(self, desk: Desk) -> bool:
-        found, known = desk.ready(), desk.known
-        wanted = {name: float(v) if isinstance(v, (int, float)) else v for name, v in desk.wanted.items()}
-        same = desk.change is not None and dict(desk.change.edits) == {n: v for n, v in wanted.items() if v}
-        change = desk.change if same else None
+    def _done(self, state: State) -> bool:
+        found, known = state.ready(), state.known
+        wanted = {name: float(v) if isinstance(v, (int, float)) else v for name, v in state.wanted.items()}
+        same = state.change is not None and dict(state.change.edits) == {n: v for n, v in wanted.items() if v}
+        change = state.change if same else None
         edits = [[name, value] for name, value in wanted.items()]
-        change, made = jobs.made(found.reference, known, change, edits, desk.own, desk.apart, desk.mask, desk.deghost)
-        if desk.known is not known:  # another face came meanwhile
+        change, made = jobs.made(
+            found.reference, known, change, edits, state.own, state.apart, state.mask, state.deghost
+        )
+        if state.known is not known:  # another face came meanwhile
             return False
-        desk.change, desk.made = change, made
-        desk.wanted = {name: float(value) for name, value in wanted.items()}
-        desk.version += 1
+        state.change, state.made = change, made
+        state.wanted = {name: float(value) for name, value in wanted.items()}
+        state.version += 1
         return True
 
     @staticmethod
@@ -350,7 +352,7 @@ class Hands(Shows):
         """T, on its way to another tab: a photograph has no latent that makes it, its edit has."""
         from pipelines import out_of_domain
 
-        desk = desk_of(visitor)
-        if desk.change is None:
+        state = state_of(visitor)
+        if state.change is None:
             return None
-        return Sent(desk.found.reference.name, latent=out_of_domain.encode_latent(desk.change.latent))
+        return Sent(state.found.reference.name, latent=out_of_domain.encode_latent(state.change.latent))

@@ -17,10 +17,10 @@ from ...controls import kinds
 from ...networks import size_text
 from ...notebook import PREVIEW_S, Cell, Notebook, note
 from ...pictures import enlarged
-from ...results import Made
+from ...results import Result
 from . import jobs
-from .display import desk_of
-from .handlers import Hands
+from .display import state_of
+from .handlers import Handlers
 from .text import call, code, recipe_for, shown, tile
 
 PROSE = r"""
@@ -42,7 +42,7 @@ STRIP = 7  # pictures of the strip
 TILE = 144
 
 
-def build(book: Notebook, hands: Hands) -> Cell:
+def build(book: Notebook, handlers: Handlers) -> Cell:
     with book.cell("slide", "Little by little", PROSE) as cell:
         with cell.controls("Make the animation", stop="always"):
             gr.Markdown("Face, mask and other edits are those above.", elem_classes="nb-hint")
@@ -68,23 +68,23 @@ def build(book: Notebook, hands: Hands) -> Cell:
 
     def od_slide(visitor, direction="", low=0.0, high=4.0, frames=24, format="gif", fps=16) -> Iterator[dict]:
         try:
-            yield from made(desk_of(visitor), direction, low, high, frames, format, fps)
+            yield from made(state_of(visitor), direction, low, high, frames, format, fps)
         except UserError as error:
             yield {cell.news: note(str(error), "nb-error")}
             raise
 
-    def made(desk, name, low, high, frames, kind, fps) -> Iterator[dict]:
+    def made(state, name, low, high, frames, kind, fps) -> Iterator[dict]:
         from pipelines import animation, checks
 
-        found = desk.ready()
-        name = named(desk, name)
+        found = state.ready()
+        name = named(state, name)
         checks.choice(kind, "The file", animation.formats())
         checks.number(fps, "Frames a second", 1, 60)
         began, told = time.perf_counter(), 0.0
-        arguments = {"direction": name, "low": low, "high": high, "frames": frames, **desk.options()}
+        arguments = {"direction": name, "low": low, "high": high, "frames": frames, **state.options()}
         arguments["edits"] = [pair for pair in arguments["edits"] if pair[0] != name]
-        own, pictures = {"own": desk.own} if desk.own else {}, []
-        with closing(jobs.slid(found.reference, desk.known, {**arguments, **own})) as steps:
+        own, pictures = {"own": state.own} if state.own else {}, []
+        with closing(jobs.slid(found.reference, state.known, {**arguments, **own})) as steps:
             for image in steps:
                 pictures.append(image)
                 if time.perf_counter() - told > gpu.pace(PREVIEW_S):
@@ -92,8 +92,8 @@ def build(book: Notebook, hands: Hands) -> Cell:
                     far = note(f"{len(pictures)} of {frames} frames")
                     yield {picture: enlarged(image), video: None, cell.news: far}
         with results.folder() as folder:
-            recipe = recipe_for("out_of_domain.slide", desk, arguments, {"format": kind, "fps": fps})
-            kept = Made(pictures, {}, recipe, recipe.arguments, Path(folder))
+            recipe = recipe_for("out_of_domain.slide", state, arguments, {"format": kind, "fps": fps})
+            kept = Result(pictures, {}, recipe, recipe.arguments, Path(folder))
             # There and back, so that it does not jump where it begins again.
             film = [enlarged(image) for image in (*pictures, *pictures[-2:0:-1])]
             path = animation.save(film, kept.file("slide", name, ending=kind), fps=fps)
@@ -109,7 +109,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
                 picture: None if kind == "mp4" else str(path),
                 video: str(path) if kind == "mp4" else None,
                 cell.status: note(f"{ran} · {seconds:.2f} s on {found.device}", "nb-ran"),
-                cell.code: code(desk, [f"result = list({call('slide', desk, arguments)})"]),
+                cell.code: code(state, [f"result = list({call('slide', state, arguments)})"]),
                 cell.sheet: str(path),
                 cell.recipe: str(text),
                 cell.news: "",
@@ -119,7 +119,7 @@ def build(book: Notebook, hands: Hands) -> Cell:
         from pipelines import animation, checks
 
         try:
-            recipe, given = hands.held(path, "out_of_domain.slide")
+            recipe, given = handlers.held(path, "out_of_domain.slide")
             output, given = (
                 recipe.output or {},
                 {"low": 0.0, "high": 3.0, "frames": 24, "edits": [], "apart": False, **given},
@@ -131,12 +131,12 @@ def build(book: Notebook, hands: Hands) -> Cell:
             def begin(reference, known, own):
                 return jobs.slid(reference, known, {**named, **own})
 
-            for update in hands.lay(visitor, recipe, given, begin):
+            for update in handlers.lay(visitor, recipe, given, begin):
                 laid = update
             values = [given["direction"], given["low"], given["high"], given["frames"]]
             values += [output.get("format", "gif"), output.get("fps", fps.value)]
             laid |= {c: gr.update(value=v) for c, v in zip(controls_of, values, strict=True)}
-            for update in made(desk_of(visitor), *values):
+            for update in made(state_of(visitor), *values):
                 yield laid | update
         except UserError as error:
             yield {cell.news: note(str(error), "nb-error")}
@@ -150,22 +150,22 @@ def build(book: Notebook, hands: Hands) -> Cell:
     loaded = cell.recipe_load.upload(
         load_recipe,
         [session, cell.recipe_load],
-        [*hands.everything, *controls_of, *out],
+        [*handlers.everything, *controls_of, *out],
         api_visibility="private",
         **quiet,
         **gpu.LANE,
     )
-    hands.writes(loaded, session)
+    handlers.writes(loaded, session)
     cell._stops([click, loaded])
     return cell
 
 
-def named(desk, name) -> str:
+def named(state, name) -> str:
     """The direction that is meant, in whichever case it was written; the first one edited where none is."""
     if name:
-        alike = {n.lower().replace("_", " "): n for n in desk.names}
+        alike = {n.lower().replace("_", " "): n for n in state.names}
         return alike.get(str(name).strip().lower().replace("_", " "), name)
-    chosen = next((n for n, v in desk.wanted.items() if v), None)
+    chosen = next((n for n, v in state.wanted.items() if v), None)
     if chosen is None:
         raise UserError("Nothing is to be changed; tick something in the first cell, or name a direction.")
     return chosen

@@ -1,4 +1,4 @@
-"""What lies on one visitor's desk in this tab: a photograph, its latent, and what is changed of it.
+"""What one visitor holds in this tab: a photograph, its latent, and what is changed of it.
 
 It lives in a ``gr.State`` and belongs to that visitor alone. What is slow is kept: the latent for a photograph, T and
 its map for an edit; a slider of the mask only blends.
@@ -58,7 +58,7 @@ class Way:
 
 
 @dataclass
-class Desk:
+class State:
     """``known`` is ``out_of_domain.Inverted``, ``change`` T and its map, ``made`` every stage as it is shown.
 
     ``wanted``: strength by direction; ``own``: directions out of files, as text; ``apart``: named ones without what

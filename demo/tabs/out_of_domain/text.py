@@ -8,7 +8,7 @@ from html import escape
 from PIL import Image
 
 from ...pictures import CENTRE, enlarged
-from .state import Desk, Found
+from .state import Found, State
 
 CAPTIONS = ("I · photograph", "I′ · inverted", "T · edited", "M · mask", "F · blended", "result")
 TILE = 256
@@ -23,11 +23,11 @@ def summary_of(wanted: dict[str, float]) -> str:
     return ", ".join(words[:4]) + (f" and {len(words) - 4} more" if len(words) > 4 else "") if words else "As it is"
 
 
-def stages(desk: Desk) -> list[tuple[Image.Image, str]]:
+def stages(state: State) -> list[tuple[Image.Image, str]]:
     """Every stage with its caption; before an edit is made, what is there of them."""
-    made = desk.made
+    made = state.made
     if made is None:
-        pictures = [desk.found.aligned.image] if desk.found else []
+        pictures = [state.found.aligned.image] if state.found else []
     else:
         pictures = [made.photo, made.inverted, made.edited, made.overlay, made.fused, made.result]
     return [(tile(image), caption) for image, caption in zip(pictures, CAPTIONS, strict=False)]
@@ -37,11 +37,11 @@ def tile(image: Image.Image) -> Image.Image:
     return image if image.width >= TILE else image.resize((TILE, TILE), Image.Resampling.BICUBIC)
 
 
-def board(desk: Desk) -> Image.Image | None:
+def board(state: State) -> Image.Image | None:
     """What is painted on: the photograph with the mask over it."""
-    if desk.made is not None:
-        return enlarged(desk.made.overlay)
-    return enlarged(desk.found.aligned.image) if desk.found is not None else None
+    if state.made is not None:
+        return enlarged(state.made.overlay)
+    return enlarged(state.found.aligned.image) if state.found is not None else None
 
 
 def missing(found: Found | None) -> str:
@@ -67,39 +67,39 @@ def warning(made, wanted: bool = True) -> str:
     )
 
 
-def facts(desk: Desk) -> str:
+def facts(state: State) -> str:
     """What ran, in one line."""
-    found, made = desk.found, desk.made
-    parts = [summary_of(desk.wanted)]
+    found, made = state.found, state.made
+    parts = [summary_of(state.wanted)]
     if made is not None and made.residual is not None:
         parts.append(f"|I − I′| in M {made.residual:.1%}")
-    if made is not None and made.named and desk.wanted:
+    if made is not None and made.named and state.wanted:
         parts.append(f"Diff-CAM says {shown(made.named)}")
-    parts += [desk.way.told if desk.way else "not inverted yet", f"{found.title}, {found.size} px, on {found.device}"]
+    parts += [state.way.told if state.way else "not inverted yet", f"{found.title}, {found.size} px, on {found.device}"]
     return " · ".join(parts)
 
 
-def recipe_for(function: str, desk: Desk, arguments: dict, output: dict | None = None):
+def recipe_for(function: str, state: State, arguments: dict, output: dict | None = None):
     """The recipe of a call for this face, which holds the face and its latent."""
     from pipelines import out_of_domain
     from pipelines.recipes import Recipe
 
-    found, known = desk.ready(), desk.known
+    found, known = state.ready(), state.known
     text = out_of_domain.encode_latent(known.latent)
     given = {"image": out_of_domain.encode_image(known.photo), "latent": text, **arguments}
     used = {name for name, _value in arguments["edits"]} | {arguments.get("direction")}
-    own = {name: text for name, text in desk.own.items() if name in used}
+    own = {name: text for name, text in state.own.items() if name in used}
     given |= {"own": own} if own else {}
     recipe = Recipe(function, found.checkpoint, found.sha256, {**given, "parts": found.parts}, output)
     recipe.check()
     return recipe
 
 
-def code(desk: Desk, calls: Sequence[str]) -> str:
+def code(state: State, calls: Sequence[str]) -> str:
     """Python that inverts the face of the photograph, then ``calls``, the last of which makes ``result``."""
     from pipelines import out_of_domain
 
-    found = desk.found
+    found = state.found
     own = found.checkpoint.startswith("own:")
     load = 'out_of_domain.gather(weights.read("your-file"))' if own else f'out_of_domain.load("{found.checkpoint}")'
     if found.which == CENTRE:
@@ -116,30 +116,30 @@ def code(desk: Desk, calls: Sequence[str]) -> str:
         found.source,
         f"aligned = {cut}",
     ]
-    if desk.way is not None and desk.way.arguments is not None:
-        options = "".join(f", {name}={value!r}" for name, value in desk.way.arguments.items())
+    if state.way is not None and state.way.arguments is not None:
+        options = "".join(f", {name}={value!r}" for name, value in state.way.arguments.items())
         lines += [
             f"*_, last = out_of_domain.invert(nets, aligned.image{options})",
             "known = out_of_domain.inverted(nets, aligned.image, last.latent)",
         ]
     else:
-        text = out_of_domain.encode_latent(desk.known.latent)
+        text = out_of_domain.encode_latent(state.known.latent)
         lines.append(f'known = out_of_domain.inverted(nets, aligned.image, "{text}")')
-    if desk.own and any("own=" in call for call in calls):
+    if state.own and any("own=" in call for call in calls):
         lines += ["own = {}", 'for path in ["your-direction.npy"]:']
         lines += ["    for name, step in out_of_domain.published(nets, path).items():"]
         lines += ["        own[name] = out_of_domain.encode_step(nets, step)"]
     return "\n".join([*lines, *calls]) + "\n"
 
 
-def call(function: str, desk: Desk, arguments: dict) -> str:
+def call(function: str, state: State, arguments: dict) -> str:
     """``function(nets, known, ...)`` as Python."""
     values = "".join(f", {name}={value!r}" for name, value in arguments.items())
     used = {name for name, _value in arguments.get("edits", ())} | {arguments.get("direction")}
-    return f"out_of_domain.{function}(nets, known{values}{', own=own' if used & set(desk.own) else ''})"
+    return f"out_of_domain.{function}(nets, known{values}{', own=own' if used & set(state.own) else ''})"
 
 
-def code_of(desk: Desk) -> str:
+def code_of(state: State) -> str:
     """The Python that makes the whole photograph again."""
-    made = call("edit", desk, desk.options())
-    return code(desk, [f"made = {made}", "result = out_of_domain.paste(photo, aligned, made)"])
+    made = call("edit", state, state.options())
+    return code(state, [f"made = {made}", "result = out_of_domain.paste(photo, aligned, made)"])

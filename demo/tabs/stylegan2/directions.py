@@ -13,7 +13,7 @@ from weights.errors import UserError
 
 from ... import controls, gpu, networks
 from ...notebook import Cell, Notebook, Run, note
-from ...results import Made, Shown
+from ...results import Display, Result
 from ...running import in_worker
 
 PROSE = r"""
@@ -300,21 +300,21 @@ def _layers(arguments: dict) -> dict:
     return {"layers": controls.as_text(arguments["layers"])}
 
 
-def show_picture(made: Made) -> Shown:
+def show_picture(made: Result) -> Display:
     moved = made.arguments["amounts"]
     text = ", ".join(f"{told(name)} by {amount:g}" for name, amount in moved.items()) or "not moved"
-    return Shown([made.value], f"seed {made.arguments['seed']}, {text}", sheet=lambda: made.value)
+    return Display([made.value], f"seed {made.arguments['seed']}, {text}", sheet=lambda: made.value)
 
 
 def told(name: str) -> str:
     return f"direction {name}" if name.isdigit() else words(name)
 
 
-def show_strip(made: Made) -> Shown:
+def show_strip(made: Result) -> Display:
     from pipelines import animation
 
     captions = [f"{amount:+g}" if amount else "0" for amount in made.arguments["amounts"]]
-    return Shown(
+    return Display(
         [made.save_all(made.value, captions)],
         f"{told(made.arguments['direction'])}, {len(captions)} amounts",
         sheet=lambda: animation.strip(made.value, captions),

@@ -10,7 +10,7 @@ from weights.errors import UserError
 from ... import controls
 from ...networks import size_text
 from ...notebook import Cell, Notebook, Run
-from ...results import Made, Shown
+from ...results import Display, Result
 
 PROSE = r"""
 Between two styles lie others, all of them faces. In $\mathcal W$ the walk follows straight lines; in $\mathcal Z$, the
@@ -89,8 +89,8 @@ def restore(arguments: dict, output: dict | None) -> dict:
     return {**arguments, "seeds": controls.as_text(arguments["seeds"]), **(output or {})}
 
 
-def show(made: Made) -> Shown:
+def show(made: Result) -> Display:
     output = {"format": "gif", "fps": 20, **(made.recipe.output or {})}
     path = animation.save(made.value, made.file("walk", ending=output["format"]), fps=output["fps"])
     values = [None, str(path)] if output["format"] == "mp4" else [str(path), None]
-    return Shown(values, f"{len(made.value)} frames, {size_text(path.stat().st_size)}", file=path)
+    return Display(values, f"{len(made.value)} frames, {size_text(path.stat().st_size)}", file=path)

@@ -6,7 +6,7 @@ import gradio as gr
 
 from ... import controls, tables
 from ...notebook import Cell, Notebook, Run
-from ...results import Made, Shown
+from ...results import Display, Result
 
 PROSE = """
 Every layer may listen to a style of its own. Here each row keeps its seed, except for the chosen layers, which listen
@@ -60,14 +60,14 @@ def pairs(pictures: list, names: list[str]) -> list[tuple]:
     return list(zip(pictures, names, strict=True))
 
 
-def show(made: Made) -> Shown:
+def show(made: Result) -> Display:
     from pipelines import animation, stylegan2
 
     rows = [f"seed {s}" for s in stylegan2.parse_seeds(made.arguments["row_seeds"])]
     cols = [f"seed {s}" for s in stylegan2.parse_seeds(made.arguments["col_seeds"])]
     heads = made.companions
     what = f"{made.arguments['layers']} layers from the column"
-    return Shown(
+    return Display(
         [tables.table(made.value, pairs(heads["rows"], rows), pairs(heads["cols"], cols), what)],
         f"{len(rows)} × {len(cols)} pictures",
         sheet=lambda: animation.grid(made.value, heads["rows"], heads["cols"]),

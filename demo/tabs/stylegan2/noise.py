@@ -6,7 +6,7 @@ import gradio as gr
 
 from ... import controls
 from ...notebook import Cell, Notebook, Run
-from ...results import Made, Shown
+from ...results import Display, Result
 
 PROSE = """
 One style, many noises. The person stays; what moves is what is random in a photograph too: strands of hair, texture,
@@ -43,7 +43,7 @@ def build(book: Notebook) -> Cell:
     return cell
 
 
-def show(made: Made) -> Shown:
+def show(made: Result) -> Display:
     from pipelines import animation
 
     found = made.value
@@ -53,7 +53,7 @@ def show(made: Made) -> Shown:
         f"<dt>largest</dt><dd>{found.max_deviation:.1f}</dd></dl>"
         "<p>in levels of 0 to 255</p>"
     )
-    return Shown(
+    return Display(
         [made.save_all(found.images, captions), made.save(found.deviation, "noise-map"), numbers],
         f"{len(captions)} noises",
         sheet=lambda: animation.strip(found.images, captions),

@@ -9,7 +9,7 @@ from weights.errors import UserError
 from ... import controls
 from ...handover import Handover
 from ...notebook import Cell, Notebook, Run
-from ...results import Made, Shown
+from ...results import Display, Result
 from ...session import Sent, Visitor
 
 PROSE = """
@@ -91,12 +91,12 @@ def restore(arguments: dict, output: dict | None) -> dict:
     return {**arguments, "seeds": controls.as_text(arguments["seeds"])}
 
 
-def show(made: Made) -> Shown:
+def show(made: Result) -> Display:
     from pipelines import animation, stylegan2
 
     captions = [f"seed {s}" for s in stylegan2.parse_seeds(made.arguments["seeds"])]
     rows = [made.value[i : i + 8] for i in range(0, len(made.value), 8)]
-    return Shown(
+    return Display(
         [made.save_all(made.value, captions)],
         f"{len(made.value)} pictures" if len(made.value) > 1 else "1 picture",
         sheet=lambda: animation.grid(rows),

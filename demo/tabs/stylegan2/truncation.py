@@ -6,7 +6,7 @@ import gradio as gr
 
 from ... import controls
 from ...notebook import Cell, Notebook, Run
-from ...results import Made, Shown
+from ...results import Display, Result
 
 PROSE = r"""
 The network knows an average picture, $\bar w$. *Truncation* pulls every style towards it:
@@ -117,16 +117,16 @@ def strip_controls(arguments: dict, output: dict | None) -> dict:
     return {**values, "psis": controls.as_text(values["psis"])} if "psis" in values else values
 
 
-def show_picture(made: Made) -> Shown:
+def show_picture(made: Result) -> Display:
     text = f"seed {made.arguments['seeds']} at ψ = {made.arguments['truncation_psi']:g}"
-    return Shown([made.value[0]], text, sheet=lambda: made.value[0])
+    return Display([made.value[0]], text, sheet=lambda: made.value[0])
 
 
-def show_strip(made: Made) -> Shown:
+def show_strip(made: Result) -> Display:
     from pipelines import animation
 
     captions = [f"ψ = {psi:g}" for psi in made.arguments["psis"]]
-    return Shown(
+    return Display(
         [made.save_all(made.value, captions)],
         f"{len(captions)} values of ψ",
         sheet=lambda: animation.strip(made.value, captions),
