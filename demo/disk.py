@@ -28,7 +28,7 @@ def is_full(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def report_full_disk() -> Iterator[None]:
     """Around whatever writes files: a full disk becomes a UserError that says so."""
     try:
         yield

@@ -422,7 +422,7 @@ def note(text: str, kind: str = "") -> str:
     return f'<p class="{kind}" role="status">{escape(text)}</p>'
 
 
-def telling(news: gr.HTML, updates: Iterator[dict]) -> Iterator[dict]:
+def reporting_errors(news: gr.HTML, updates: Iterator[dict]) -> Iterator[dict]:
     """``updates`` of components; what a visitor has to know of an error stands in ``news`` too, where the work was."""
     silent = True
     try:
@@ -436,22 +436,22 @@ def telling(news: gr.HTML, updates: Iterator[dict]) -> Iterator[dict]:
         yield {news: gr.skip()}
 
 
-def told(function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
-    """``telling`` as a decorator of methods whose object has its ``part["news"]``."""
+def report_errors(function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
+    """``reporting_errors`` as a decorator of methods whose object has its ``part["news"]``."""
 
     @functools.wraps(function)
     def spoken(self, *args, **kwargs) -> Iterator[dict]:
-        yield from telling(self.part["news"], function(self, *args, **kwargs))
+        yield from reporting_errors(self.part["news"], function(self, *args, **kwargs))
 
     return spoken
 
 
-def told_in(news: gr.HTML) -> Callable:
-    """``telling`` as a decorator of plain functions."""
+def report_errors_in(news: gr.HTML) -> Callable:
+    """``reporting_errors`` as a decorator of plain functions."""
 
     def decorate(function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
         def spoken(*values) -> Iterator[dict]:
-            yield from telling(news, function(*values))
+            yield from reporting_errors(news, function(*values))
 
         return spoken
 

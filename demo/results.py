@@ -73,5 +73,5 @@ class Display:
 @contextmanager
 def folder() -> Iterator[str]:
     """A folder for an event's files, gone when the event is over. Raises UserError when the disk is full."""
-    with disk.told(), tempfile.TemporaryDirectory(prefix="ganbook-", ignore_cleanup_errors=True) as path:
+    with disk.report_full_disk(), tempfile.TemporaryDirectory(prefix="ganbook-", ignore_cleanup_errors=True) as path:
         yield path

@@ -148,14 +148,14 @@ def _work(wish: PipelineCall) -> Iterator:
         )
     device = next(net.parameters()).device.type
     yield Started(recipe, net.info.title, net.info.img_resolution, device)
-    result = yield from told(lambda: _call(recipe.function, net, recipe.arguments))
+    result = yield from with_progress(lambda: _call(recipe.function, net, recipe.arguments))
     if isinstance(result, Iterator):
         for value in result:
             yield Step(value)
         result = None
     companions = {}
     for name, (function, values) in wish.companions.items():
-        companions[name] = yield from told(lambda f=function, v=values: _call(f, net, v))
+        companions[name] = yield from with_progress(lambda f=function, v=values: _call(f, net, v))
     yield Finished(result, companions, time.perf_counter() - started)
 
 
@@ -166,7 +166,7 @@ class _Stopped(BaseException):
     """Ends a call that nobody waits for any more; no handler of errors on the way may take it for one."""
 
 
-def told(call: Callable[[], Any]) -> Iterator[Progress]:
+def with_progress(call: Callable[[], Any]) -> Iterator[Progress]:
     """Does ``call`` in a thread of its own and yields a few times a second how far it is; returns its result.
 
     A call that cannot be left is a page on which Stop does nothing: closing this iterator ends the call after the part

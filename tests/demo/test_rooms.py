@@ -199,7 +199,7 @@ def test_a_gallery_tells_how_far_it_is_and_can_be_left(monkeypatch):
         finally:
             ended.append(True)
 
-    told = running.told(gallery)
+    told = running.with_progress(gallery)
     seen = [next(told) for _ in range(12)]
     assert seen[-1].total == 50 and 0 < seen[-1].done < 50
     told.close()
@@ -209,7 +209,7 @@ def test_a_gallery_tells_how_far_it_is_and_can_be_left(monkeypatch):
     assert len(made) == count
 
     def whole():
-        return (yield from running.told(lambda: gallery(3)))
+        return (yield from running.with_progress(lambda: gallery(3)))
 
     events = whole()
     with pytest.raises(StopIteration) as done:
@@ -221,7 +221,7 @@ def test_a_gallery_tells_how_far_it_is_and_can_be_left(monkeypatch):
         raise UserError("No.")
 
     with pytest.raises(UserError, match="No."):
-        list(running.told(refuse))
+        list(running.with_progress(refuse))
 
 
 def test_watchers_hear_their_own_thread_alone():

@@ -242,7 +242,7 @@ def test_a_call_that_gives_its_result_at_once_computes_elsewhere(lane):
 
     @running.in_worker
     def work():
-        result = yield from running.told(call)
+        result = yield from running.with_progress(call)
         yield result
 
     assert list(work())[-1] == "done"
@@ -264,7 +264,7 @@ def test_leaving_such_a_call_ends_it_and_gives_the_turn_back(lane, monkeypatch):
 
     @running.in_worker
     def work():
-        yield from running.told(call)
+        yield from running.with_progress(call)
 
     going = work()
     next(going)

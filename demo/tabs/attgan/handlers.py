@@ -13,7 +13,7 @@ from weights.errors import UserError
 
 from ... import networks, results, uploads
 from ...controls import faces_of
-from ...notebook import note, told
+from ...notebook import note, report_errors
 from ...pictures import CENTRE, UPLOADED, crop_of, enlarged, fitted, number_of, pictures_of, source_of
 from ...session import Sent
 from . import jobs
@@ -38,7 +38,7 @@ class Handlers:
 
     # -- a photograph
 
-    @told
+    @report_errors
     def look(self, visitor, network, path, face=None, has=None) -> Iterator[dict]:
         """Finds the faces of a photograph and takes the most prominent one, or the one asked for."""
         yield from self._look(state_of(visitor), networks.resolve(visitor, network, self.technique),
@@ -77,7 +77,7 @@ class Handlers:
             self.part["middle"]: gr.update(visible=False),
         }
 
-    @told
+    @report_errors
     def another(self, visitor, network, event: gr.EventData) -> Iterator[dict]:
         """Another face of the same photograph."""
         state = state_of(visitor)
@@ -86,7 +86,7 @@ class Handlers:
         reference = networks.resolve(visitor, network, self.technique)
         yield from self._take(state, reference, state.photo, state.faces, number_of(event.key, len(state.faces)))
 
-    @told
+    @report_errors
     def middle(self, visitor, network) -> Iterator[dict]:
         """No face was found, and the visitor wants the middle of the photograph."""
         state = state_of(visitor)
@@ -96,7 +96,7 @@ class Handlers:
             state, networks.resolve(visitor, network, self.technique), state.photo, state.faces, CENTRE
         )
 
-    @told
+    @report_errors
     def follow(self, visitor, network) -> Iterator[dict]:
         """Another network: the same face, in its crop and with its names."""
         state = state_of(visitor)
@@ -107,7 +107,7 @@ class Handlers:
             return
         yield from self._take(state, reference, state.photo, state.faces, state.found.which)
 
-    @told
+    @report_errors
     def greet(self, visitor, network) -> Iterator[dict]:
         """The tab is opened: faces to try, and the first of them on the state unless there is, or will be, another."""
         state = state_of(visitor)
@@ -124,7 +124,7 @@ class Handlers:
         for update in self._example(visitor, reference, EXAMPLES[0]):
             yield shown | update
 
-    @told
+    @report_errors
     def example(self, visitor, network, event: gr.EventData) -> Iterator[dict]:
         """A face that our own network makes."""
         yield from self._example(visitor, networks.resolve(visitor, network, self.technique), EXAMPLES[int(event.key)])
@@ -134,7 +134,7 @@ class Handlers:
         for update in self._look(state_of(visitor), reference, photo, source=source_of(Sent(FACES, seed=seed), photo)):
             yield {self.part["photo"]: None} | update
 
-    @told
+    @report_errors
     def take_sent(self, visitor, network) -> Iterator[dict]:
         """A face that another tab has sent here."""
         sent = visitor.sent.pop("attgan", None)
@@ -148,7 +148,7 @@ class Handlers:
 
     # -- what it is to have
 
-    @told
+    @report_errors
     def tick(self, visitor, chosen: list[str], *values: float) -> Iterator[dict]:
         """Boxes were ticked or unticked; what contradicts a new one is unticked."""
         from pipelines import attgan
@@ -176,7 +176,7 @@ class Handlers:
                 del update[self.part["ticks"]]  # boxes that were ticked meanwhile stay ticked
             yield update
 
-    @told
+    @report_errors
     def slid(self, visitor, *values: float) -> Iterator[dict]:
         """Sliders were moved."""
         state = state_of(visitor)
@@ -198,12 +198,12 @@ class Handlers:
                     del update[slider]  # it stays where the hand has moved it meanwhile
             yield update
 
-    @told
+    @report_errors
     def edit(self, visitor, changes) -> Iterator[dict]:
         """Intensities by name, from a script."""
         yield from self._edit(state_of(visitor), {} if changes is None else changes)
 
-    @told
+    @report_errors
     def undo(self, visitor) -> Iterator[dict]:
         yield from self._edit(state_of(visitor), {})
 
@@ -307,7 +307,7 @@ class Handlers:
             else:
                 yield {self.part["sheet"]: gr.skip()}
 
-    @told
+    @report_errors
     def load_recipe(self, visitor, path) -> Iterator[dict]:
         """The face that a recipe holds, edited as it says."""
         recipe, photo, found = yield from self.held(visitor, path, "attgan.edit", self.part["news"])

@@ -12,7 +12,7 @@ from PIL import Image
 from weights.errors import UserError
 
 from ... import canvas, controls, gpu, networks, results, running, uploads
-from ...notebook import Cell, Notebook, note, told_in
+from ...notebook import Cell, Notebook, note, report_errors_in
 from ...results import Result
 from .handlers import Handlers, state_of
 
@@ -106,7 +106,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                     rest = (note(ran, "nb-ran"), start.recipe.code(), made.save(sheet, "look"), str(recipe), "")
                     yield dict(zip(shown, (*files, *rest), strict=True))
 
-    told = told_in(cell.news)
+    told = report_errors_in(cell.news)
 
     def draggan_look(visitor, drawing=None, feature_resolution=None):
         yield from told(look)(visitor, drawing, feature_resolution)

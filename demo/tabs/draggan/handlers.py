@@ -16,7 +16,7 @@ from weights.errors import UserError
 
 from ... import canvas, gpu, networks, results, uploads
 from ...controls import number_or_none
-from ...notebook import note, told
+from ...notebook import note, report_errors
 from ...results import Result
 from ...session import Sent
 from . import jobs
@@ -34,7 +34,7 @@ class Handlers:
 
     # -- the picture to start from
 
-    @told
+    @report_errors
     def open(self, visitor, network, class_index, seed, truncation_psi, live=False) -> Iterator[dict]:
         """Puts the picture of a seed on the canvas; what is drawn there stays as it was before it was pulled."""
         state = state_of(visitor)
@@ -49,14 +49,14 @@ class Handlers:
         opened = yield from self._open(state, reference, made)
         yield opened | self.hints(state.start)  # the other controls belong to the hand that is moving them
 
-    @told
+    @report_errors
     def greet(self, visitor, *picture) -> Iterator[dict]:
         """When the tab comes into view: a picture, unless there is one, or one is on its way here."""
         state = state_of(visitor)
         if state.start is None and "draggan" not in visitor.sent:
             yield from self.open(visitor, *picture, live=True)
 
-    @told
+    @report_errors
     def follow(self, visitor, network, *picture) -> Iterator[dict]:
         """When another network is chosen: its picture. Not when a recipe or another tab has just chosen it."""
         state = state_of(visitor)
@@ -83,7 +83,7 @@ class Handlers:
         state = state_of(visitor)
         return Sent(state.start.reference.name, **state.made()) if state.start else None
 
-    @told
+    @report_errors
     def take_latent(self, visitor, network, file) -> Iterator[dict]:
         """A latent that was saved is the picture to start from."""
         state = state_of(visitor)
@@ -93,7 +93,7 @@ class Handlers:
         opened = yield from self._open(state, reference, {}, latent=str(file))
         yield opened | self.controls(state.start)
 
-    @told
+    @report_errors
     def take_sent(self, visitor) -> Iterator[dict]:
         """A picture that another tab has sent here."""
         state = state_of(visitor)
@@ -115,7 +115,7 @@ class Handlers:
         state.asked, state.called_off = True, False
         return note("Waiting for its turn …")
 
-    @told
+    @report_errors
     def drag(self, visitor, network, class_index, seed, truncation_psi, drawing, *values) -> Iterator[dict]:
         state = state_of(visitor)
         asked, state.asked = state.asked, False
@@ -211,7 +211,7 @@ class Handlers:
 
     # -- recipes and examples
 
-    @told
+    @report_errors
     def load_recipe(self, visitor, path) -> Iterator[dict]:
         """Sets the controls as a recipe says, and pulls again as it was pulled."""
         from pipelines import checks
@@ -247,7 +247,7 @@ class Handlers:
                 if not state.pulls or state.pulls[-1].stopped:
                     return
 
-    @told
+    @report_errors
     def play_example(self, visitor, example) -> Iterator[dict]:
         state = state_of(visitor)
         reference = networks.resolve(visitor, example.network, self.technique)
@@ -325,7 +325,7 @@ class Handlers:
         }
         return self.idle(state, drawn, points) | {self.part[name]: value for name, value in values.items()}
 
-    @told
+    @report_errors
     def animate(self, visitor, kind: str, fps: float, with_points: bool) -> Iterator[dict]:
         """All drags so far as one animation."""
         from pipelines import animation, draggan

@@ -15,7 +15,7 @@ from PIL import Image
 from weights.errors import UserError
 
 from ... import canvas, networks, results
-from ...notebook import note, told
+from ...notebook import note, report_errors
 from . import jobs
 from .handlers import Handlers, state_of, write
 from .state import State
@@ -52,7 +52,7 @@ class Film:
         else:
             yield from state.frames[1]
 
-    @told
+    @report_errors
     def play(self, visitor) -> Iterator[dict]:
         """From the first picture to what was found, on the pad."""
         state = state_of(visitor)
@@ -64,7 +64,7 @@ class Film:
                 return
             yield self.at(state, image, i) | {self.part["play"]: gr.update(value=i)}
 
-    @told
+    @report_errors
     def slide(self, visitor, place) -> Iterator[dict]:
         """One of the pictures on the way."""
         state = state_of(visitor)
@@ -82,7 +82,7 @@ class Film:
         shown = image if image.size == state.start.size else image.resize(state.start.size, Image.Resampling.BICUBIC)
         return {self.part["board"]: gr.update(frame=canvas.frame(shown, words, passing=True))}
 
-    @told
+    @report_errors
     def animate(self, visitor, frames, kind, fps) -> Iterator[dict]:
         """The way as a file."""
         from pipelines import animation, checks
@@ -124,7 +124,7 @@ class Film:
                 self.part["film_news"]: note(words),
             }
 
-    @told
+    @report_errors
     def save(self, visitor) -> Iterator[dict]:
         """The picture, its latent, the recipe and the candidates in one file."""
         state = state_of(visitor)

@@ -13,7 +13,7 @@ import gradio as gr
 from weights.errors import UserError
 
 from ... import canvas, gpu, networks, results, tiles, uploads
-from ...notebook import note, told
+from ...notebook import note, report_errors
 from ...session import Sent
 from . import jobs
 from .state import AVERAGE, Latent, Run, Start, State
@@ -47,7 +47,7 @@ class Handlers:
 
     # -- the picture to start from
 
-    @told
+    @report_errors
     def open(self, visitor, network, origin, seed, live=False) -> Iterator[dict]:
         """Puts a picture on the pad; what was painted on the last one goes."""
         state = state_of(visitor)
@@ -71,13 +71,13 @@ class Handlers:
             return
         yield (yield from self._open(state, reference, latent))
 
-    @told
+    @report_errors
     def greet(self, visitor, *picture) -> Iterator[dict]:
         """When the tab comes into view: a picture, unless there is one, or one is on its way here."""
         if state_of(visitor).start is None and "igan" not in visitor.sent:
             yield from self.open(visitor, *picture, live=True)
 
-    @told
+    @report_errors
     def follow(self, visitor, network, origin, seed) -> Iterator[dict]:
         """When another network is chosen: its picture. Not when a recipe or another tab has just chosen it."""
         state = state_of(visitor)
@@ -106,7 +106,7 @@ class Handlers:
         update[self.part["origin"]] = gr.update(value=origin)
         return update
 
-    @told
+    @report_errors
     def take_sent(self, visitor) -> Iterator[dict]:
         """A picture that another tab has sent here."""
         state = state_of(visitor)
@@ -133,7 +133,7 @@ class Handlers:
         """A stroke has ended: what runs for the one before it ends. Gives the number under which this one runs."""
         return state_of(visitor).ask()
 
-    @told
+    @report_errors
     def paint(self, visitor, network, origin, seed, drawing, ticket=None, *values) -> Iterator[dict]:
         """The manifold answers to what is painted, until there is something newer to be answered."""
         state = state_of(visitor)
@@ -219,7 +219,7 @@ class Handlers:
             run.running = False
         yield self.result(state, Path(folder))
 
-    @told
+    @report_errors
     def attempt(self, visitor, network, origin, seed, *values, example) -> Iterator[dict]:
         """An example: drawn on the picture as it was first, and answered."""
         state = state_of(visitor)
@@ -244,12 +244,12 @@ class Handlers:
 
     # -- what came of it
 
-    @told
+    @report_errors
     def choose(self, visitor, event: gr.EventData) -> Iterator[dict]:
         """A candidate was pressed, or the average of all."""
         yield from self._choose(state_of(visitor), event.key)
 
-    @told
+    @report_errors
     def pick(self, visitor, number) -> Iterator[dict]:
         """A candidate by its place, 1 for the best, 0 for the average of all; for scripts."""
         state = state_of(visitor)
@@ -271,7 +271,7 @@ class Handlers:
         with results.folder() as folder:
             yield self.result(state, Path(folder))
 
-    @told
+    @report_errors
     def fix(self, visitor) -> Iterator[dict]:
         """What was painted is kept as it was asked for; the chosen candidate is what painting goes on from."""
         state = state_of(visitor)
@@ -279,7 +279,7 @@ class Handlers:
         words = f"Fixed. What was painted goes on being asked for; paint on. ({len(state.rounds)} so far)"
         yield self.shown(state, canvas.drawn(state.start.size, patches=())) | self.rest(state, words)
 
-    @told
+    @report_errors
     def restart(self, visitor) -> Iterator[dict]:
         """The picture as it was first; what was painted and fixed is forgotten."""
         state = state_of(visitor)
@@ -289,7 +289,7 @@ class Handlers:
 
     # -- recipes
 
-    @told
+    @report_errors
     def load_recipe(self, visitor, path) -> Iterator[dict]:
         """Paints again what a recipe says, with its settings, and chooses the candidate that was chosen."""
         from pipelines.recipes import Recipe

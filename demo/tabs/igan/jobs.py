@@ -10,7 +10,7 @@ from PIL import Image
 from weights.errors import UserError
 
 from ...networks import Reference
-from ...running import in_worker, told
+from ...running import in_worker, with_progress
 from .state import Latent, Start
 
 FACE_SIDE = 512  # pixels of faces that become one another
@@ -187,7 +187,7 @@ def plane(reference: Reference, arguments: dict, sha256: str | None) -> Iterator
         rows = range(len(made.images))
         return made, [made.text(i, j) for i in rows for j in rows]
 
-    steps = told(work)
+    steps = with_progress(work)
     while True:
         try:
             far = next(steps)
@@ -222,5 +222,5 @@ def morphed(reference: Reference, photos: list, crop: str, arguments: dict) -> I
     if crop == "face":
         photos = [faces.align(photo, crop=net.info.crop or "celeba", size=FACE_SIDE).image for photo in photos]
     with closing(igan.morph(net, *photos, **arguments)) as frames:
-        while frame := (yield from told(lambda: next(frames, None))):
+        while frame := (yield from with_progress(lambda: next(frames, None))):
             yield frame

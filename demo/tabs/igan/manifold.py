@@ -14,7 +14,7 @@ from weights.errors import UserError
 
 from ... import controls, gpu, networks, results, tiles, uploads
 from ...networks import Reference
-from ...notebook import Cell, Notebook, note, told_in
+from ...notebook import Cell, Notebook, note, report_errors_in
 from ...running import named
 from . import jobs
 from .handlers import Handlers, state_of
@@ -108,14 +108,14 @@ def build_ring(book: Notebook) -> Cell:
         for update in train(given["seed"], given["steps"]):
             yield {seed: gr.update(value=given["seed"]), steps: gr.update(value=given["steps"])} | update
 
-    run = named(told_in(cell.news)(train), ["seed", "steps"])
+    run = named(report_errors_in(cell.news)(train), ["seed", "steps"])
     click = cell.run_button.click(
         run, [seed, steps], outputs, api_name="igan_ring", api_description=API_RING, **QUIET, **gpu.LANE
     )
     drawn = controls.another(cell.extra_button, seed)
     following = drawn.then(run, [seed, steps], outputs, **PRIVATE, **gpu.LANE)
     loaded = cell.recipe_load.upload(
-        told_in(cell.news)(again), cell.recipe_load, [*outputs, seed, steps], **PRIVATE, **gpu.LANE
+        report_errors_in(cell.news)(again), cell.recipe_load, [*outputs, seed, steps], **PRIVATE, **gpu.LANE
     )
     cell._stops([click, following, loaded])
     return cell
@@ -174,7 +174,7 @@ def build_plane(book: Notebook, handlers: Handlers) -> Cell:
     inputs = [session, network, *(part[name] for name in names)]
     result = [part[name] for name in ("sheet", "latent", "recipe", "code", "status", "news", "map")]
     everything = list(part.values())
-    told = told_in(cell.news)
+    told = report_errors_in(cell.news)
     show = named(told(walk.show), ["visitor", "network", *names])
     events = [
         cell.run_button.click(

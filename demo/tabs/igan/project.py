@@ -15,7 +15,7 @@ from weights.errors import UserError
 
 from ... import controls, gpu, networks, results, tiles, uploads
 from ...networks import Reference
-from ...notebook import Cell, Notebook, note, telling
+from ...notebook import Cell, Notebook, note, reporting_errors
 from ...running import named
 from . import jobs
 from .handlers import Handlers, state_of
@@ -88,7 +88,7 @@ class Finding:
         self.part, self.handlers = part, handlers
 
     def find(self, visitor, network, photo, crop, steps, feature_weight) -> Iterator[dict]:
-        yield from telling(self.part["news"], self._find(visitor, network, uploads.image(photo), crop, steps,
+        yield from reporting_errors(self.part["news"], self._find(visitor, network, uploads.image(photo), crop, steps,
                                         feature_weight))  # fmt: skip
 
     def example(self, visitor, network, crop, steps, feature_weight, event: gr.EventData) -> Iterator[dict]:
@@ -96,7 +96,9 @@ class Finding:
         if event.key not in kept:
             yield {self.part["news"]: gr.skip()}
             return
-        made = telling(self.part["news"], self._find(visitor, network, kept[event.key], crop, steps, feature_weight))
+        made = reporting_errors(
+            self.part["news"], self._find(visitor, network, kept[event.key], crop, steps, feature_weight)
+        )
         for update in made:
             yield {self.part["photo"]: None} | update
 
@@ -237,7 +239,7 @@ class Finding:
             yield self.result(found, Path(folder))
 
     def load_recipe(self, visitor, path) -> Iterator[dict]:
-        yield from telling(self.part["news"], self._load(visitor, path))
+        yield from reporting_errors(self.part["news"], self._load(visitor, path))
 
     def _load(self, visitor, path) -> Iterator[dict]:
         from pipelines.images import decode_image
@@ -265,7 +267,7 @@ class Finding:
 
     def paint_on(self, visitor) -> Iterator[dict]:
         """What was found is the picture to paint on, and its photograph is remembered for cell 3."""
-        yield from telling(self.part["news"], self._paint_on(visitor))
+        yield from reporting_errors(self.part["news"], self._paint_on(visitor))
 
     def _paint_on(self, visitor) -> Iterator[dict]:
         found = visitor.kept.get(KEPT)

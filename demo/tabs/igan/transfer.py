@@ -15,7 +15,7 @@ from weights.errors import UserError
 from ... import controls, gpu, networks, results, uploads
 from ...controls import kinds
 from ...networks import Reference, size_text
-from ...notebook import Cell, Notebook, note, told_in
+from ...notebook import Cell, Notebook, note, report_errors_in
 from ...pictures import fitted
 from ...running import named
 from . import jobs
@@ -195,13 +195,13 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
         ):
             yield {c: gr.update(value=v) for c, v in controls_.items()} | update
 
-    run = named(told_in(cell.news)(transfer), ["visitor", "frames", "format", "fps"])
+    run = named(report_errors_in(cell.news)(transfer), ["visitor", "frames", "format", "fps"])
     inputs = [session, part["frames"], part["format"], part["fps"]]
     click = cell.run_button.click(
         run, inputs, outputs, api_name="igan_transfer", api_description=API, **QUIET, **gpu.LANE
     )
     loaded = cell.recipe_load.upload(
-        told_in(cell.news)(load), [session, cell.recipe_load], list(part.values()), **PRIVATE, **gpu.LANE
+        report_errors_in(cell.news)(load), [session, cell.recipe_load], list(part.values()), **PRIVATE, **gpu.LANE
     )
     cell._stops([click, loaded])
     return cell
@@ -313,7 +313,7 @@ def build_morph(book: Notebook, handlers: Handlers) -> Cell:
         yield from made(reference, pair, "middle", frames, format, fps)
 
     given = ("photo", "other", "crop", "frames", "format", "fps")
-    run = named(told_in(part["news"])(morph), ["visitor", "network", *given])
+    run = named(report_errors_in(part["news"])(morph), ["visitor", "network", *given])
     click = cell.run_button.click(
         run,
         [session, network, *(part[name] for name in given)],
@@ -324,7 +324,7 @@ def build_morph(book: Notebook, handlers: Handlers) -> Cell:
         **gpu.LANE,
     )
     tried = tries.click(
-        told_in(part["news"])(attempt),
+        report_errors_in(part["news"])(attempt),
         [session, network, *(part[name] for name in given[3:])],
         [part[name] for name in names],
         **PRIVATE,

@@ -12,7 +12,7 @@ from weights.errors import UserError
 
 from ... import canvas, networks, results, uploads
 from ...controls import faces_of
-from ...notebook import note, told
+from ...notebook import note, report_errors
 from ...pictures import CENTRE, UPLOADED, fitted
 from . import jobs
 from .state import State, Way
@@ -126,7 +126,7 @@ class Shows:
             else:
                 yield {self.part["sheet"]: gr.skip()}
 
-    @told
+    @report_errors
     def load_recipe(self, visitor, path) -> Iterator[dict]:
         """The face that a recipe holds, edited as it says."""
         recipe, given = self.held(path, "out_of_domain.edit")

@@ -13,7 +13,7 @@ from weights.errors import UserError
 
 from ... import canvas, gpu, networks, uploads
 from ...controls import faces_of, number_or_none
-from ...notebook import note, told
+from ...notebook import note, report_errors
 from ...pictures import CENTRE, UPLOADED, crop_of, number_of, pictures_of, source_of
 from ...session import Sent
 from . import examples, jobs
@@ -32,7 +32,7 @@ class Handlers(Shows):
 
     # -- a photograph
 
-    @told
+    @report_errors
     def look(self, visitor, network, path, method=None, steps=None, face=None) -> Iterator[dict]:
         """Finds the faces of a photograph, takes the most prominent one or the one asked for, and inverts it."""
         reference = networks.resolve(visitor, network, self.technique)
@@ -72,7 +72,7 @@ class Handlers(Shows):
         yield self.face(state) | laid
         yield from self._invert(state, method, steps, wish)
 
-    @told
+    @report_errors
     def another(self, visitor, network, method, steps, event: gr.EventData) -> Iterator[dict]:
         """Another face of the same photograph."""
         state = state_of(visitor)
@@ -82,7 +82,7 @@ class Handlers(Shows):
         number = number_of(event.key, len(state.faces))
         yield from self._take(state, reference, state.photo, state.faces, number, method, steps)
 
-    @told
+    @report_errors
     def middle(self, visitor, network, method, steps) -> Iterator[dict]:
         """No face was found, and the visitor wants the middle of the photograph."""
         state = state_of(visitor)
@@ -91,7 +91,7 @@ class Handlers(Shows):
         reference = networks.resolve(visitor, network, self.technique)
         yield from self._take(state, reference, state.photo, state.faces, CENTRE, method, steps)
 
-    @told
+    @report_errors
     def greet(self, visitor, network) -> Iterator[dict]:
         """The tab is opened: faces to try, and the first of them on the state, not inverted yet."""
         state = state_of(visitor)
@@ -108,7 +108,7 @@ class Handlers(Shows):
             update |= self.face(state)
         yield update
 
-    @told
+    @report_errors
     def example(self, visitor, network, method, steps, event: gr.EventData) -> Iterator[dict]:
         """A face that our own network makes, with something before it."""
         chosen = EXAMPLES[int(event.key)]
@@ -122,7 +122,7 @@ class Handlers(Shows):
         for update in taken:
             yield {self.part["photo"]: None} | update
 
-    @told
+    @report_errors
     def take_sent(self, visitor, network, method, steps) -> Iterator[dict]:
         """A face that another tab has sent here."""
         sent = visitor.sent.pop("out_of_domain", None)
@@ -139,7 +139,7 @@ class Handlers(Shows):
 
     # -- its latent
 
-    @told
+    @report_errors
     def again(self, visitor, network, method, steps) -> Iterator[dict]:
         """The same face, inverted once more, or for another network; what is wanted of it stays wanted."""
         state = state_of(visitor)
@@ -200,7 +200,7 @@ class Handlers(Shows):
 
     # -- what is wanted of it
 
-    @told
+    @report_errors
     def tick(self, visitor, chosen: list[str]) -> Iterator[dict]:
         """Directions were ticked or unticked."""
         state = state_of(visitor)
@@ -211,7 +211,7 @@ class Handlers(Shows):
                 del update[self.part["ticks"]]  # boxes that were ticked meanwhile stay ticked
                 yield update
 
-    @told
+    @report_errors
     def part_them(self, visitor, apart) -> Iterator[dict]:
         """Directions without what they have of each other, or with it."""
         state = state_of(visitor)
@@ -220,7 +220,7 @@ class Handlers(Shows):
             if state.known is not None:
                 yield from self._only_result(state)
 
-    @told
+    @report_errors
     def slid(self, visitor, *values: float) -> Iterator[dict]:
         """Sliders of strength were moved."""
         state = state_of(visitor)
@@ -231,7 +231,7 @@ class Handlers(Shows):
             state.wanted = {n: float(moved[n]) if moved.get(n) is not None else v for n, v in state.wanted.items()}
             yield from self._only_result(state)
 
-    @told
+    @report_errors
     def soften(self, visitor, threshold, softness, cautious, deghost) -> Iterator[dict]:
         """The sliders of the mask."""
         state = state_of(visitor)
@@ -241,7 +241,7 @@ class Handlers(Shows):
             if state.known is not None:
                 yield from self._only_result(state)
 
-    @told
+    @report_errors
     def paint(self, visitor, drawing) -> Iterator[dict]:
         """Something was painted on the mask."""
         state = state_of(visitor)
@@ -260,7 +260,7 @@ class Handlers(Shows):
             area = layers[tool.name].area((size, size)) if tool.name in layers else None
             state.mask[name] = None if area is None else out_of_domain.encode_mask(area, size)
 
-    @told
+    @report_errors
     def edit(
         self,
         visitor,
@@ -289,7 +289,7 @@ class Handlers(Shows):
             self._painted(state, drawing)
             yield from self._make(state)
 
-    @told
+    @report_errors
     def undo(self, visitor) -> Iterator[dict]:
         """Nothing is wanted any more, and nothing painted."""
         state = state_of(visitor)
@@ -303,7 +303,7 @@ class Handlers(Shows):
                     frame = {**update[self.part["board"]], **gr.update(value=canvas.drawn(board(state).size))}
                     yield update | {self.part["board"]: frame}
 
-    @told
+    @report_errors
     def take_direction(self, visitor, path) -> Iterator[dict]:
         """Directions out of a file of one's own; the first of them is ticked."""
         state = state_of(visitor)
