@@ -149,6 +149,15 @@ class Inception:
         return Judged(torch.cat(parts).numpy())
 
 
+SAME_PERSON = 0.6  # dlib's distance below which two pictures show one person, by its authors
+
+
+def same_person(a: Tensor, b: Tensor) -> float:
+    """The share of pairs of faces ``[N, 3, R, R]`` in [-1, 1] that dlib takes for the same person."""
+    first, second = (load("dlib").judge(to_pixels(x)).vectors for x in (a, b))
+    return float((np.linalg.norm(first - second, axis=1) < SAME_PERSON).mean())
+
+
 def to_pixels(x: Tensor) -> Tensor:
     """Pictures in [-1, 1] as uint8, both ``[N, 3, H, W]``."""
     return torch.from_numpy(sheets.to_uint8(x)).permute(0, 3, 1, 2)

@@ -44,7 +44,11 @@ def train(args: argparse.Namespace, log=print) -> StyleGAN2Run:
             rows = judges.measure(run.G_ema, args.data, ["dlib"], args.judged_images, (1.0,), cache=out / "judged")
             line |= {name: rows[-1][name] for name in ("frechet", "spread", "detected", "precision", "recall")}
         if run.reconstruction is not None:
-            sheets.grid(reconstructions(run), 10).save(out / "sheets" / f"{run.shown:08d}-reconstructed.png")
+            x, made = reconstructions(run)
+            pairs = [part for row in zip(x[:30].split(10), made[:30].split(10), strict=True) for part in row]
+            sheets.grid(torch.cat(pairs), 10).save(out / "sheets" / f"{run.shown:08d}-reconstructed.png")
+            if args.judged_images:
+                line["same_person"] = judges.same_person(x, made)
         return line
 
     loop.train_until(run, args.images, out, args.tick, report, log, args.minutes)
@@ -55,12 +59,14 @@ def train(args: argparse.Namespace, log=print) -> StyleGAN2Run:
 
 
 @torch.no_grad()
-def reconstructions(run: StyleGAN2Run, count: int = 30, columns: int = 10) -> Tensor:
-    """Rows of photographs, and below each row what the averaged generator makes of what the encoder says of them."""
+def reconstructions(run: StyleGAN2Run, count: int = 60) -> tuple[Tensor, Tensor]:
+    """Training photographs, and what the averaged generator makes of the latents that the averaged encoder says.
+
+    Of the training split, because the test photographs choose nothing.
+    """
     x = run.images.batch(torch.arange(count))
     made = run.G_ema.synthesis(run.reconstruction.encode(x, run.reconstruction.average)[2], noise_mode="const")
-    rows = zip(x.split(columns), made.split(columns), strict=True)
-    return torch.cat([part for row in rows for part in row])
+    return x, made.clamp(-1, 1)
 
 
 def distance(run: StyleGAN2Run, test: Tensor) -> float:

@@ -76,6 +76,19 @@ def test_a_judge_that_is_missing_says_how_to_get_it(monkeypatch):
         judges.load.__wrapped__("nobody")
 
 
+def test_the_share_of_the_same_person(monkeypatch):
+    """Pairs nearer than dlib's 0.6 count."""
+
+    class Mean:
+        def judge(self, pixels):
+            return judges.Judged(pixels.float().mean(dim=(2, 3)).numpy() / 127.5 - 1)
+
+    monkeypatch.setattr(judges, "load", lambda name: Mean())
+    a = torch.zeros(4, 3, 8, 8)
+    b = a + torch.tensor([0.0, 0.2, 0.34, 0.4])[:, None, None, None]  # times sqrt(3)
+    assert judges.same_person(a, b) == 0.75
+
+
 def test_photographs_that_do_not_suffice(tmp_path):
     from PIL import Image
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from training import features, loop, projected, reconstruction, stylegan2
 
-from .test_stylegan2 import blobs, options
+from .test_stylegan2 import blobs, folder_of, options
 
 
 class TinyFeatures(nn.Module):
@@ -116,6 +116,15 @@ def test_reconstructions_come_nearer(tmp_path):
     for _ in range(60):
         run.step()
     assert distance() < 0.7 * before
+
+
+def test_the_log_shows_reconstructions(tmp_path):
+    source = folder_of(tmp_path, False)
+    args = options(tmp_path / "run", *ENCODER, "--images", "16", "--tick", "8", "--metric-images", "0", source=source)
+    args.resolution = 32
+    stylegan2.train(args, log=lambda line: None)
+    sheets = sorted(path.name for path in (tmp_path / "run" / "sheets").iterdir())
+    assert sheets == [f"{n:08d}{end}.png" for n in (8, 16) for end in ("-reconstructed", "")]
 
 
 def test_it_may_begin_as_an_autoencoder(tmp_path):
