@@ -26,7 +26,7 @@ from pipelines.recipes import Recipe
 from weights.attributes import ATTRS
 from weights.errors import UserError
 
-from .attgan_room import (
+from .attgan_helpers import (
     CODE,
     CROP,
     FACE,

@@ -23,7 +23,7 @@ from pipelines import igan
 from pipelines.recipes import Recipe
 from weights.errors import UserError
 
-from .igan_room import (
+from .igan_helpers import (
     CODE,
     LATENT,
     NEWS,

@@ -22,7 +22,7 @@ from pipelines import igan
 from pipelines.recipes import Recipe
 from weights.errors import UserError
 
-from .igan_room import RED, SETTINGS, handlers, last, photograph, pixels, press, refused, run, shelf, value
+from .igan_helpers import RED, SETTINGS, handlers, last, photograph, pixels, press, refused, run, shelf, value
 
 SHEET, LATENT, RECIPE, CODE, STATUS, NEWS = range(6)
 FIND = {"network": "igan/shoes", "crop": "middle", "steps": 10}

@@ -15,7 +15,7 @@ from benchmarks import __main__ as command
 from benchmarks import measure, synthesis
 from models.stylegan2 import Generator
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(("base", "resolution", "gigaflops"), [(16384, 256, 30), (32768, 1024, 149)])
