@@ -8,11 +8,12 @@ itself does with files that are handed over by their path.
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from gradio import processing_utils
 from PIL import Image
+
+from weights.atomic import replacing
 
 
 def kept(img: Image.Image, cache_dir: str, name: str = "image", format: str = "webp") -> str:
@@ -23,14 +24,8 @@ def kept(img: Image.Image, cache_dir: str, name: str = "image", format: str = "w
         os.utime(path)  # it is there; Gradio clears away what is old
     except FileNotFoundError:
         path.parent.mkdir(exist_ok=True, parents=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{name}.")
-        try:
-            with open(handle, "wb") as file:
-                file.write(data)
-            os.replace(beside, path)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
+        with replacing(path) as beside:
+            beside.write_bytes(data)
     return str(path)
 
 

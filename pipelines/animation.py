@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from weights.atomic import replacing
 from weights.errors import UserError
 
 from . import checks
@@ -74,17 +74,11 @@ def save(frames: Iterable[Image.Image], path: str | os.PathLike, fps: float = 20
         raise UserError("This machine has no MP4 encoder; choose GIF or WebP.")
     kept = _collect(frames)
     writer = {"gif": _gif, "webp": _webp, "mp4": _mp4}[kind]
-    handle, temporary = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
-    os.close(handle)
     try:
-        writer(kept, temporary, fps, loop)
-        os.chmod(temporary, 0o644)  # temporary files are made for their owner alone
-        os.replace(temporary, path)
+        with replacing(path) as beside:
+            writer(kept, str(beside), fps, loop)
     except OSError as e:
         raise UserError(f"The animation could not be written ({e.strerror or 'the file system refused'}).") from e
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
     return path
 
 

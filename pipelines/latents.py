@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from models.stylegan2 import Generator
 from weights import container
+from weights.atomic import replacing
 from weights.errors import RefusedFile, UserError, shown
 
 MAX_LATENT_BYTES = 2**22
@@ -116,15 +116,11 @@ def save_latent(path: str | os.PathLike, w: Tensor, net: Generator) -> Path:
         "img_resolution": net.img_resolution,
     }
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        safetensors.torch.save_file({"w": w}, temporary, metadata={KEY: json.dumps(about)})
-        os.chmod(temporary, 0o644)  # the library makes files for their owner alone
-        os.replace(temporary, path)
+        with replacing(path) as beside:
+            safetensors.torch.save_file({"w": w}, beside, metadata={KEY: json.dumps(about)})
     except (OSError, safetensors.SafetensorError) as error:
         raise UserError(f"The latent could not be written to {path.name}; choose another place.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

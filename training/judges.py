@@ -23,6 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from weights.atomic import replacing
+
 from . import features, metrics, sheets, tfjs_layers
 from .data import load_images
 
@@ -208,9 +210,8 @@ def cached(name: str, pixels: Tensor, folder: str | os.PathLike | None) -> Judge
     judged = load(name).judge(pixels)
     path.parent.mkdir(parents=True, exist_ok=True)
     extra = {} if judged.detected is None else {"detected": judged.detected}
-    part = path.with_suffix(f".{os.getpid()}.part.npz")
-    np.savez(part, vectors=judged.vectors, **extra)
-    part.replace(path)
+    with replacing(path) as beside:
+        np.savez(beside, vectors=judged.vectors, **extra)
     return judged
 
 

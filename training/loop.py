@@ -7,7 +7,6 @@ A run offers ``step()``, ``state()``, ``restore(state)``, ``shown`` (images seen
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+
+from weights.atomic import replacing
 
 from . import parallel
 
@@ -69,10 +70,8 @@ def update_ema(average: torch.nn.Module, net: torch.nn.Module, half_lives: float
 
 
 def save_state(run: Steps, path: Path) -> None:
-    # Written beside and renamed: a run that is killed while saving keeps its last state.
-    temporary = path.with_suffix(".tmp")
-    torch.save(run.state(), temporary)
-    os.replace(temporary, path)
+    with replacing(path) as beside:  # a run that is killed while saving keeps its last state
+        torch.save(run.state(), beside)
 
 
 def resume(run: Steps, out: Path, log: Callable[[str], None]) -> None:

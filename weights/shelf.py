@@ -14,10 +14,10 @@ import hashlib
 import json
 import os
 import shutil
-import uuid
 from pathlib import Path
 
 from . import hub, paths, store
+from .atomic import replacing
 from .catalogue import CatalogueEntry, entry
 from .errors import NoRoom
 
@@ -65,11 +65,10 @@ def read_note(found: CatalogueEntry) -> dict:
 
 def write_note(found: CatalogueEntry, **content: str) -> None:
     path = _note(found)
-    temporary = path.with_suffix(f".{uuid.uuid4().hex[:8]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"name": found.name, **content}), encoding="utf-8")
-        os.replace(temporary, path)
+        with replacing(path) as beside:
+            beside.write_text(json.dumps({"name": found.name, **content}), encoding="utf-8")
     except OSError:  # the note only saves work the next time
         pass
 
@@ -105,16 +104,14 @@ def keep(made: Path, target: Path) -> None:
 
 def take(original: Path, target: Path) -> None:
     """Moves a download, or copies a file of another program's cache, to its place. Raises NoRoom."""
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if hub.is_ours(original):
             os.replace(original, target)
         else:
-            shutil.copyfile(original, temporary)
-            os.replace(temporary, target)
+            with replacing(target) as beside:
+                shutil.copyfile(original, beside)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         full = store.is_full(error)
         raise NoRoom(
             store.no_room(target.parent) if full else f"{target.parent} cannot be written; set GANBOOK_CACHE."

@@ -12,11 +12,11 @@ import importlib
 import json
 import math
 import os
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import container
+from .atomic import replacing
 from .errors import NoRoom, RefusedFile, UserError, shown
 
 if TYPE_CHECKING:
@@ -74,16 +74,13 @@ def write(path, state: dict, technique: str, kind: str, config: dict, card: dict
         tensors = {n: value.detach().to(dtype) if value.is_floating_point() else value for n, value in state.items()}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        container.write(temporary, tensors, {container.NATIVE: json.dumps(entry)})
-        os.replace(temporary, path)
+        with replacing(path) as beside:
+            container.write(beside, tensors, {container.NATIVE: json.dumps(entry)})
     except OSError as error:
         if is_full(error):
             raise NoRoom(no_room(path.parent)) from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike) -> nn.Module:

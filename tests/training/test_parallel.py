@@ -129,4 +129,4 @@ def test_the_command_in_two_processes(tmp_path):
     lines = [json.loads(line)["images"] for line in log.read_text().splitlines()]
     assert lines == list(range(8, 8 * len(lines) + 1, 8)) and len(lines) >= 5, "one line a tick, by one of them"
     state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
-    assert state["shown"] >= lines[-1] and not (tmp_path / "run" / "state.tmp").exists()
+    assert state["shown"] >= lines[-1] and not list((tmp_path / "run").glob(".state*"))
