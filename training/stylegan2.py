@@ -45,8 +45,10 @@ def train(args: argparse.Namespace, log=print) -> StyleGAN2Run:
             line |= {name: rows[-1][name] for name in ("frechet", "spread", "detected", "precision", "recall")}
         if run.reconstruction is not None:
             x, made = reconstructions(run)
-            pairs = [part for row in zip(x[:30].split(10), made[:30].split(10), strict=True) for part in row]
-            sheets.grid(torch.cat(pairs), 10).save(out / "sheets" / f"{run.shown:08d}-reconstructed.png")
+            columns = min(10, len(x))
+            rows = zip(x[:30].split(columns), made[:30].split(columns), strict=True)
+            pairs = torch.cat([part for row in rows for part in row if len(part) == columns])
+            sheets.grid(pairs, columns).save(out / "sheets" / f"{run.shown:08d}-reconstructed.png")
             if args.judged_images:
                 line["same_person"] = judges.same_person(x, made)
         return line
@@ -64,7 +66,7 @@ def reconstructions(run: StyleGAN2Run, count: int = 60) -> tuple[Tensor, Tensor]
 
     Of the training split, because the test photographs choose nothing.
     """
-    x = run.images.batch(torch.arange(count))
+    x = run.images.batch(torch.arange(min(count, len(run.images))))
     made = run.G_ema.synthesis(run.reconstruction.encode(x, run.reconstruction.average)[2], noise_mode="const")
     return x, made.clamp(-1, 1)
 

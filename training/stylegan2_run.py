@@ -337,9 +337,10 @@ class StyleGAN2Run:
                     wanted = self.identity.embed(x)
                 loss = reconstruction.identity_loss(self.identity.embed(made), wanted)
                 terms["identity"] = args.lambda_identity * loss
-            w0, deltas, _ = R.encode(fake[count:].detach())
-            off = (w0[:, None] + deltas - encoded["known"].detach()).square().mean()  # what sampled pictures came from
-        terms["known"] = args.lambda_known * off
+            if len(fake) > count:  # the latents of sampled pictures are known
+                w0, deltas, _ = R.encode(fake[count:].detach())
+                off = (w0[:, None] + deltas - encoded["known"].detach()).square().mean()
+                terms["known"] = args.lambda_known * off
         terms["delta"] = args.lambda_delta * encoded["deltas"].square().mean()
         loss_latent = R.latent_discriminator_loss(encoded["mapped"], encoded["w0"])
         self._update(loss_latent, self.opt_latent)

@@ -180,7 +180,7 @@ def test_a_recipe_without_drags(page, tmp_path, drags):
     from demo.session import Visitor
 
     handler = next(
-        fn.fn for fn in page.fns.values() if getattr(fn.fn, "__qualname__", "").endswith("Hands.load_recipe")
+        fn.fn for fn in page.fns.values() if getattr(fn.fn, "__qualname__", "").endswith("Handlers.load_recipe")
         and "draggan" in fn.fn.__module__
     )  # fmt: skip
     sha256 = weights.load("stylegan2/faces").info.sha256

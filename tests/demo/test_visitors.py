@@ -110,10 +110,10 @@ def test_what_a_value_holds():
 def test_one_visitor_is_bounded(page, state, monkeypatch):
     monkeypatch.setattr(visitors, "MOST", 10 * MB)
     session = Session(page)
-    state = session[state].state
+    holds = session[state].state
     for name in ("draggan", "attgan", "igan"):
-        state(name, lambda: [photograph()])
-    state("draggan", list)  # looked at again: what lay untouched for longest is another one
+        holds(name, lambda: [photograph()])
+    holds("draggan", list)  # looked at again: what lay untouched for longest is another one
     assert session.weigh() < 10 * MB
     assert set(session[state].kept) == {"draggan", "igan"}
 
