@@ -35,13 +35,17 @@ def train(args: argparse.Namespace, log=print) -> StyleGAN2Run:
     if args.metric_images and images.held_out:
         test = load_images(args.data, args.resolution, "test", limit=args.metric_images).pixels.float() / 127.5 - 1
 
+    judged = args.judged_images if judges.installed("dlib") else 0
+    if judged < args.judged_images:
+        log("dlib is not installed (make judges), so its numbers are left out of the log")
+
     def report() -> dict:
         sheets.save_sheet(run.G_ema, out / "sheets" / f"{run.shown:08d}.png")
         line = dict(run.stats)
         if test is not None:
             line["swd"] = distance(run, test)
-        if args.judged_images:
-            rows = judges.measure(run.G_ema, args.data, ["dlib"], args.judged_images, (1.0,), cache=out / "judged")
+        if judged:
+            rows = judges.measure(run.G_ema, args.data, ["dlib"], judged, (1.0,), cache=out / "judged")
             line |= {name: rows[-1][name] for name in ("frechet", "spread", "detected", "precision", "recall")}
         if run.reconstruction is not None:
             x, made = reconstructions(run)
@@ -49,7 +53,7 @@ def train(args: argparse.Namespace, log=print) -> StyleGAN2Run:
             rows = zip(x[:30].split(columns), made[:30].split(columns), strict=True)
             pairs = torch.cat([part for row in rows for part in row if len(part) == columns])
             sheets.grid(pairs, columns).save(out / "sheets" / f"{run.shown:08d}-reconstructed.png")
-            if args.judged_images:
+            if judged:
                 line["same_person"] = judges.same_person(x, made)
         return line
 
