@@ -1,7 +1,7 @@
 """The authors' arithmetic of a drag, step by step, to compare with: everything at the size of the picture.
 
 The whole picture is made on every step and the feature map resized to it; tracking returns whole pixels; radii are
-rounded (but never to nothing, which at 64 px would leave no region). See ``draggan_motion`` for what is used.
+rounded (but never to nothing, which at 64 px would leave no region). See ``motion`` for what is used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .motion import Options, Point, Rows
 
 
 class ReferenceEngine:
-    """``draggan_motion.Engine``'s methods as the authors' program computes them."""
+    """``motion.Engine``'s methods as the authors' program computes them."""
 
     def __init__(self, net: Generator, w0: Tensor, options: Options):
         self.net, self.options, self.rows = net, options, Rows(w0, options)

@@ -87,7 +87,7 @@ def brush(
         fixed: rounds of drawing (``Edits``, or tables with its fields) that go on being asked for.
         starts: latents that are tried at once, 1 to 256 (the authors': 64).
         steps: of Adam, 1 to 1000.
-        lr: its step size in free numbers (``igan_space``), 0.001 to 1.
+        lr: its step size in free numbers (``latent_space``), 0.001 to 1.
         sketch_weight: of the edges beside the colours, 0 to 10.
         smoothness: lambda_s, 0 to 100; counts only with z0.
         realism: lambda_D of ``E_D = lambda_D log(1 - D(G(z)))``, 0 to 10; above 0 the network needs a discriminator.

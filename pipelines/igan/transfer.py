@@ -6,7 +6,7 @@
     igan_transfer.apply(found, photograph, t=0.5)
 
 The pictures from G(z0) to G(z1) say how things move and how colours change; both are smooth, so the photograph is moved
-and recoloured at its own resolution and keeps its own detail. ``igan_flow`` has the estimation.
+and recoloured at its own resolution and keeps its own detail. ``flow`` has the estimation.
 """
 
 from __future__ import annotations

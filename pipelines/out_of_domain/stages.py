@@ -205,7 +205,7 @@ def soft_mask(
     keep=None,
     cautious: bool = True,
 ) -> np.ndarray:
-    """The mask ``[H, W]`` from 0 to 1; see ``out_of_domain_mask.softened``. Where nothing was edited it is empty.
+    """The mask ``[H, W]`` from 0 to 1; see ``mask.softened``. Where nothing was edited it is empty.
 
     ``cautious``: it leaves out what lies before the face, and where I' is far from I, unless that was painted.
     """
