@@ -1,9 +1,9 @@
 """The manifold, seen: a toy whose whole latent space fits on paper, and a plane through a real one.
 
 for step in igan.ring(seed=0): ...       # a square is laid onto a ring (see ``toy_gan``)
-plane = igan_manifold.slice(net, seed=1)          # 7 x 7 pictures of a plane through the latent of seed 1
+plane = igan.slice(net, seed=1)          # 7 x 7 pictures of a plane through the latent of seed 1
 plane.picture, plane.text(row, column)            # as one picture; the latent of one of them
-igan_manifold.slice(net, seed=1, x=0.5)           # the same plane, further to the right
+igan.slice(net, seed=1, x=0.5)           # the same plane, further to the right
 """
 
 from __future__ import annotations
