@@ -1,11 +1,13 @@
-"""Two ways to larger pictures: ProGAN's schedule (for the history), and doubling a finished network."""
+"""Larger networks from finished ones: ProGAN's schedule (for the history), twice the size, and more feature maps."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.stylegan2 import Conv2dLayer
+from models.layers import Conv2dLayer
+from models.stylegan2 import Generator, SynthesisBlock, SynthesisLayer, ToRGBLayer
 
 
 class Growth:
@@ -64,6 +66,42 @@ def grow_discriminator(D, state: dict, fade: int) -> None:
         {k.removeprefix(f"b{half}.fromrgb."): v for k, v in state["D"].items() if k.startswith(f"b{half}.fromrgb.")}
     )
     D.fade = 0.0 if fade else None
+
+
+@torch.no_grad()
+def widen_generator(G: Generator, old: Generator) -> None:
+    """Gives a generator the function of one with fewer feature maps in some or all of its blocks.
+
+    The pictures of a latent stay the same (Net2Net, Chen et al. 2016): old maps do not read the new ones yet, and the
+    new ones are random readings of all, from which training starts. Raises ValueError when the networks differ in
+    more than their widths, or a block of ``G`` is the narrower one.
+    """
+    if G.config == old.config:
+        G.load_state_dict(old.state_dict())
+        return
+    widths = ("channels", "channel_base", "channel_max")
+    wrong = [k for k, v in old.config.items() if k not in widths and G.config[k] != v]
+    wrong += [f"{res} px" for res, width in old.synthesis.widths.items() if G.synthesis.widths.get(res, 0) < width]
+    if wrong or G.config["architecture"] != "skip" or G.config["modulation"] != "demod":
+        raise ValueError(f"the wider network must be a skip network that differs in width alone, not in {wrong}")
+    G.mapping.load_state_dict(old.mapping.state_dict())
+    for name, module in old.synthesis.named_modules():
+        wide = G.synthesis.get_submodule(name)
+        if isinstance(module, SynthesisBlock) and module.in_channels == 0:
+            wide.const[: len(module.const)] = module.const
+        if not isinstance(module, SynthesisLayer | ToRGBLayer):
+            continue
+        n_out, n_in = module.weight.shape[:2]
+        wide.affine.weight[:n_in], wide.affine.bias[:n_in] = module.affine.weight, module.affine.bias
+        wide.bias[:n_out] = module.bias
+        if isinstance(module, ToRGBLayer):  # scaled by 1/sqrt(in), and without demodulation
+            wide.weight.zero_()
+            wide.weight[:, :n_in] = module.weight * (wide.weight.shape[1] / n_in) ** 0.5
+            continue
+        wide.weight.mul_(module.weight.std())
+        wide.weight[:n_out, :n_in], wide.weight[:n_out, n_in:] = module.weight, 0
+        wide.noise_const.copy_(module.noise_const)
+        wide.noise_strength.copy_(module.noise_strength)
 
 
 def _keep_blocks(net, old: dict) -> None:

@@ -54,6 +54,11 @@ class Reconstruction(nn.Module):
         self.average = copy.deepcopy(self.encoder).eval().requires_grad_(False)
         self.latent_discriminator = LatentDiscriminator(G.w_dim)
 
+    def start(self, encoder: Encoder) -> None:
+        """Takes the weights of a trained encoder. Raises RuntimeError when its layers are others."""
+        for net in (self.encoder, self.average):
+            net.load_state_dict(encoder.state_dict())
+
     def encode(self, x: Tensor, net: Encoder | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Photographs ``[N, 3, R, R]`` -> w0 ``[N, w_dim]``, deltas and w+ ``[N, num_ws, w_dim]``."""
         net = net or self.encoder

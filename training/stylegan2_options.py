@@ -76,7 +76,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--start-from",
         default=None,
-        help="state.pt of a run whose weights are the start, or a generator's .safetensors such as those that ship",
+        help="state.pt of a run whose weights are the start, or a generator's .safetensors such as those that ship, "
+        "which may have fewer feature maps than this one",
     )
     add("--warm-up", type=int, default=0, help="images that a new discriminator sees before the generator learns too")
     add(
@@ -85,6 +86,13 @@ def parser() -> argparse.ArgumentParser:
         default=0,
         help="so many feature maps in the first layer of a discriminator of strided convolutions (discriminators.py)",
     )
+    add(
+        "--detail",
+        type=int,
+        default=0,
+        help="so many feature maps in the first layer of a strided discriminator at full size beside the other one",
+    )
+    add("--detail-weight", type=float, default=0.5, help="of its loss in the generator's")
     add(
         "--projected",
         nargs="*",
@@ -115,6 +123,7 @@ def parser() -> argparse.ArgumentParser:
         help="images before the generator learns from the discriminators, which begin after --autoencoder-images",
     )
     add("--encoder-widths", type=int, nargs=4, default=[64, 128, 192, 256])
+    add("--encoder-from", default=None, help="an encoder's .safetensors such as the one that ships, to begin with")
     add("--encoder-lr", type=float, default=1e-3)
     add("--lambda-pixels", type=float, default=30.0, help="of the reconstructions")
     add("--lambda-features", type=float, default=2.0, help="of the reconstructions, in the features of --perceptual")

@@ -19,7 +19,7 @@ from weights import store
 from . import discriminators, features, loop, losses, parallel, projected, reconstruction
 from .augment import AdaptiveProbability, augment
 from .data import Images
-from .growing import Growth, fade_in, grow_discriminator, grow_generator, growing_images
+from .growing import Growth, fade_in, grow_discriminator, grow_generator, growing_images, widen_generator
 from .projected import ProjectedDiscriminator
 from .reconstruction import Reconstruction
 from .stylegan2_options import PRECISIONS, summary, widths
@@ -52,12 +52,19 @@ class StyleGAN2Run:
         self.projected = nn.ModuleDict(
             {name: ProjectedDiscriminator(features.load(name).to(self.device)) for name in args.projected}
         ).to(self.device)
+        self.detail = None
+        if args.detail:
+            widest = args.detail * discriminators.WIDEST
+            self.detail = discriminators.strided(discriminators.halving_widths(args.detail, args.resolution, widest))
+            self.detail.to(self.device, memory_format=torch.channels_last)
         self.reconstruction = None
         if args.reconstructed:
             name = f"stylegan2/{Path(args.out).name}"
             self.reconstruction = Reconstruction(self.G, name, args.encoder_widths).to(self.device)
             self.perceptual = features.load(args.perceptual).to(self.device)
             self.identity = features.load(args.identity).to(self.device) if args.identity else None
+            if args.encoder_from:
+                self.reconstruction.start(store.load(args.encoder_from))
         self.growth = Growth(args.resolution, args.growing_stage) if args.architecture == "growing" else None
         self.step_number = self.shown = 0
         self.shown_before = 0  # by the runs that this one grew or started from
@@ -74,6 +81,8 @@ class StyleGAN2Run:
         self.opt_G = self._adam(self.G, args.lr, args.pl_every if args.pl_weight else None)
         self.opt_D = self._adam(self.D, args.d_lr or args.lr, args.r1_every if args.r1_gamma else None)
         self.opt_projected = self._adam(self.projected, args.projected_lr, None) if args.projected else None
+        lazily = args.r1_every if args.r1_gamma else None
+        self.opt_detail = self._adam(self.detail, args.d_lr or args.lr, lazily) if self.detail else None
         self.opt_encoder = self.opt_latent = None
         if self.reconstruction:
             self.opt_encoder = self._adam(self.reconstruction.encoder, args.encoder_lr, None)
@@ -111,8 +120,8 @@ class StyleGAN2Run:
         )
 
     def _start(self, path: str) -> None:
-        """From a generator alone, as it ships: its discriminator is a new one."""
-        self.G.load_state_dict(store.load(path).state_dict())
+        """From a generator alone, as it ships, or a wider one of its function: its discriminator is a new one."""
+        widen_generator(self.G, store.load(path))
         card = store.header(path)["card"]
         self.parents = list(card.get("stages", []))
         self.shown_before, self.seconds_before = card.get("images", 0), card.get("seconds", 0)
@@ -125,6 +134,8 @@ class StyleGAN2Run:
             grow_generator(self.G, state)
         else:
             self.G.load_state_dict(state["G_ema"])
+        if self.detail and "detail" in state and not growing:
+            self.detail.load_state_dict(state["detail"])
         if growing and self.D.img_resolution != state["D_config"]["img_resolution"]:
             grow_discriminator(self.D, state, self.args.fade)
         else:
@@ -179,6 +190,25 @@ class StyleGAN2Run:
             return self.D(x, c, self.dtype, self.args.impl)
         with self._autocast():
             return self.D(x.float()).float()
+
+    def _detail(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Logits of the discriminator of details for pictures at full size."""
+        x = augment(x, self.ada.p, rng).contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            return self.detail(x).float()
+
+    def _update_detail(self, real: Tensor, fake: Tensor, rng: torch.Generator, stats: dict) -> None:
+        args = self.args
+        self.detail.requires_grad_(True)
+        logits_real, logits_fake = self._detail(real, rng), self._detail(fake.detach(), rng)
+        self._update(losses.discriminator_loss(logits_real, logits_fake), self.opt_detail)
+        stats |= {"detail_real": logits_real.mean().item(), "detail_fake": logits_fake.mean().item()}
+        if args.r1_gamma and self.step_number % args.r1_every == args.r1_every // 2:
+            x = real.detach().requires_grad_(True)
+            penalty = losses.r1_penalty(self._detail(x, rng), x)
+            self._update(penalty * (args.r1_gamma / 2 * args.r1_every), self.opt_detail)
+            self.stats["detail_r1"] = penalty.item()
+        self.detail.requires_grad_(False)
 
     def _autocast(self):
         return torch.autocast(self.device, self.dtype, enabled=self.dtype is not None)
@@ -244,6 +274,8 @@ class StyleGAN2Run:
             self.stats["r1"] = penalty.item()
         self.D.requires_grad_(False)
         maps = self._update_projected(real, fake, rng, stats)
+        if self.detail:
+            self._update_detail(real, fake, rng, stats)
         if not learns:
             self.stats.update(loss_D=loss_D.item(), **stats)
             self._count()
@@ -254,6 +286,8 @@ class StyleGAN2Run:
         loss = loss_G if self.shown >= args.adversarial_after else loss_G * 0
         if maps and self.shown >= args.projected_warm_up:
             loss = loss + args.projected_weight * self._projected_loss(maps)
+        if self.detail:
+            loss = loss + args.detail_weight * losses.generator_loss(self._detail(fake, rng))
         if args.range_penalty:
             loss = loss + args.range_penalty * projected.range_penalty(fake)
         optimizers = [self.opt_G]
@@ -403,21 +437,25 @@ class StyleGAN2Run:
     def _parts(self) -> list[str]:
         """Networks and optimisers whose state is kept."""
         optional = {"projected": ["projected", "opt_projected"]} if self.args.projected else {}
+        if self.detail:
+            optional["detail"] = ["detail", "opt_detail"]
         if self.reconstruction:
             optional["reconstruction"] = ["reconstruction", "opt_encoder", "opt_latent"]
         return ["G", "D", "G_ema", "opt_G", "opt_D", *sum(optional.values(), [])]
 
     def _origin(self) -> str:
-        """The option that names the run or network from which this one began, without the folders of a machine."""
-        for option, path in (("--grow-from", self.args.grow_from), ("--start-from", self.args.start_from)):
-            if path:
+        """The options that name the run or networks from which this one began, without the folders of a machine."""
+        origins = []
+        for option in ("grow_from", "start_from", "encoder_from"):
+            if path := getattr(self.args, option):
                 own = Path(path)
                 name = f"runs/{own.parent.name}" if own.suffix == ".pt" else f"weights/embedded/{own.parent.name}"
-                return f"{option} {name}/{own.name}"
-        return ""
+                origins.append(f"--{option.replace('_', '-')} {name}/{own.name}")
+        return " ".join(origins)
 
     def _options(self) -> dict:
-        return {k: v for k, v in vars(self.args).items() if k not in ("data", "out", "grow_from", "start_from")}
+        places = ("data", "out", "grow_from", "start_from", "encoder_from")
+        return {k: v for k, v in vars(self.args).items() if k not in places}
 
     def restore(self, state: dict) -> None:
         if getattr(self.D, "fade", None) is None and any(k.startswith("fade_fromrgb") for k in state["D"]):

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from training import features, loop, projected, reconstruction, stylegan2
+from weights import store
 
 from .test_stylegan2 import blobs, folder_of, options
 
@@ -47,7 +48,10 @@ def run_of(tmp_path, *more, size=32):
     return stylegan2.StyleGAN2Run(options(tmp_path, *more, "--resolution", str(size)), blobs(size=size))
 
 
-@pytest.mark.parametrize("more", [HEADS, ENCODER, HEADS + ENCODER], ids=["heads", "encoder", "both"])
+WAYS = {"heads": HEADS, "encoder": ENCODER, "both": HEADS + ENCODER, "detail": ["--detail", "4", "--r1-every", "2"]}
+
+
+@pytest.mark.parametrize("more", WAYS.values(), ids=WAYS)
 def test_a_resumed_run_takes_the_same_steps(tmp_path, more):
     straight, first, second = (run_of(tmp_path, *more) for _ in range(3))
     for _ in range(4):
@@ -116,6 +120,31 @@ def test_reconstructions_come_nearer(tmp_path):
     for _ in range(60):
         run.step()
     assert distance() < 0.7 * before
+
+
+def test_details_are_judged_at_full_size(tmp_path):
+    """Beside a discriminator of 16 px, one that sees all 32."""
+    run = run_of(tmp_path, "--detail", "4", "--d-resolution", "16", "--r1-every", "2")
+    sizes = []
+    for net in (run.D, run.detail):
+        net.register_forward_pre_hook(lambda _net, given: sizes.append(given[0].shape[-1]))
+    before = {k: v.clone() for k, v in run.detail.named_parameters()}
+    run.step()
+    assert sizes.count(16) == 4 and sizes.count(32) == 3, "real, fake, generator and, for D in this step, R1"
+    run.step()
+    assert "detail_r1" in run.stats and any(not torch.equal(before[k], v) for k, v in run.detail.named_parameters())
+
+
+def test_it_begins_with_an_encoder_that_ships(tmp_path):
+    trained = run_of(tmp_path, *ENCODER)
+    trained.step()
+    path = tmp_path / "tiny.safetensors"
+    store.save(path, trained.reconstruction.encoder, "encoder", "encoder", card={})
+    run = run_of(tmp_path, *ENCODER, "--encoder-from", str(path))
+    for net in (run.reconstruction.encoder, run.reconstruction.average):
+        shipped = trained.reconstruction.encoder.state_dict()
+        assert all(torch.equal(shipped[k], v) for k, v in net.state_dict().items())
+    assert run.state()["origin"] == f"--encoder-from weights/embedded/{tmp_path.name}/tiny.safetensors"
 
 
 def test_the_log_shows_reconstructions(tmp_path, monkeypatch):

@@ -460,3 +460,41 @@ def test_a_rate_changed_on_the_way_counts(tmp_path):
     assert second.opt_D.param_groups[0]["lr"] == pytest.approx(0.004 * 4 / 5)
     assert second.opt_D.state_dict()["state"], "what it remembers of the gradients goes on"
     assert second.changes == [{"until": 8, "lr": 0.002, "d_lr": None, "r1_every": 16}]
+
+
+# -- wider networks --------------------------------------------------------------------------------------------
+
+
+def narrow_and_wide(**changes) -> tuple[Generator, Generator]:
+    torch.manual_seed(1)
+    own = {"z_dim": 16, "w_dim": 16, "mapping_layers": 2, "img_resolution": 32, "channel_base": 128, "channel_max": 12}
+    narrow = Generator(**own)
+    for name, p in narrow.named_parameters():  # away from their beginnings, so that a forgotten one changes pictures
+        if name.endswith(("bias", "noise_strength")):
+            p.data.add_(torch.randn_like(p) * 0.1)
+    return narrow.eval(), Generator(**own | {"channel_base": 512, "channel_max": 32} | changes).eval()
+
+
+def test_a_wider_generator_makes_the_same_pictures():
+    narrow, wide = narrow_and_wide()
+    growing.widen_generator(wide, narrow)
+    z = torch.randn(3, 16)
+    with torch.no_grad():
+        assert torch.allclose(narrow(z, noise_mode="const"), wide(z, noise_mode="const"), atol=1e-5)
+
+
+def test_new_maps_learn():
+    """Old maps and colours read nothing of the new ones at first, yet a gradient reaches the weights that do."""
+    narrow, wide = narrow_and_wide()
+    growing.widen_generator(wide, narrow)
+    wide(torch.randn(2, 16), noise_mode="none").square().mean().backward()
+    conv, colours = wide.synthesis.b16.conv1.weight.grad, wide.synthesis.b16.torgb.weight.grad
+    old = narrow.synthesis.widths[16]
+    assert conv[:old, old:].abs().max() > 0 and colours[:, old:].abs().max() > 0
+
+
+@pytest.mark.parametrize("changes", [{"w_dim": 32}, {"channel_max": 8}, {"mapping_layers": 3}])
+def test_what_is_not_wider_is_refused(changes):
+    narrow, wide = narrow_and_wide(**changes)
+    with pytest.raises(ValueError, match="differs in width alone"):
+        growing.widen_generator(wide, narrow)
