@@ -11,34 +11,26 @@ import asyncio
 import collections
 import contextlib
 import io
-import os
 import random
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from . import measure
+from .server import MB, ROOT, Server
 from .visitor import Failed, NobodyAnswered, Page, Visitor
 
-ROOT = Path(__file__).resolve().parent.parent
 VISITORS, MINUTES = 50, 10.0
 WARM_UP_S = 30.0  # after it memory is taken as that of a page in use
 PATIENCE_S = 120.0  # how long a visitor waits for an answer
 THINKING_S = (0.5, 2.0)  # between two things that a visitor does
 OWN_SEEDS = 16  # pictures of a visitor whose pixels are known beforehand
 MARK = 24  # pixels of the square in a photograph that says whose it is
-MB = 2**20
 
 
 @dataclass
@@ -263,66 +255,6 @@ async def visit(person: Person, page: Page, until: float, deeds: dict[str, int],
         outcome.departures += 1
 
 
-class Server:
-    """``python app.py`` in a process of its own, everything that it writes below ``folder``."""
-
-    def __init__(self, folder: str, device: str):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.address, self.log = f"http://127.0.0.1:{port}", Path(folder, "log")
-        own = {"GANBOOK_CACHE": "ganbook", "HF_HUB_CACHE": "hub", "GRADIO_TEMP_DIR": "gradio"}
-        environment = {**os.environ, **{k: str(Path(folder, v)) for k, v in own.items()}, "PYTHONUNBUFFERED": "1"}
-        command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), "--offline"]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*command, "--device", device], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
-            )
-
-    def __enter__(self) -> Server:
-        while True:
-            with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                with urllib.request.urlopen(f"{self.address}/config", timeout=PATIENCE_S) as answer:
-                    answer.read()
-                    return self
-            if self.process.poll() is not None:
-                raise RuntimeError(f"no page came up:\n{self.log.read_text(errors='replace')}")
-            time.sleep(0.05)
-
-    def __exit__(self, *error) -> None:
-        self.process.terminate()
-        self.process.wait(30)
-
-    def memory(self) -> int:
-        """Bytes resident, those of the processes that it has started included; 0 where the system does not tell."""
-        return sum(_resident(pid) for pid in _family(self.process.pid))
-
-    def seconds(self) -> float:
-        """Seconds of processor time so far."""
-        try:
-            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _family(pid: int) -> list[int]:
-    found = [pid]
-    for parent in found:
-        with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{parent}/task").iterdir():
-                found += map(int, (task / "children").read_text().split())
-    return found
-
-
-def _resident(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS")), 0)
-
-
 @dataclass
 class Measured:
     visitors: int
@@ -347,8 +279,8 @@ async def _crowd(server: Server, known: Known, visitors: int, seconds: float, de
     await asyncio.gather(warm(), *(visit(person, page, until, deeds, patience) for person in people))
     took = time.perf_counter() - began
     memory["at the end"] = server.memory()
-    complaints = server.log.read_text(errors="replace").count("Traceback (most recent call last)")
-    return Measured(visitors, seconds / 60, outcome, memory, (server.seconds() - before) / took, complaints)
+    busy = (server.seconds() - before) / took
+    return Measured(visitors, seconds / 60, outcome, memory, busy, server.complaints())
 
 
 def measured(
