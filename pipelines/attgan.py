@@ -18,6 +18,7 @@ from torch import Tensor
 import weights
 from models.attgan import CONFLICTS, Generator
 from models.attgan_inference import Encoded, fast
+from models.attributes import Classifier
 from weights.errors import UserError
 
 from . import checks, progress
@@ -82,7 +83,7 @@ class Change:
 # -- what a face has ---------------------------------------------------------------------------------------------
 
 
-def attributes(image: Image.Image, classifier=None) -> dict[str, float]:
+def attributes(image: Image.Image, classifier: Classifier | None = None) -> dict[str, float]:
     """The probability of every attribute that the classifier knows, 0 to 1, by name.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from weights.errors import UserError
+
+# What calls take as a mask: see ``read_mask``.
+Mask: TypeAlias = Image.Image | np.ndarray | Tensor | str
 
 MAX_MASK = 8192  # pixels a side
 LARGE_MASK = f"The mask is larger than {MAX_MASK} pixels; make it as large as the picture."
@@ -24,7 +28,7 @@ def to_pil(x: Tensor) -> list[Image.Image]:
     return [Image.fromarray(a) for a in x.permute(0, 2, 3, 1).contiguous().cpu().numpy()]
 
 
-def read_mask(mask, size: int) -> Tensor:
+def read_mask(mask: Mask, size: int) -> Tensor:
     """What is painted, as ``[size, size]`` from 0 to 1.
 
     Args:
@@ -54,7 +58,7 @@ def read_mask(mask, size: int) -> Tensor:
     return torch.from_numpy(levels.copy())
 
 
-def encode_mask(mask, size: int) -> str:
+def encode_mask(mask: Mask, size: int) -> str:
     """A mask as short text that JSON can carry (a PNG of 256 levels in base64); ``read_mask`` takes it back."""
     levels = (read_mask(mask, size) * 255).round().to(torch.uint8).numpy()
     buffer = io.BytesIO()

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import weights
 from weights.errors import UserError
@@ -60,8 +61,8 @@ class Recipe:
     function: str
     checkpoint: str
     sha256: str
-    arguments: dict = field(default_factory=dict)
-    output: dict | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    output: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         data = {
@@ -140,7 +141,7 @@ class Recipe:
         module, name = self.function.split(".")
         return getattr(importlib.import_module(f"pipelines.{module}"), name)
 
-    def run(self, net=None):
+    def run(self, net: Any = None) -> Any:
         """Makes the result again: a list for a function that yields, otherwise what the function returns.
 
         ``net`` saves loading it; its hash must be the recipe's. Raises UserError when the checkpoint is another one.
@@ -200,7 +201,7 @@ def _hash_without_network(function: str) -> str:
     return history.fingerprint()
 
 
-def make(function: str, net=None, output: dict | None = None, **arguments) -> Recipe:
+def make(function: str, net: Any = None, output: dict[str, Any] | None = None, **arguments: Any) -> Recipe:
     """The recipe of a call that is about to be made: ``make("stylegan2.sample", net, seeds=[1, 2])``.
 
     ``net`` is None for the functions that take none.

@@ -15,9 +15,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from . import hub, store
+from . import hub, paths, store
 from .catalogue import CatalogueEntry, CheckpointInfo, entries, entry, names
 from .errors import DownloadFailed, NoRoom, ReadingStopped, RefusedFile, UserError
 from .hub import Progress, is_offline, set_offline
@@ -25,7 +25,6 @@ from .shelf import status
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from .latent_directions import LatentDirection
 
@@ -34,6 +33,7 @@ __all__ = [
     "CheckpointInfo",
     "Description",
     "DownloadFailed",
+    "Network",
     "NoRoom",
     "ReadingStopped",
     "RefusedFile",
@@ -59,6 +59,8 @@ __all__ = [
 ]
 
 
+# A ``torch.nn.Module`` whose class, as its name, is known when it is loaded; type checkers let its attributes pass.
+Network: TypeAlias = Any
 WITH_ENCODER = ("psp", "e4e")  # layouts of files that hold a generator and its encoder
 
 
@@ -93,7 +95,7 @@ def describe(name: str) -> Description:
     resolution = found.resolution
     if where == "shipped":
         try:
-            resolution = store.resolution(store.header(found.path)["config"])
+            resolution = store.resolution(store.header(paths.embedded(name))["config"])
         except UserError:  # a damaged file says so when it is loaded
             pass
     return Description(
@@ -113,7 +115,7 @@ def describe(name: str) -> Description:
     )
 
 
-def card(name: str) -> dict:
+def card(name: str) -> dict[str, Any]:
     """What the file of a shipped checkpoint says of its making and its measurements; torch is not loaded.
 
     Raises UserError when there is no such checkpoint, or its file is not on this machine.
@@ -121,7 +123,8 @@ def card(name: str) -> dict:
     found = entry(name)
     if not found.shipped or status(name) != "shipped":
         raise UserError(f"The checkpoint {name} is not on this machine; make it with the make train commands.")
-    return store.header(found.path)["card"]
+    card: dict[str, Any] = store.header(paths.embedded(name))["card"]
+    return card
 
 
 def sha256(name: str) -> str:
@@ -132,7 +135,7 @@ def sha256(name: str) -> str:
     found = entry(name)
     if not found.shipped or status(name) != "shipped":
         raise UserError(f"The checkpoint {name} is not on this machine; make it with the make train commands.")
-    return hub.file_sha256(found.path)
+    return hub.file_sha256(paths.embedded(name))
 
 
 def directions(name: str = "stylegan2/faces") -> dict[str, LatentDirection]:
@@ -175,7 +178,7 @@ def size(name: str) -> int | None:
 
 def load(
     name: str, device: str | torch.device = "auto", progress: Progress | None = None, part: str = "generator"
-) -> nn.Module:
+) -> Network:
     """A checkpoint of the catalogue as a ready network.
 
     It is in evaluation mode, frozen, and the same object for everyone who asks for it on that device. The first call
@@ -196,12 +199,12 @@ def load(
 
 
 def read(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     device: str | torch.device = "auto",
     part: str = "generator",
     limit: int | None = None,
     alive: Callable[[], None] | None = None,
-) -> nn.Module:
+) -> Network:
     """The network in a file of one's own, whatever its name: NVIDIA pickle, torch or safetensors.
 
     Nothing in the file is run, and another process reads it, with limits of memory and time. The result is known by the
@@ -221,7 +224,7 @@ def read(
     return loading.read(path, device, part, formats.LIMIT if limit is None else limit, alive)
 
 
-def reopen(sha256: str, device: str | torch.device = "auto", part: str = "generator") -> nn.Module:
+def reopen(sha256: str, device: str | torch.device = "auto", part: str = "generator") -> Network:
     """A network that ``read`` gave before, by the whole ``info.sha256``, without its file.
 
     Raises UserError if it is not kept any more.

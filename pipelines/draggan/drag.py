@@ -24,7 +24,7 @@ from weights.errors import UserError
 
 from .. import checks, stylegan2
 from ..adam import Adam
-from ..images import to_pil
+from ..images import Mask, to_pil
 from ..latents import decode_latent, w_plus
 from . import options as arguments
 from .motion import Engine, Point
@@ -84,7 +84,7 @@ def drag(
     w: Tensor | None,
     handles: Sequence[Point],
     targets: Sequence[Point],
-    mask=None,
+    mask: Mask | None = None,
     steps: int = 100,
     *,
     resume: DragStep | None = None,

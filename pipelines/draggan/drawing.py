@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from .. import checks
-from ..images import read_mask
+from ..images import Mask, read_mask
 from .motion import Point
 
 HANDLE, TARGET, LINE, HELD = (232, 52, 46), (36, 98, 222), (255, 255, 255), (20, 20, 24)
@@ -20,7 +20,7 @@ def draw(
     image: Image.Image,
     handles: Sequence[Point],
     targets: Sequence[Point],
-    mask=None,
+    mask: Mask | None = None,
     painted: str = "flexible",
     size: int | None = None,
     numbers: bool = False,
@@ -83,7 +83,7 @@ def _arrow(pen: ImageDraw.ImageDraw, a: Point, b: Point, radius: float) -> None:
 
 
 def frames(
-    steps: Iterable, points: bool = True, size: int | None = 256, mask=None, painted: str = "flexible"
+    steps: Iterable, points: bool = True, size: int | None = 256, mask: Mask | None = None, painted: str = "flexible"
 ) -> Iterator[Image.Image]:
     """The shown steps of a drag as pictures for ``animation.save``, with their points drawn in if wanted."""
     for step in steps:

@@ -19,7 +19,7 @@ from ..images import to_pil
 from ..latents import decode_latent, encode_latent
 from .brush import BrushStep, Candidate, brush, interpolate
 from .constraints import Edits, Warp, constraints, encode_colour
-from .latent_space import Space
+from .latent_space import Latent, Network, Space
 from .manifold import RingStep, Slice, ring, slice
 from .morph import morph, pair
 from .projection import METHODS, ProjectionStep, features_in_use, prepare, project
@@ -31,6 +31,8 @@ __all__ = [
     "Candidate",
     "Change",
     "Edits",
+    "Latent",
+    "Network",
     "ProjectionStep",
     "RingStep",
     "Slice",
@@ -57,12 +59,12 @@ __all__ = [
 ]
 
 
-def sample(net, seed: int = 1) -> Tensor:
+def sample(net: Network, seed: int = 1) -> Tensor:
     """The latent ``[1, ...]`` of a seed, on the CPU. Raises UserError."""
     return Space(net).latent(seed).cpu()
 
 
-def picture(net, latent) -> Image.Image:
+def picture(net: Network, latent: Latent) -> Image.Image:
     """What a generator makes of a latent. Raises UserError."""
     space = Space(net)
     return to_pil(space.pictures(space.latent(latent)))[0]

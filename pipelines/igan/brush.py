@@ -6,9 +6,10 @@ the brushes ask for. Many starts run as one batch; those that come near enough a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -18,9 +19,9 @@ from weights.errors import UserError
 
 from .. import checks
 from ..adam import Adam
-from ..images import to_pil
-from .constraints import Constraints, Edits, constraints, rounds
-from .latent_space import Space
+from ..images import Mask, to_pil
+from .constraints import Constraints, Edits, Warp, constraints, rounds
+from .latent_space import Latent, Network, Space
 
 MAX_STARTS = 256
 MAX_STEPS = 1000
@@ -61,13 +62,13 @@ class BrushStep:
 
 
 def brush(
-    net,
-    colour=None,
-    sketch=None,
-    warp=None,
-    z0=None,
+    net: Network,
+    colour: Image.Image | np.ndarray | str | None = None,
+    sketch: Mask | None = None,
+    warp: Sequence[Warp | Mapping] | None = None,
+    z0: Latent | None = None,
     *,
-    fixed=None,
+    fixed: Sequence[Edits | Mapping] | None = None,
     starts: int = 16,
     steps: int = 40,
     lr: float = 0.1,
@@ -216,7 +217,7 @@ def mean_picture(images: Tensor, costs: Tensor) -> Tensor:
     return (images * (weights / weights.sum())[:, None, None, None]).sum(dim=0, keepdim=True)
 
 
-def interpolate(net, z0, z1, frames: int = 16) -> Iterator[Image.Image]:
+def interpolate(net: Network, z0: Latent, z1: Latent, frames: int = 16) -> Iterator[Image.Image]:
     """Pictures from one latent to another in a straight line; the first and the last are theirs.
 
     ``frames``: 2 to 512. Raises UserError at once.

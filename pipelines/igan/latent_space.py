@@ -7,6 +7,8 @@ prior's are bounded by tanh, as in Zhu et al. 2016; w is counted in its deviatio
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,10 @@ from weights.errors import UserError
 
 from .. import checks
 from ..latents import decode_latent
+
+# What calls take as a network, and as a latent: a tensor, a seed, or the text of ``encode_latent``.
+Network: TypeAlias = DCGAN | StyleGAN2
+Latent: TypeAlias = Tensor | int | str
 
 EDGE = 0.999  # a bounded latent nearer to 1 than this has no free numbers that a step could move
 REACH = 1.25  # a normal latent may be so much longer than its prior's are
@@ -28,7 +34,7 @@ MAX_BATCH = 32  # pictures at a time where nobody waits for all of them together
 class Space:
     """The latents of one network. It holds nothing that a visitor made and may be shared."""
 
-    def __init__(self, net: DCGAN | StyleGAN2):
+    def __init__(self, net: Network):
         if not isinstance(net, (DCGAN, StyleGAN2)):
             raise UserError("This network makes no pictures from latents; choose a DCGAN or a StyleGAN2.")
         self.net = net
@@ -109,7 +115,7 @@ class Space:
             a, b = (x if x.ndim == 3 else x[:, None].repeat(1, self.net.num_ws, 1) for x in (a, b))
         return a, b
 
-    def latent(self, value, name: str = "The latent") -> Tensor:
+    def latent(self, value: Latent, name: str = "The latent") -> Tensor:
         """One latent ``[1, ...]`` on the network's device: a tensor, a seed, or the text of ``encode_latent``.
 
         Raises UserError for what this network does not take.

@@ -21,7 +21,7 @@ from weights.errors import UserError
 from .. import checks, progress
 from ..images import to_pil
 from ..latents import encode_latent
-from .latent_space import MAX_BATCH, MAX_SEED, PSI, Space
+from .latent_space import MAX_BATCH, MAX_SEED, PSI, Network, Space
 from .toy_gan import RingStep, ring
 
 __all__ = ["RingStep", "Slice", "ring", "slice"]
@@ -64,7 +64,7 @@ class Slice:
 
 @torch.no_grad()
 def slice(
-    net,
+    net: Network,
     seed: int = 0,
     x: float = 0.0,
     y: float = 0.0,

@@ -26,7 +26,7 @@ from ..photographs import photograph
 from ..progress import passed
 from . import projection
 from .flow import Fields, edited
-from .latent_space import Space
+from .latent_space import Latent, Network, Space
 from .transfer import MAX_FRAMES, MIN_FRAMES, apply, change
 
 # Mean square difference of photographs in [-1, 1] below which one may be an edit of the other: of seeded edits (motion
@@ -37,7 +37,14 @@ ROUNDS = 2  # of estimating the change anew
 AGAIN = 0.6  # of the steps, in each of these rounds
 
 
-def pair(net, image0: Image.Image | str, image1: Image.Image | str, steps: int = 100, *, z0=None) -> tuple:
+def pair(
+    net: Network,
+    image0: Image.Image | str,
+    image1: Image.Image | str,
+    steps: int = 100,
+    *,
+    z0: Latent | None = None,
+) -> tuple[Tensor, Tensor]:
     """The latents ``[1, ...]``, on the CPU, of a photograph and of an edited version of it.
 
     The second picture is as far off its photograph as the first one, in the same way; ``project`` comes a little nearer
@@ -85,13 +92,13 @@ def pair(net, image0: Image.Image | str, image1: Image.Image | str, steps: int =
 
 
 def morph(
-    net,
+    net: Network,
     image0: Image.Image | str,
     image1: Image.Image | str,
     frames: int = 16,
     *,
-    z0=None,
-    z1=None,
+    z0: Latent | None = None,
+    z1: Latent | None = None,
     smoothness: float = 1.0,
     colour_smoothness: float = 1.0,
     steps: int = 100,

@@ -20,7 +20,7 @@ from .. import checks, faces, perceptual
 from ..callback_iterator import iterate
 from ..images import decode_image, to_pil
 from ..photographs import photograph
-from .latent_space import Space
+from .latent_space import Latent, Network, Space
 
 METHODS = ("optimisation", "predictor", "hybrid")
 CROPS = ("middle", "face")
@@ -46,7 +46,7 @@ class ProjectionStep:
     note: str = ""
 
 
-def prepare(image: Image.Image | str, net, crop: str = "middle") -> Image.Image:
+def prepare(image: Image.Image | str, net: Network, crop: str = "middle") -> Image.Image:
     """A photograph as ``net`` makes its pictures: RGB, upright, square, ``img_resolution`` pixels.
 
     ``crop``: ``middle`` (the largest square in the middle), or ``face`` (the face that is found, laid where the network
@@ -61,7 +61,7 @@ def prepare(image: Image.Image | str, net, crop: str = "middle") -> Image.Image:
 
 
 def project(
-    net,
+    net: Network,
     image: Image.Image | str,
     method: str = "hybrid",
     steps: int = 200,
@@ -69,7 +69,7 @@ def project(
     feature_weight: float = 0.002,
     show_every: int = 5,
     crop: str = "middle",
-    start=None,
+    start: Latent | None = None,
 ) -> Iterator[ProjectionStep]:
     """Looks for the latent of a picture; every iteration of L-BFGS-B is a step.
 
@@ -117,7 +117,7 @@ def approach(space: Space, start: Tensor, levels: np.ndarray, steps: int) -> Ite
     return task.run("hybrid", steps, 0, start)
 
 
-def features_in_use(net) -> str:
+def features_in_use(net: Network) -> str:
     """In words, whose features a projection compares."""
     return perceptual.chosen(net).words
 

@@ -26,7 +26,7 @@ from ..faces.paste import BROAD
 from ..images import decode_image
 from ..photographs import photograph
 from .flow import GRID, Fields, follow
-from .latent_space import Space
+from .latent_space import Latent, Network, Space
 
 MIN_FRAMES, MAX_FRAMES = 2, 64
 LEAST_STEPS = 12  # pictures of the path from which neighbours are near enough to each other to be followed
@@ -63,7 +63,15 @@ class Change:
         return Fields(*((1 - part) * field[low] + part * field[low + 1] for field in (self.flow, self.colour)))
 
 
-def change(net, z0, z1, frames: int = 16, *, smoothness: float = 1.0, colour_smoothness: float = 1.0) -> Change:
+def change(
+    net: Network,
+    z0: Latent,
+    z1: Latent,
+    frames: int = 16,
+    *,
+    smoothness: float = 1.0,
+    colour_smoothness: float = 1.0,
+) -> Change:
     """How the pictures of ``net`` move and change colour from ``z0`` to ``z1``.
 
     Args:
@@ -109,10 +117,10 @@ def apply(
 
 
 def transfer(
-    net,
+    net: Network,
     image: Image.Image | str,
-    z0,
-    z1,
+    z0: Latent,
+    z1: Latent,
     frames: int = 16,
     *,
     box: Sequence[int] | None = None,

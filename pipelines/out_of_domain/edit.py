@@ -33,6 +33,7 @@ from weights.errors import UserError
 
 from .. import checks
 from ..defaults import MAX_STRENGTH, SOFTNESS, STEPS, THRESHOLD
+from ..images import Mask
 from .networks import Networks, check_hashes, edits_of, gather, method_of
 from .stages import Inverted, OutOfDomainEdit, changed, composed, invert, inverted, soft_mask
 
@@ -91,8 +92,8 @@ def edit(
     seed: int = 0,
     threshold: float = THRESHOLD,
     softness: float = SOFTNESS,
-    add=None,
-    keep=None,
+    add: Mask | None = None,
+    keep: Mask | None = None,
     cautious: bool = True,
     deghost: bool = True,
     parts: Mapping[str, str | None] | None = None,
@@ -137,8 +138,8 @@ def slide(
     seed: int = 0,
     threshold: float = THRESHOLD,
     softness: float = SOFTNESS,
-    add=None,
-    keep=None,
+    add: Mask | None = None,
+    keep: Mask | None = None,
     cautious: bool = True,
     deghost: bool = True,
     parts: Mapping[str, str | None] | None = None,
@@ -189,8 +190,8 @@ def compare(
     seed: int = 0,
     threshold: float = THRESHOLD,
     softness: float = SOFTNESS,
-    add=None,
-    keep=None,
+    add: Mask | None = None,
+    keep: Mask | None = None,
     cautious: bool = True,
     deghost: bool = True,
     parts: Mapping[str, str | None] | None = None,

@@ -6,6 +6,7 @@ and the occlusion network, which see pictures only, to every generator whose fac
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ def gather(nets: Generator | Networks) -> Networks:
     return Networks(nets, **found, steps=steps, hashes=hashes, missing={part: MISSING[part] for part in gone})
 
 
-def published(nets: Networks, path) -> dict[str, Tensor]:
+def published(nets: Networks, path: str | os.PathLike) -> dict[str, Tensor]:
     """Directions out of a file of one's own (.npy, .pt, .safetensors): step by name. Raises UserError."""
     return {name: found.step() for name, found in directions.read(path, nets.generator).items()}
 
@@ -99,7 +100,7 @@ def encode_step(nets: Networks, step: Tensor) -> str:
     return encode_latent(step, nets.generator)
 
 
-def decode_step(nets: Networks, text) -> Tensor:
+def decode_step(nets: Networks, text: str) -> Tensor:
     """``[1, num_ws, w_dim]`` on the CPU. Raises UserError."""
     return directions.decode(text, nets.generator).step()
 

@@ -16,7 +16,7 @@ from weights.errors import UserError
 from .. import faces, inversion
 from ..defaults import POOR, SOFTNESS, THRESHOLD
 from ..faces import geometry
-from ..images import decode_image, to_pil
+from ..images import Mask, decode_image, to_pil
 from ..inversion.invert import InversionStep
 from ..latents import decode_latent, w_plus
 from . import mask as masks
@@ -201,8 +201,8 @@ def soft_mask(
     change: Changed,
     threshold: float = THRESHOLD,
     softness: float = SOFTNESS,
-    add=None,
-    keep=None,
+    add: Mask | None = None,
+    keep: Mask | None = None,
     cautious: bool = True,
 ) -> np.ndarray:
     """The mask ``[H, W]`` from 0 to 1; see ``mask.softened``. Where nothing was edited it is empty.
