@@ -32,6 +32,7 @@ lint: $(VENV)/.dev
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(VENV)/bin/lint-imports
+	$(PYTHON) -m mypy
 
 # Known vulnerabilities of what is installed, where an advisory database can be reached.
 audit: $(VENV)/.dev
@@ -96,7 +97,7 @@ judges: $(VENV)/.dev
 	$(call UNPACK,nsfwjs,nsfwjs@4.3.0)
 
 clean:
-	rm -rf $(VENV) artefacts .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) artefacts .pytest_cache .ruff_cache .import_linter_cache .mypy_cache build ganbook.egg-info
 
 # -- the networks that ship --------------------------------------------------------------------------------------
 # DATA is a folder with faces_128.zip, cats_128.zip, ...; a stopped run goes on where it stood.

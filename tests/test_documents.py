@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
-FOLDERS = "demo|pipelines|weights|models|training|benchmarks|tests|docs"
+FOLDERS = "ganbook|notebooks|demo|pipelines|weights|models|training|benchmarks|tests|docs"
 WRITTEN = {"docs/checkpoints.md"}  # by make hub-check
 OURS = ("weights", "pipelines")
 

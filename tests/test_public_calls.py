@@ -1,4 +1,4 @@
-"""Every function that a package offers says what it takes and gives; mypy reads how they fit (tests/public_calls.py)."""
+"""Every function that a package offers says what it takes and gives; mypy reads tests/public_calls.py for the rest."""
 
 from __future__ import annotations
 

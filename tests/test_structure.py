@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("demo", "pipelines", "weights", "models", "training", "benchmarks")
+ROOMS = ("ganbook", "demo", "pipelines", "weights", "models", "training", "benchmarks")
 WITHOUT_GRADIO = ("pipelines", "weights", "models", "training", "benchmarks")
 MB = 2**20
 # Put together here, so that this file does not hold what it looks for.
@@ -51,6 +51,7 @@ def test_imports_point_one_way():
 
 
 WRONG = {
+    "demo": ["import ganbook.run"],
     "models": ["import weights"],
     "weights": ["from pipelines import stylegan2", "import training.data"],
     "pipelines": ["import demo.notebook", "import gradio"],
@@ -180,7 +181,7 @@ OPTIONAL = {
 }
 
 
-@pytest.mark.parametrize("folder", ["app.py", "demo", "pipelines", "models", "weights", "training"])
+@pytest.mark.parametrize("folder", ["app.py", "ganbook", "demo", "pipelines", "models", "weights", "training"])
 def test_whatever_is_imported_is_required(folder):
     """Imports within functions too: on a machine of ours the module may be there by chance."""
     files = [ROOT / folder] if folder.endswith(".py") else sorted((ROOT / folder).rglob("*.py"))

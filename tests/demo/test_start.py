@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import app
+from ganbook import run as app
 
 ROOT = Path(__file__).resolve().parents[2]
 
