@@ -291,6 +291,7 @@ def modulated_conv2d(
     impl: str = "fast",
     gain: float = 1.0,
     bias: Tensor | None = None,
+    padding: int | None = None,
 ) -> Tensor:
     """Convolution whose kernel is scaled by the styles and brought back to unit deviation (eq. 1 to 3).
 
@@ -298,10 +299,12 @@ def modulated_conv2d(
     sample.
 
     Args: x [N, I, H, W]; weight [O, I, k, k]; styles [N, I]; up 1 or 2; gain multiplies
-    the result, to which bias [O] is then added. Returns [N, O, up*H, up*W].
+    the result, to which bias [O] is then added; padding (of up 1) keeps the size if it is None.
+    Returns [N, O, up*H, up*W].
     """
     n, channels, height, width = x.shape
     out_channels, _, kernel, _ = weight.shape
+    padding = kernel // 2 if padding is None else padding
     if x.dtype == torch.float16 and demodulate:
         # Keeps products inside the range of half precision; demodulation makes it exact again.
         weight = weight / weight.abs().amax(dim=[1, 2, 3], keepdim=True)
@@ -313,7 +316,7 @@ def modulated_conv2d(
             w = w * (w.square().sum(dim=[2, 3, 4], keepdim=True) + 1e-8).rsqrt()
         w = w.reshape(n * out_channels, channels, kernel, kernel).to(x.dtype)
         x = x.reshape(1, n * channels, height, width)
-        x = conv2d_up(x, w, taps, impl, groups=n) if up == 2 else F.conv2d(x, w, padding=kernel // 2, groups=n)
+        x = conv2d_up(x, w, taps, impl, groups=n) if up == 2 else F.conv2d(x, w, padding=padding, groups=n)
         x = x.reshape(n, out_channels, *x.shape[2:]) * gain
         return x if bias is None else x + bias.to(x.dtype).reshape(1, -1, 1, 1)
 
@@ -327,7 +330,7 @@ def modulated_conv2d(
             w.mul_(gain)
         w, b = w.to(x.dtype), None if bias is None else bias.to(x.dtype)
         if up == 1:
-            return F.conv2d(x, w, b, padding=kernel // 2)
+            return F.conv2d(x, w, b, padding=padding)
         return conv2d_up(x, w, taps, impl, bias=b)
 
     d = demodulation(weight, styles) if demodulate else None
@@ -337,7 +340,7 @@ def modulated_conv2d(
     def convolve(x: Tensor, w: Tensor) -> Tensor:
         if up == 2:
             return conv2d_up(x, w, taps, impl)
-        return F.conv2d(x, w, padding=kernel // 2)
+        return F.conv2d(x, w, padding=padding)
 
     x = x * styles.to(x.dtype).reshape(n, -1, 1, 1)
     x = convolve(x, weight.to(x.dtype))
