@@ -16,6 +16,7 @@ from weights.errors import UserError
 
 from .session import Visitor
 
+STYLEGANS = ("stylegan2", "stylegan3")  # both make pictures of seeds, z and w
 MB = 1e6
 REPORT_S = 0.3
 
@@ -48,11 +49,13 @@ def resolve(visitor: Visitor | None, name: str | None, technique: str | Sequence
     if not isinstance(name, str):
         raise UserError("A network is given by its name, such as stylegan2/faces; choose one first.")
     if name.startswith("own:"):
-        return Reference(name, (visitor or Visitor()).sha256(name))
-    found = weights.entry(name)
+        visitor = visitor or Visitor()
+        sha256, found = visitor.sha256(name), visitor.own[name]
+    else:
+        sha256, found = None, weights.entry(name)
     if found.technique not in several(technique):
         raise UserError(f"{found.title} is not a network for this tab; choose another one.")
-    return Reference(name)
+    return Reference(name, sha256)
 
 
 class _GivenUp(BaseException):
@@ -171,6 +174,8 @@ def about(name: str | None, visitor: Visitor | None = None) -> str:
     if name.startswith("own:"):
         own = (visitor or Visitor()).own.get(name)
         words = f"Your own file (layout {own.layout}); nobody else sees it." if own else ""
+        if own and own.technique == "stylegan3":
+            words += " StyleGAN3 has no noise inputs, so the noise cell and the noise settings do not apply."
         return f'<p class="nb-about">{escape(words)}</p>'
     d = weights.describe(name)
     where = where_text(d)

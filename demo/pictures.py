@@ -66,7 +66,7 @@ def number_of(which, count: int) -> int | str:
 
 def pictures_of(visitor, sent: Sequence[Sent]) -> list[Image.Image]:
     """Pictures of one network that another tab sent, enlarged to what a face finder is used to."""
-    return pictures(networks.resolve(visitor, sent[0].network, "stylegan2"), sent, SHOWN)
+    return pictures(networks.resolve(visitor, sent[0].network, networks.STYLEGANS), sent, SHOWN)
 
 
 def source_of(sent: Sent, photo: Image.Image) -> str:
@@ -99,5 +99,5 @@ def _pictures(reference: Reference, sent: Sequence[Sent], least: int) -> Iterato
 
 
 def pictures(reference: Reference, sent: Sequence[Sent], least: int) -> list[Image.Image]:
-    """What a StyleGAN2 network makes of seeds and latents, enlarged to about ``least`` pixels. Raises UserError."""
+    """What a StyleGAN network makes of seeds and latents, enlarged to about ``least`` pixels. Raises UserError."""
     return list(_pictures(reference, list(sent), least))

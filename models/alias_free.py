@@ -18,7 +18,7 @@ MAX_TAPS = 256  # published networks have 24
 
 
 def kaiser_beta(taps: int, width: float, rate: float) -> float:
-    """The shape of a Kaiser window for a transition band of ``width``, by Kaiser's formulas (appendix C.1, eq. 6, 7)."""
+    """The shape of a Kaiser window for a transition band of ``width``, by Kaiser's formulas (appendix C.1)."""
     attenuation = 2.285 * (taps - 1) * math.pi * width / (rate / 2) + 7.95
     if attenuation > 50:
         return 0.1102 * (attenuation - 8.7)

@@ -242,6 +242,28 @@ class SynthesisNetwork(nn.Module):
             start += block.num_conv
         raise ValueError(f"no block at {resolution} px; there are {self.block_resolutions}")
 
+    def row_resolutions(self) -> list[int]:
+        """The resolution that each row of w+ belongs to; the last row is that of the last toRGB."""
+        rows = [res for res in self.block_resolutions for _row in self.rows(res)]
+        return rows + [self.img_resolution] * (self.num_ws - len(rows))
+
+    def style_weights(self) -> list[tuple[int, Tensor]]:
+        """``(row of w+, float64 [styles, w_dim])`` of each convolution and the last toRGB: what turns w into styles."""
+        found = []
+        for res in self.block_resolutions:
+            block = self.block(res)
+            layers = [getattr(block, name) for name in ("conv0", "conv1") if hasattr(block, name)]
+            for row, layer in zip(self.rows(res), layers, strict=True):
+                found.append((row, layer.affine.weight.double() * layer.affine.weight_gain))
+        last = self.block(self.img_resolution).torgb
+        weight = last.affine.weight.double() * last.affine.weight_gain * last.weight_gain
+        return [*found, (self.num_ws - 1, weight)]
+
+    @property
+    def largest_map(self) -> int:
+        """Numbers in the largest feature map of one picture."""
+        return max(res * res * width for res, width in self.widths.items())
+
     def _dtype(self, resolution: int, dtype: torch.dtype | None) -> torch.dtype:
         if dtype is not None:
             return dtype

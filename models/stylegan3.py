@@ -51,6 +51,8 @@ def layer_plans(
     margin_size: int,
 ) -> list[LayerPlan]:
     """Cutoffs and stopbands grow geometrically until the last ``num_critical`` layers (section 3.2, figure 4b)."""
+    if not 0 <= margin_size <= 64:
+        raise ValueError(f"a margin of {margin_size} samples is not possible")
     if not 0 < num_critical < num_layers:
         raise ValueError(f"{num_critical} of {num_layers} layers cannot be critically sampled")
     last_cutoff = img_resolution / 2
@@ -120,7 +122,7 @@ class SynthesisInput(nn.Module):
 
 
 class SynthesisLayer(nn.Module):
-    """Modulated convolution, bias and filtered leaky ReLU; as toRGB a 1x1 convolution without the last two's bends."""
+    """Modulated convolution, bias and filtered leaky ReLU. As toRGB: a 1x1 modulated convolution and the bias alone."""
 
     def __init__(
         self,
@@ -138,7 +140,8 @@ class SynthesisLayer(nn.Module):
         magnitude_ema_beta: float = 0.999,
     ):
         super().__init__()
-        self.is_torgb, self.conv_clamp, self.half = is_torgb, conv_clamp, half
+        self.is_torgb, self.half = is_torgb, half
+        self.conv_clamp = None if conv_clamp is None else float(conv_clamp)
         self.kernel = 1 if is_torgb else conv_kernel
         self.magnitude_ema_beta = magnitude_ema_beta
         self.affine = FullyConnectedLayer(w_dim, source.channels, bias_init=1.0)
@@ -213,7 +216,7 @@ class SynthesisNetwork(nn.Module):
         if img_resolution < 8 or img_resolution & (img_resolution - 1):
             raise ValueError(f"img_resolution must be a power of two from 8 up, not {img_resolution}")
         self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
-        self.output_scale, self.num_ws = output_scale, num_layers + 2
+        self.output_scale, self.num_ws = float(output_scale), num_layers + 2
         self.plans = layer_plans(
             img_resolution,
             img_channels,
@@ -251,12 +254,12 @@ class SynthesisNetwork(nn.Module):
     def row_resolutions(self) -> list[float]:
         """The picture that could just hold what each row of w+ decides: two pixels a cycle of its layer's cutoff."""
         cutoffs = [plan.cutoff for plan in self.plans]
-        return [2 * cutoff for cutoff in (cutoffs[0], *cutoffs)]
+        return [round(2 * cutoff, 3) for cutoff in (cutoffs[0], *cutoffs)]  # 16 px, not 15.9999999
 
     def style_weights(self) -> list[tuple[int, Tensor]]:
-        """``(row of w+, [styles, w_dim])`` of all layers: what the styles are of w."""
+        """``(row of w+, float64 [styles, w_dim])`` of the input and of each layer: what turns w into styles."""
         layers = [self.input, *(getattr(self, name) for name in self.layer_names)]
-        return [(row, layer.affine.weight * layer.affine.weight_gain) for row, layer in enumerate(layers)]
+        return [(row, layer.affine.weight.double() * layer.affine.weight_gain) for row, layer in enumerate(layers)]
 
     def forward(
         self, ws: Tensor, noise_mode: str = "none", generator=None, return_features: Sequence[str] = ()
@@ -264,7 +267,7 @@ class SynthesisNetwork(nn.Module):
         """w+ ``[N, num_ws, w_dim]`` -> images ``[N, 3, H, W]`` float32.
 
         Args:
-            noise_mode, generator: as StyleGAN2's generator takes them; there is no noise here, so nothing comes of them.
+            noise_mode, generator: taken as StyleGAN2's takes them, and ignored: there is no noise here.
             return_features: names of layers (``input``, ``layer_names``); gives ``(images, {name: feature map})``.
         """
         if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):

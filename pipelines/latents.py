@@ -27,6 +27,8 @@ KEY = "ganbook_latent"
 
 def w_plus(net: Generator, w: Tensor) -> Tensor:
     """w+ ``[1, num_ws, w_dim]`` float32 on the network's device, from w or w+; a copy. Raises UserError."""
+    if not isinstance(net, Generator):
+        raise UserError("This needs a StyleGAN2 network; load one first.")
     if not isinstance(w, Tensor) or not w.is_floating_point():
         raise UserError("A drag starts from a latent w or w+; take one from stylegan2.latent.")
     with torch.inference_mode(False):

@@ -1,5 +1,8 @@
 """StyleGAN2 (Karras et al. 2020): pictures, truncation, style mixing, interpolation, noise and directions.
 
+StyleGAN3 (Karras et al. 2021) passes everywhere but in ``noise``. It has no noise inputs, so that it ignores
+``noise_mode`` and ``noise_seed``.
+
 ``net`` is a generator of ``weights.load``. A seed means ``z = RandomState(seed).randn(z_dim)``, as in the official
 programs, so that seeds known from elsewhere give the same faces here. Values out of bounds raise ``UserError``.
 """
@@ -9,19 +12,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from models.stylegan2 import Generator, truncate
+from models import stylegan3
+from models.stylegan2 import Generator as StyleGAN2
+from models.stylegan2 import truncate
 from weights.errors import UserError
 
 from . import checks, progress
 from . import directions as named_directions
 from .images import heat_map, to_pil
 
+Generator = StyleGAN2 | stylegan3.Generator
 MAX_PICTURES = 64
 MAX_SEED = 2**32 - 1
 GROUPS = ("coarse", "middle", "fine")
@@ -63,17 +70,13 @@ def parse_seeds(text: str | int | Sequence[int], most: int = MAX_PICTURES) -> li
 
 
 def layer_groups(net: Generator) -> dict[str, range]:
-    """The rows of w+ that steer each group: coarse 4 to 8 px, middle 16 to 32 px, fine from 64 px on."""
-    rows = [net.synthesis.rows(res) for res in net.synthesis.block_resolutions]
-    bounds = {"coarse": (4, 8), "middle": (16, 32), "fine": (64, 1 << 20)}
-    groups = {}
-    for name, (low, high) in bounds.items():
-        found = [r for res, r in zip(net.synthesis.block_resolutions, rows, strict=True) if low <= res <= high]
-        groups[name] = range(found[0].start, found[-1].stop) if found else range(0)
-    # The last toRGB has a row of its own; it goes with the finest group there is.
-    last = next(name for name in reversed(GROUPS) if len(groups[name]))
-    groups[last] = range(groups[last].start, net.num_ws)
-    return groups
+    """The rows of w+ that steer each group: coarse 4 to 8 px, middle 16 to 32 px, fine from 64 px on.
+
+    A layer of StyleGAN3 counts as the resolution that its cutoff frequency needs, two pixels a cycle.
+    """
+    resolutions = net.synthesis.row_resolutions()  # they grow from row to row
+    starts = [sum(res < low for res in resolutions) for low in (0, 16, 64)]
+    return {name: range(*bounds) for name, bounds in zip(GROUPS, pairwise([*starts, net.num_ws]), strict=True)}
 
 
 def parse_layers(net: Generator, layers: str | Sequence[int]) -> list[int]:
@@ -104,7 +107,7 @@ def parse_layers(net: Generator, layers: str | Sequence[int]) -> list[int]:
 
 
 def _device(net: Generator) -> torch.device:
-    return net.synthesis.b4.conv1.weight.device
+    return next(net.parameters()).device
 
 
 def _z(net: Generator, seeds: Sequence[int]) -> Tensor:
@@ -158,8 +161,7 @@ def _render(net: Generator, ws: Tensor, noise_mode: str, noise_seed: int = 0) ->
     checks.choice(noise_mode, "The noise mode", NOISE_MODES)
     noise_seed = checks.integer(noise_seed, "The noise seed", 0, MAX_SEED)
     # About 128 MB of the largest feature maps at a time, whatever the resolution.
-    widths = net.synthesis.widths
-    batch = max(1, min(16, 2**25 // (max(res * res * c for res, c in widths.items()) * 2)))
+    batch = max(1, min(16, 2**25 // (net.synthesis.largest_map * 2)))
     pictures = []
     for i in range(0, len(ws), batch):
         if noise_mode == "random":  # one picture a generator: a seed's picture is the same in any company
@@ -338,6 +340,8 @@ def noise(
 ) -> NoiseVariation:
     """Same w, ``count`` (2 to 32) noises (Karras et al. 2019, section 3.2; figure 4's deviation map)."""
     count = checks.integer(count, "The number of noises", 2, 32)
+    if isinstance(net, stylegan3.Generator):
+        raise UserError("StyleGAN3 networks have no noise inputs; choose a StyleGAN2 network for this.")
     ws = _w(net, parse_seeds(seed, 1), truncation_psi, class_index=class_index).repeat(count, 1, 1)
     images = _render(net, ws, "random", noise_seed)
     levels = np.stack([np.asarray(im, dtype=np.float32) for im in images])
@@ -362,18 +366,7 @@ def directions(net: Generator, layers: str | Sequence[int] = "all", count: int =
     """
     count = checks.integer(count, "The number of directions", 1, min(64, net.w_dim))
     chosen = set(parse_layers(net, layers))
-    weights = []
-    for res in net.synthesis.block_resolutions:
-        block = net.synthesis.block(res)
-        convs = [getattr(block, n) for n in ("conv0", "conv1") if hasattr(block, n)]
-        for row, conv in zip(net.synthesis.rows(res), convs, strict=True):
-            if row in chosen:
-                weights.append(conv.affine.weight.double() * conv.affine.weight_gain)
-        if res == net.img_resolution and net.num_ws - 1 in chosen:
-            weights.append(
-                block.torgb.affine.weight.double() * block.torgb.affine.weight_gain * block.torgb.weight_gain
-            )
-    a = torch.cat(weights).cpu()
+    a = torch.cat([weight for row, weight in net.synthesis.style_weights() if row in chosen]).cpu()
     a = a / a.norm(dim=1, keepdim=True).clamp_min(1e-12)
     values, vectors = torch.linalg.eigh(a.t() @ a)
     vectors = vectors.flip(1).t()[:count]
@@ -477,7 +470,7 @@ def parameter_count(
     if resolution & (resolution - 1):
         raise UserError("The resolution must be a power of two.")
     with torch.device("meta"):
-        net = Generator(
+        net = StyleGAN2(
             z_dim=checks.integer(z_dim, "z_dim", 1, 4096),
             w_dim=checks.integer(w_dim, "w_dim", 1, 4096),
             img_resolution=resolution,

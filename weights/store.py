@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MODULES = {  # (technique, kind) -> class
     ("stylegan2", "generator"): "models.stylegan2:Generator",
     ("stylegan2", "discriminator"): "models.stylegan2:Discriminator",
+    ("stylegan3", "generator"): "models.stylegan3:Generator",
     ("attgan", "generator"): "models.attgan:Generator",
     ("attgan", "discriminator"): "models.attgan:Discriminator",
     ("attributes", "classifier"): "models.attributes:Classifier",

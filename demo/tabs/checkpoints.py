@@ -29,12 +29,17 @@ the licence that its makers gave it.
 OWN = """
 ## A file of your own
 
-NVIDIA's `.pkl` (StyleGAN2-ADA and StyleGAN3 repositories), rosinality's `.pt`, the PyTorch AttGAN's `.pth`, DCGANs of
+NVIDIA's `.pkl` (StyleGAN2-ADA, StyleGAN3-T and StyleGAN3-R), rosinality's `.pt`, the PyTorch AttGAN's `.pth`, DCGANs of
 PyTorch, iGAN's `.dcgan_theano` and safetensors of this notebook are told apart by what is in them, whatever they are
 called. Nothing in the file is run. It is yours alone: other visitors of this page do not see it.
 """
 # Technique -> the tabs that take its networks.
-TABS = {"stylegan2": "The StyleGAN2 tab uses", "attgan": "The AttGAN tab uses", "igan": "The iGAN tab uses"}
+TABS = {
+    "stylegan2": "The StyleGAN2 tab uses",
+    "stylegan3": "The StyleGAN2 tab uses",
+    "attgan": "The AttGAN tab uses",
+    "igan": "The iGAN tab uses",
+}
 HEADINGS = {"shipped": "On board", "hub": "On the Hugging Face Hub", "later": "Listed, not used by this version yet"}
 # A click on a button in the list is an event of the whole list that carries the checkpoint's name. What happens then is
 # told beside the Cancel button, so that comes into view.

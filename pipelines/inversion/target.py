@@ -22,6 +22,8 @@ def prepare(
 
     ``align`` brings a face to the place where the network has it; without one the middle is cut out. Raises UserError.
     """
+    if not isinstance(net, Generator):
+        raise UserError("Photographs are inverted for StyleGAN2 networks; load one first.")
     if not isinstance(image, Image.Image):
         raise UserError("Choose a picture first.")
     if min(image.size) < 8 or max(image.size) > MAX_SIDE:

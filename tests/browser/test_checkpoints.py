@@ -79,6 +79,26 @@ def test_a_file_of_ones_own(window, fixtures):
     assert len(_networks(visit)) == len(_networks(other)) + 1
 
 
+def test_a_stylegan3_of_ones_own(window, fixtures):
+    """The cells of the StyleGAN2 tab work with it; that of the noise, and other tabs, say that they do not."""
+    visit = window(WIDE, new=True)
+    visit.page.get_by_role("tab", name="Checkpoints").click()
+    visit.upload("ckpt-file", fixtures("stylegan3_t_32.pkl"))
+    expect(visit.at("ckpt-recognised").locator("p.nb-ran")).to_contain_text("StyleGAN2 tab uses it now")
+    visit.page.get_by_role("tab", name="StyleGAN2").click()
+    assert "no noise inputs" in visit.at("about").inner_text()
+    visit.write("sample-seeds", "1-3")
+    visit.press("sample-run")
+    assert [image.shape for image in visit.pictures("sample-gallery")] == [(32, 32, 3)] * 3
+    for cell in ("truncation", "mixing", "interpolation", "directions"):
+        visit.press(f"{cell}-run")
+        visit.ran(cell)
+    visit.press("noise-run")
+    assert "no noise inputs" in visit.complaint()
+    visit.press("sample-send-draggan")
+    assert "not a network for this tab" in visit.complaint()
+
+
 def test_a_file_with_classes(window, fixtures):
     """A network that was trained with labels shows a chooser of classes, and the class counts."""
     visit = window(WIDE, new=True)

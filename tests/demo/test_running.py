@@ -29,6 +29,16 @@ def test_a_visitor_opens_only_what_that_visitor_loaded():
             networks.resolve(other, "own:000000000007", "stylegan2")
 
 
+def test_a_file_of_ones_own_is_for_the_tabs_of_its_technique():
+    visitor = Visitor()
+    visitor.add("own:000000000003", own(3, "stylegan3"))
+    assert networks.resolve(visitor, "own:000000000003", networks.STYLEGANS).sha256 == own(3).sha256
+    for technique in ("stylegan2", "attgan", ("igan", "stylegan2")):
+        with pytest.raises(UserError, match="not a network for this tab"):
+            networks.resolve(visitor, "own:000000000003", technique)
+    assert "no noise inputs" in networks.about("own:000000000003", visitor)
+
+
 def test_the_list_of_own_files_is_short():
     visitor = Visitor()
     for number in range(MAX_OWN + 3):

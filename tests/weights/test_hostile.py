@@ -486,6 +486,40 @@ def test_our_own_layout_with_settings_that_do_not_fit(change, tmp_path):
     refused(tmp_path / "a")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"img_resolution": 4096},
+        {"num_layers": 63},
+        {"num_layers": 2.5},
+        {"num_critical": 0},
+        {"first_cutoff": 1e-300},
+        {"first_stopband": -1},
+        {"last_stopband_rel": 0},
+        {"margin_size": 10**6},
+        {"filter_size": 10**5},
+        {"filter_size": 0},
+        {"lrelu_upsampling": 0},
+        {"lrelu_upsampling": 2**20},
+        {"channels": [8] * 3},
+        {"channels": [2**20] * 7},
+        {"channels": "88888888"},
+        {"conv_kernel": -1},
+        {"radial": True},
+        {"conv_clamp": "x"},
+        {"output_scale": [1]},
+    ],
+)
+def test_settings_of_stylegan3_that_do_not_fit(change, tmp_path):
+    from models.stylegan3 import Generator
+
+    torch.manual_seed(0)
+    net = Generator(8, 0, 8, 16, channel_base=64, channel_max=8, num_layers=6)
+    entry = {"format": 1, "technique": "stylegan3", "kind": "generator", "config": {**net.config, **change}}
+    safetensors.torch.save_file(net.state_dict(), tmp_path / "a", metadata={"ganbook": json.dumps(entry)})
+    refused(tmp_path / "a")
+
+
 @pytest.mark.parametrize("change", [{"technique": "<b>x"}, {"kind": "encoder"}, {"format": 99}, {"config": None}])
 def test_our_own_layout_of_unknown_kinds(change, tmp_path):
     net = generator()

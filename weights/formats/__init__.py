@@ -19,7 +19,7 @@ import torch
 
 from .. import container
 from ..errors import TOO_LARGE, ReadingStopped, RefusedFile, UserError, shown
-from . import attgan, dcgan, dcgan_theano, deghosting, diffcam, nvidia, official, psp, rosinality, torchfile
+from . import attgan, dcgan, dcgan_theano, deghosting, diffcam, nvidia, official, psp, rosinality, stylegan3, torchfile
 from .checkpoint import Checkpoint, Room, check_names, is_tensor, take_tensors, without_prefix
 from .records import LEGACY_START
 
@@ -192,10 +192,11 @@ def _state(value: object) -> dict:
 
 
 def _network(state: dict, tree: Mapping, part: str, path: Path, room: Room) -> Checkpoint:
-    if official.is_stylegan3(state):
-        raise RefusedFile(
-            "This is a StyleGAN3 checkpoint, whose layers this version does not have; choose a StyleGAN2 one instead."
-        )
+    if stylegan3.is_stylegan3(state):
+        if part != "generator":
+            raise RefusedFile(f"This file holds a generator only, and a {part} is wanted here.")
+        config = stylegan3.generator_config(state)
+        return Checkpoint("stylegan3", part, config, take_tensors(state, room), "official names")
     if official.is_generator(state) and part == "generator":
         needs_w_avg = "mapping.w_avg" not in state
         config = official.generator_config(state, **({"w_avg_beta": 0.995} if needs_w_avg else {}))

@@ -1,4 +1,4 @@
-"""Pickles of NVIDIA's PyTorch code: stylegan2-ada-pytorch and the StyleGAN2 of the stylegan3 repository.
+"""Pickles of NVIDIA's PyTorch code: stylegan2-ada-pytorch and the stylegan3 repository (StyleGAN2 and StyleGAN3).
 
 The file is a dict with ``G``, ``D`` and ``G_ema`` (the averaged generator, the one to show). Every module in it is a
 record with class name, source text and ``__dict__``. The text is never looked at. Values that a training run left to
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..errors import RefusedFile, shown
-from . import official
+from . import official, stylegan3
 from .checkpoint import MAX_TENSORS, Checkpoint, Room, take_tensors
 from .machine import Budget, Calls, Global, Machine
 from .records import PERSISTENCE, PLAIN, TENSORS, ModuleRecord, TensorRecord, storage_from_bytes
@@ -56,19 +56,19 @@ def interpret(tree: object, part: str, room: Room) -> Checkpoint:
         raise RefusedFile(f"This is a pickle of NVIDIA's program, which holds no {part}.")
     module = tree if isinstance(tree, ModuleRecord) else _pick(tree, part)
     state = _state(module)
-    if official.is_stylegan3(state):
-        raise RefusedFile(
-            "This is a StyleGAN3 checkpoint, whose layers this version does not have; choose a StyleGAN2 one instead."
-        )
-    if official.is_generator(state):
+    technique = "stylegan2"
+    if stylegan3.is_stylegan3(state):
+        technique, kind = "stylegan3", "generator"
+        config = stylegan3.generator_config(state, **_stylegan3_attributes(module))
+    elif official.is_generator(state):
         kind, config = "generator", official.generator_config(state, **_generator_attributes(module, state))
     elif official.is_discriminator(state):
         kind, config = "discriminator", official.discriminator_config(state, **_discriminator_attributes(module))
     else:
-        raise RefusedFile(f"The network {shown(module.class_name)} in this pickle is no StyleGAN2.")
+        raise RefusedFile(f"The network {shown(module.class_name)} in this pickle is no StyleGAN2 or StyleGAN3.")
     if kind != part:
         raise RefusedFile(f"This file holds a {kind} only, and a {part} is wanted here.")
-    return Checkpoint("stylegan2", kind, config, square_filters(take_tensors(state, room)), "nvidia")
+    return Checkpoint(technique, kind, config, square_filters(take_tensors(state, room)), "nvidia")
 
 
 def square_filters(state: dict) -> dict:
@@ -157,6 +157,16 @@ def _generator_attributes(module: ModuleRecord, state: Mapping) -> dict:
     if "mapping.w_avg" in state:
         known["w_avg_beta"] = _attribute(module, "mapping", "w_avg_beta", number, 0.995)
     return known
+
+
+def _stylegan3_attributes(module: ModuleRecord) -> dict:
+    number = (int, float)
+    synthesis = _child(module, "synthesis")
+    given = synthesis.state.get("_init_kwargs") if synthesis else None
+    known = stylegan3.attributes(
+        given if isinstance(given, Mapping) else {}, _attribute(module, "mapping", "w_avg_beta", number)
+    )
+    return {**known, "lr_multiplier": _attribute(module, "mapping.fc0", "bias_gain", number, 0.01)}
 
 
 def _discriminator_attributes(module: ModuleRecord) -> dict:

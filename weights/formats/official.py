@@ -25,10 +25,6 @@ def is_discriminator(names: Mapping) -> bool:
     return "b4.out.weight" in names and "b4.fc.weight" in names and "b4.conv.weight" in names
 
 
-def is_stylegan3(names: Mapping) -> bool:
-    return any(str(n).startswith(("synthesis.input.", "synthesis.L")) for n in names)
-
-
 def generator_config(state: Mapping, **known) -> dict:
     """Constructor arguments of ``models.stylegan2.Generator`` for a state dict (of tensors or records).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from ...handover import Handover
-from ...networks import Chooser
+from ...networks import STYLEGANS, Chooser
 from ...notebook import LATEX, Notebook
 from . import directions, history, interpolation, mixing, noise, sample, training, truncation
 
@@ -21,7 +21,7 @@ at every layer what to paint. Every control below turns one of these screws.
 def build(session: gr.State, page: gr.Blocks, handover: Handover) -> Chooser:
     """The whole tab. Gives its chooser of networks, whose list grows in the Checkpoints tab."""
     gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
-    chooser = Chooser("sg2", "stylegan2", session)
+    chooser = Chooser("sg2", STYLEGANS, session)
     book = Notebook("sg2", chooser)
     first = sample.build(book, handover)
     for cell in (truncation, mixing, interpolation, noise, directions, history):
