@@ -70,20 +70,24 @@ def grow_discriminator(D, state: dict, fade: int) -> None:
 
 @torch.no_grad()
 def widen_generator(G: Generator, old: Generator) -> None:
-    """Gives a generator the function of one with fewer feature maps in some or all of its blocks.
+    """Gives a generator the function of one with fewer feature maps in some or all of its blocks, or half the size.
 
-    The pictures of a latent stay the same (Net2Net, Chen et al. 2016): old maps do not read the new ones yet, and the
-    new ones are random readings of all, from which training starts. Raises ValueError when the networks differ in
-    more than their widths, or a block of ``G`` is the narrower one.
+    The pictures of a latent stay the same, enlarged where ``G`` has a block more (Net2Net, Chen et al. 2016): old
+    maps do not read the new ones yet, and the new ones are random readings of all, from which training starts.
+    Raises ValueError when the networks differ in more, or a block of ``G`` is the narrower one.
     """
     if G.config == old.config:
         G.load_state_dict(old.state_dict())
         return
-    widths = ("channels", "channel_base", "channel_max")
-    wrong = [k for k, v in old.config.items() if k not in widths and G.config[k] != v]
+    sizes = ("channels", "channel_base", "channel_max", "img_resolution")
+    wrong = [k for k, v in old.config.items() if k not in sizes and G.config[k] != v]
     wrong += [f"{res} px" for res, width in old.synthesis.widths.items() if G.synthesis.widths.get(res, 0) < width]
+    if G.img_resolution not in (old.img_resolution, 2 * old.img_resolution):
+        wrong.append("img_resolution")
     if wrong or G.config["architecture"] != "skip" or G.config["modulation"] != "demod":
-        raise ValueError(f"the wider network must be a skip network that differs in width alone, not in {wrong}")
+        raise ValueError(f"the larger network must be a skip network, wider or of twice the size; not so: {wrong}")
+    if G.img_resolution > old.img_resolution:
+        G.synthesis.block(G.img_resolution).torgb.weight.zero_()
     G.mapping.load_state_dict(old.mapping.state_dict())
     for name, module in old.synthesis.named_modules():
         wide = G.synthesis.get_submodule(name)

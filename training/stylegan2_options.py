@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
         "--start-from",
         default=None,
         help="state.pt of a run whose weights are the start, or a generator's .safetensors such as those that ship, "
-        "which may have fewer feature maps than this one",
+        "which may have fewer feature maps or half the size",
     )
     add("--warm-up", type=int, default=0, help="images that a new discriminator sees before the generator learns too")
     add(

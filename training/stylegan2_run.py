@@ -133,12 +133,14 @@ class StyleGAN2Run:
         if growing:
             grow_generator(self.G, state)
         else:
-            self.G.load_state_dict(state["G_ema"])
+            old = Generator(**state["G_config"])
+            old.load_state_dict(state["G_ema"])
+            widen_generator(self.G, old)
         if self.detail and "detail" in state and not growing:
             self.detail.load_state_dict(state["detail"])
         if growing and self.D.img_resolution != state["D_config"]["img_resolution"]:
             grow_discriminator(self.D, state, self.args.fade)
-        else:
+        elif growing or self.D.config == state["D_config"]:  # one of another shape is a new one
             self.D.load_state_dict(state["D"])
         for name, heads in self.projected.items():
             if f"{name}.projection.scales" in state.get("projected", {}):

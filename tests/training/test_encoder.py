@@ -166,3 +166,29 @@ def test_from_photographs_to_the_card(shipped, tmp_path, capsys):
     weights.loading._kept.clear()
     with pytest.raises(SystemExit, match="changed"):
         card.main(wish)
+
+
+def test_an_encoder_that_learned_beside_its_generator_gets_a_card_too(shipped, tmp_path, monkeypatch):
+    from training import features as networks
+    from training import reconstruction, stylegan2
+
+    from .test_projected import ENCODER, TinyFeatures
+    from .test_stylegan2 import options as generator_options
+
+    tiny = TinyFeatures()
+    monkeypatch.setattr(networks, "load", lambda name: tiny)
+    monkeypatch.setattr(reconstruction.Reconstruction, "SIZE", 32)
+    out, target = tmp_path / "run", tmp_path / "made"
+    args = generator_options(out, *ENCODER, "--resolution", "32", "--images", "16", source=shipped)
+    run = stylegan2.train(args, log=lambda line: None)
+    wish = ["--run", str(out), "--name", "encoder/faces", "--data", str(shipped), "--out", str(target)]
+    with pytest.raises(SystemExit, match="not the network of this run"):
+        card.main(wish)
+    store.save(paths.embedded("stylegan2/faces"), run.G_ema, "stylegan2", "generator", dtype=torch.float16)
+    weights.loading._kept.clear()
+    assert card.main(wish) == 0
+    net = store.load(target / "encoder" / "faces.safetensors")
+    assert net.generator == "stylegan2/faces"
+    for key, value in run.reconstruction.average.state_dict().items():
+        assert torch.allclose(net.state_dict()[key].float(), value.float(), rtol=1e-3, atol=1e-6), key
+    assert "4 of 8 of them photographs" in (target / "encoder" / "faces.md").read_text()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from models.operations import upsample2d
 from models.stylegan2 import Discriminator, Generator
 from training import augment, data, growing, loop, losses, metrics, stylegan2, stylegan2_options
 from weights import store
@@ -493,8 +494,17 @@ def test_new_maps_learn():
     assert conv[:old, old:].abs().max() > 0 and colours[:, old:].abs().max() > 0
 
 
-@pytest.mark.parametrize("changes", [{"w_dim": 32}, {"channel_max": 8}, {"mapping_layers": 3}])
+def test_a_wider_generator_of_twice_the_size_enlarges_the_pictures():
+    narrow, wide = narrow_and_wide(img_resolution=64)
+    growing.widen_generator(wide, narrow)
+    z = torch.randn(2, 16)
+    with torch.no_grad():
+        small, large = narrow(z, noise_mode="const"), wide(z, noise_mode="const")
+    assert torch.allclose(upsample2d(small, (1, 3, 3, 1)), large, atol=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{"w_dim": 32}, {"channel_max": 8}, {"mapping_layers": 3}, {"img_resolution": 128}])
 def test_what_is_not_wider_is_refused(changes):
     narrow, wide = narrow_and_wide(**changes)
-    with pytest.raises(ValueError, match="differs in width alone"):
+    with pytest.raises(ValueError, match="wider or of twice the size"):
         growing.widen_generator(wide, narrow)

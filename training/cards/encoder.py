@@ -20,8 +20,11 @@ from ..commands import command_line, data_and_out
 from ..data import load_images
 from ..encoder import inverted, l2, pairs
 from ..encoder import parser as options
+from ..reconstruction import Reconstruction
+from ..stylegan2_options import summary
 from ..supervised import load_trained
 from .common import last_rows, made_by, parameters, store_measured, write
+from .stylegan2 import load_run
 
 TIMED = 20  # photographs of which each is encoded by itself for the seconds
 
@@ -69,13 +72,43 @@ def sheet(G: Generator, net: Encoder, rows: int = 3, columns: int = 8) -> Image.
     return sheets.grid(pairs(x, F.interpolate(inverted(G, net, x)[0], size=x.shape[-2:]), columns), columns)
 
 
-def export(args, notes: dict) -> int:
-    """Writes ``TECHNIQUE/NAME.safetensors`` (float16), and its card and sheet for a run of ``training encoder``."""
-    net, state = load_trained(Encoder, args.run)
+def _of_encoder_run(run: str) -> tuple[Encoder, dict, Generator, str]:
+    net, state = load_trained(Encoder, run)
     G = weights.load(net.generator, device="cpu")
-    photos = load_images(args.data, G.img_resolution, "test").pixels
     if state["generator_sha256"] != G.info.sha256:
         raise SystemExit(f"{net.generator} has changed since this run began: train its encoder again")
+    return net, state, G, command_line(options(), data_and_out(state["data"]), state["args"])
+
+
+def of_generator_run(run: str, generator: str) -> tuple[Encoder, dict, Generator, str]:
+    """The averaged encoder of a ``training stylegan2`` run that had one in the loop, its state, G and the command.
+
+    Raises SystemExit when ``generator`` is not the network of that run at this image.
+    """
+    state, trained = load_run(run)
+    G = weights.load(generator, device="cpu")
+    stored, own = dict(G.named_parameters()), dict(trained.named_parameters())
+    same = stored.keys() == own.keys() and all(torch.equal(own[k].half(), v.half()) for k, v in stored.items())
+    if not same:
+        raise SystemExit(f"{generator} is not the network of this run: write its card first")
+    net = Encoder(generator, Reconstruction.SIZE, G.num_ws, G.w_dim, state["args"]["encoder_widths"])
+    prefix = "average."
+    net.load_state_dict({k.removeprefix(prefix): v for k, v in state["reconstruction"].items() if k.startswith(prefix)})
+    return net.eval().requires_grad_(False), state, G, summary(state)["command"]
+
+
+def export(args, notes: dict) -> int:
+    """Writes ``TECHNIQUE/NAME.safetensors`` (float16), and its card and sheet.
+
+    For a run of ``training encoder``, or of ``training stylegan2`` with an encoder in the loop: it belongs to the
+    generator of its own name then, whose card comes first.
+    """
+    state = torch.load(Path(args.run) / "state.pt", map_location="cpu", weights_only=True)
+    if "reconstruction" in state:
+        net, state, G, command = of_generator_run(args.run, f"stylegan2/{args.name.split('/')[-1]}")
+    else:
+        net, state, G, command = _of_encoder_run(args.run)
+    photos = load_images(args.data, G.img_resolution, "test").pixels
     card = {
         "data": notes["data"],
         "terms": notes["terms"],
@@ -83,7 +116,7 @@ def export(args, notes: dict) -> int:
         "generator_sha256": G.info.sha256,
         "images": state["shown"],
         "seconds": round(state["seconds"]),
-        "command": command_line(options(), data_and_out(args.data), state["args"]),
+        "command": command,
     }
     target, stored = store_measured(
         args,
@@ -98,6 +131,13 @@ def export(args, notes: dict) -> int:
     return 0
 
 
+def _images_shown(state: dict) -> str:
+    if "reconstruction" not in state:
+        return f"{state['shown']:,}, half of them photographs"
+    count, batch = state["args"]["reconstructed"], state["args"]["batch"]
+    return f"{state['shown']:,} while the generator learned, {count} of {batch} of them photographs"
+
+
 def _write(path: Path, name: str, net: Encoder, state: dict, card: dict, notes: dict) -> None:
     what = (
         f"{notes['what']} The first, third and fifth row are pictures of `{net.generator}`; under each is what that"
@@ -109,7 +149,7 @@ def _write(path: Path, name: str, net: Encoder, state: dict, card: dict, notes: 
         "belongs to": f"`{net.generator}`, the file with SHA-256 `{card['generator_sha256']}`",
         "data": f"{notes['data']}; {state['train_images']:,} pictures of the train split; the generator's own",
         "terms": notes["terms"],
-        "images shown": f"{state['shown']:,}, half of them photographs",
+        "images shown": _images_shown(state),
         **last_rows(card, notes),
     }
     sections = [
