@@ -106,7 +106,7 @@ clean:
 
 DATA ?= ../shared/data
 RUNS ?= runs
-NETWORKS := wide-faces faces cartoons cats flowers history attributes attgan landmarks encoder directions diffcam deghosting occlusion igan-shoes igan-faces igan-flowers
+NETWORKS := faces cartoons cats flowers history attributes attgan landmarks encoder directions diffcam deghosting occlusion igan-shoes igan-faces igan-flowers
 TRAINED := $(addprefix train-,$(NETWORKS))
 
 $(TRAINED): train-%: $(VENV)/.run

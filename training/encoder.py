@@ -18,6 +18,7 @@ from torch import Tensor
 import weights
 from models.encoders import COARSE, Encoder
 from models.stylegan2 import Generator
+from weights import CheckpointInfo, hub
 
 from . import loop, sheets
 from .data import Images, load_images
@@ -31,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     add = p.add_argument
     add("--data", required=True, help="zip or folder of photographs like those that the generator was trained on")
     add("--out", required=True, help="folder of the run; an unfinished run in it goes on")
-    add("--generator", default="stylegan2/faces", help="name of a checkpoint that ships")
+    add("--generator", default="stylegan2/faces", help="name of a checkpoint that ships, or the folder of a run")
     add("--images", type=int, default=300_000)
     add("--minutes", type=float, default=None)
     add("--widths", type=int, nargs=4, default=[48, 96, 128, 192])
@@ -71,7 +72,7 @@ class EncoderRun(Supervised):
 
     def __init__(self, args: argparse.Namespace, images: Images, G: Generator, features):
         torch.manual_seed(args.seed)
-        net = Encoder(args.generator, G.img_resolution, G.num_ws, G.w_dim, args.widths)
+        net = Encoder(G.info.name, G.img_resolution, G.num_ws, G.w_dim, args.widths)
         mean, deviation, whiten = statistics(G)
         net.w_avg.copy_(mean)
         net.w_std.copy_(deviation)
@@ -175,12 +176,25 @@ def classifier_features(device: str):
     return lambda x: classifier.features(x)[:3]
 
 
+def generator_of(name: str, device: str) -> Generator:
+    """A generator that ships, or the averaged one of a ``training stylegan2`` run's folder."""
+    path = Path(name) / "state.pt"
+    if not path.is_file():
+        return weights.load(name, device=device)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    G = Generator(**state["G_config"])
+    G.load_state_dict(state["G_ema"])
+    own = {"name": f"stylegan2/{Path(name).name}", "sha256": hub.file_sha256(path)}
+    G.info = CheckpointInfo(**dict.fromkeys(CheckpointInfo.__dataclass_fields__) | own)
+    return G.eval().requires_grad_(False).to(device)
+
+
 def train(args: argparse.Namespace, log=print) -> EncoderRun:
     loop.use_threads(args.threads, args.device)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     device = loop.resolve(args.device)
-    G = weights.load(args.generator, device=device)
+    G = generator_of(args.generator, device)
     images = load_images(args.data, G.img_resolution, "train")
     run = EncoderRun(args, images, G, classifier_features(device))
     loop.resume(run, out, log)

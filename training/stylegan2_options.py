@@ -123,7 +123,11 @@ def parser() -> argparse.ArgumentParser:
         help="images before the generator learns from the discriminators, which begin after --autoencoder-images",
     )
     add("--encoder-widths", type=int, nargs=4, default=[64, 128, 192, 256])
-    add("--encoder-from", default=None, help="an encoder's .safetensors such as the one that ships, to begin with")
+    add(
+        "--encoder-from",
+        default=None,
+        help="an encoder's .safetensors such as the one that ships, or state.pt of an encoder's run, to begin with",
+    )
     add("--encoder-lr", type=float, default=1e-3)
     add("--lambda-pixels", type=float, default=30.0, help="of the reconstructions")
     add("--lambda-features", type=float, default=2.0, help="of the reconstructions, in the features of --perceptual")

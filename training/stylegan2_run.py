@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from models.encoders import Encoder
 from models.stylegan2 import Discriminator, Generator
 from weights import store
 
@@ -23,6 +24,11 @@ from .growing import Growth, fade_in, grow_discriminator, grow_generator, growin
 from .projected import ProjectedDiscriminator
 from .reconstruction import Reconstruction
 from .stylegan2_options import PRECISIONS, summary, widths
+from .supervised import load_trained
+
+
+def _encoder(path: str) -> nn.Module:
+    return store.load(path) if path.endswith(".safetensors") else load_trained(Encoder, Path(path).parent)[0]
 
 
 class StyleGAN2Run:
@@ -64,7 +70,7 @@ class StyleGAN2Run:
             self.perceptual = features.load(args.perceptual).to(self.device)
             self.identity = features.load(args.identity).to(self.device) if args.identity else None
             if args.encoder_from:
-                self.reconstruction.start(store.load(args.encoder_from))
+                self.reconstruction.start(_encoder(args.encoder_from))
         self.growth = Growth(args.resolution, args.growing_stage) if args.architecture == "growing" else None
         self.step_number = self.shown = 0
         self.shown_before = 0  # by the runs that this one grew or started from

@@ -8,7 +8,7 @@ from PIL import Image
 import weights
 from models.encoders import Encoder
 from models.stylegan2 import Generator
-from training import card, encoder
+from training import card, encoder, stylegan2_run, supervised
 from training.data import Images
 from weights import CheckpointInfo, paths, store
 
@@ -192,3 +192,19 @@ def test_an_encoder_that_learned_beside_its_generator_gets_a_card_too(shipped, t
     for key, value in run.reconstruction.average.state_dict().items():
         assert torch.allclose(net.state_dict()[key].float(), value.float(), rtol=1e-3, atol=1e-6), key
     assert "4 of 8 of them photographs" in (target / "encoder" / "faces.md").read_text()
+
+
+def test_the_generator_may_be_a_run(shipped, tmp_path):
+    from training import stylegan2
+
+    from .test_stylegan2 import options as generator_options
+
+    args = generator_options(tmp_path / "grown", "--resolution", "32", "--images", "8", source=shipped)
+    run = stylegan2.train(args, log=lambda line: None)
+    words = ["--data", str(shipped), "--out", str(tmp_path / "run"), *SMALL, "--images", "8"]
+    encoder.main([*words, "--generator", str(tmp_path / "grown")])
+    net, state = supervised.load_trained(Encoder, tmp_path / "run")
+    assert net.generator == "stylegan2/grown" and net.w_dim == run.G.w_dim
+    # and a wide generator's encoder begins with it
+    begun = stylegan2_run._encoder(str(tmp_path / "run" / "state.pt"))
+    assert all(torch.equal(a, b) for a, b in zip(begun.state_dict().values(), net.state_dict().values(), strict=True))
