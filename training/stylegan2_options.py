@@ -93,6 +93,8 @@ def parser() -> argparse.ArgumentParser:
         help="so many feature maps in the first layer of a strided discriminator at full size beside the other one",
     )
     add("--detail-weight", type=float, default=0.5, help="of its loss in the generator's")
+    add("--detail-lr", type=float, default=None, help="as the other discriminator's when not given")
+    add("--detail-gamma", type=float, default=None, help="weight of its R1; --r1-gamma when not given")
     add(
         "--projected",
         nargs="*",

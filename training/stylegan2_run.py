@@ -20,6 +20,7 @@ from weights import store
 from . import discriminators, features, loop, losses, parallel, projected, reconstruction
 from .augment import AdaptiveProbability, augment
 from .data import Images
+from .detail import DetailDiscriminator
 from .growing import Growth, fade_in, grow_discriminator, grow_generator, growing_images, widen_generator
 from .projected import ProjectedDiscriminator
 from .reconstruction import Reconstruction
@@ -58,11 +59,6 @@ class StyleGAN2Run:
         self.projected = nn.ModuleDict(
             {name: ProjectedDiscriminator(features.load(name).to(self.device)) for name in args.projected}
         ).to(self.device)
-        self.detail = None
-        if args.detail:
-            widest = args.detail * discriminators.WIDEST
-            self.detail = discriminators.strided(discriminators.halving_widths(args.detail, args.resolution, widest))
-            self.detail.to(self.device, memory_format=torch.channels_last)
         self.reconstruction = None
         if args.reconstructed:
             name = f"stylegan2/{Path(args.out).name}"
@@ -79,6 +75,7 @@ class StyleGAN2Run:
         self.changes: list[dict] = []  # options that were others up to some image: {"until", "option": former value}
         self.pl_mean = torch.zeros([], device=self.device)
         self.ada = AdaptiveProbability(args.ada_target, args.ada_images)
+        self.detail = self._detail() if args.detail else None
         if args.grow_from:
             self._inherit(args.grow_from, growing=True)
         elif args.start_from:
@@ -87,8 +84,6 @@ class StyleGAN2Run:
         self.opt_G = self._adam(self.G, args.lr, args.pl_every if args.pl_weight else None)
         self.opt_D = self._adam(self.D, args.d_lr or args.lr, args.r1_every if args.r1_gamma else None)
         self.opt_projected = self._adam(self.projected, args.projected_lr, None) if args.projected else None
-        lazily = args.r1_every if args.r1_gamma else None
-        self.opt_detail = self._adam(self.detail, args.d_lr or args.lr, lazily) if self.detail else None
         self.opt_encoder = self.opt_latent = None
         if self.reconstruction:
             self.opt_encoder = self._adam(self.reconstruction.encoder, args.encoder_lr, None)
@@ -109,6 +104,21 @@ class StyleGAN2Run:
             others = [p for name, p in named.items() if not name.endswith("noise_strength")]
             groups = [{"params": others}, {"params": strengths, "lr": lr * ratio * self.args.noise_rate}]
         return torch.optim.Adam(groups, lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, foreach=True)
+
+    def _detail(self) -> DetailDiscriminator:
+        args = self.args
+        rate = args.detail_lr or args.d_lr or args.lr
+        gamma = args.r1_gamma if args.detail_gamma is None else args.detail_gamma
+        return DetailDiscriminator(
+            args.detail,
+            args.resolution,
+            self.device,
+            lambda net: self._adam(net, rate, args.r1_every if gamma else None),
+            lambda x, rng: augment(x, self.ada.p, rng),
+            self._autocast,
+            gamma,
+            args.r1_every,
+        )
 
     def _discriminator(self, c_dim: int, clamp: float | None) -> nn.Module:
         args, size = self.args, self.args.d_resolution or self.args.resolution
@@ -143,7 +153,7 @@ class StyleGAN2Run:
             old.load_state_dict(state["G_ema"])
             widen_generator(self.G, old)
         if self.detail and "detail" in state and not growing:
-            self.detail.load_state_dict(state["detail"])
+            self.detail.net.load_state_dict(state["detail"])
         if growing and self.D.img_resolution != state["D_config"]["img_resolution"]:
             grow_discriminator(self.D, state, self.args.fade)
         elif growing or self.D.config == state["D_config"]:  # one of another shape is a new one
@@ -198,25 +208,6 @@ class StyleGAN2Run:
             return self.D(x, c, self.dtype, self.args.impl)
         with self._autocast():
             return self.D(x.float()).float()
-
-    def _detail(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Logits of the discriminator of details for pictures at full size."""
-        x = augment(x, self.ada.p, rng).contiguous(memory_format=torch.channels_last)
-        with self._autocast():
-            return self.detail(x).float()
-
-    def _update_detail(self, real: Tensor, fake: Tensor, rng: torch.Generator, stats: dict) -> None:
-        args = self.args
-        self.detail.requires_grad_(True)
-        logits_real, logits_fake = self._detail(real, rng), self._detail(fake.detach(), rng)
-        self._update(losses.discriminator_loss(logits_real, logits_fake), self.opt_detail)
-        stats |= {"detail_real": logits_real.mean().item(), "detail_fake": logits_fake.mean().item()}
-        if args.r1_gamma and self.step_number % args.r1_every == args.r1_every // 2:
-            x = real.detach().requires_grad_(True)
-            penalty = losses.r1_penalty(self._detail(x, rng), x)
-            self._update(penalty * (args.r1_gamma / 2 * args.r1_every), self.opt_detail)
-            self.stats["detail_r1"] = penalty.item()
-        self.detail.requires_grad_(False)
 
     def _autocast(self):
         return torch.autocast(self.device, self.dtype, enabled=self.dtype is not None)
@@ -283,7 +274,7 @@ class StyleGAN2Run:
         self.D.requires_grad_(False)
         maps = self._update_projected(real, fake, rng, stats)
         if self.detail:
-            self._update_detail(real, fake, rng, stats)
+            self.stats |= self.detail.learn(real, fake, self.step_number, rng, self._update)
         if not learns:
             self.stats.update(loss_D=loss_D.item(), **stats)
             self._count()
@@ -291,11 +282,11 @@ class StyleGAN2Run:
 
         # Update the generator, and the encoder with it.
         loss_G = losses.generator_loss(self._logits(fake, c, rng))
+        if self.detail:
+            loss_G = loss_G + args.detail_weight * self.detail.generator_loss(fake, rng)
         loss = loss_G if self.shown >= args.adversarial_after else loss_G * 0
         if maps and self.shown >= args.projected_warm_up:
             loss = loss + args.projected_weight * self._projected_loss(maps)
-        if self.detail:
-            loss = loss + args.detail_weight * losses.generator_loss(self._detail(fake, rng))
         if args.range_penalty:
             loss = loss + args.range_penalty * projected.range_penalty(fake)
         optimizers = [self.opt_G]
@@ -424,7 +415,7 @@ class StyleGAN2Run:
 
     def state(self) -> dict:
         return {
-            **{k: getattr(self, k).state_dict() for k in self._parts()},
+            **{name: part.state_dict() for name, part in self._parts().items()},
             **{
                 k: getattr(self, k)
                 for k in ("step_number", "shown", "shown_before", "seconds", "seconds_before", "pl_mean")
@@ -442,14 +433,17 @@ class StyleGAN2Run:
             "classes": list(self.images.classes or []),
         }
 
-    def _parts(self) -> list[str]:
-        """Networks and optimisers whose state is kept."""
-        optional = {"projected": ["projected", "opt_projected"]} if self.args.projected else {}
-        if self.detail:
-            optional["detail"] = ["detail", "opt_detail"]
+    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        """Networks and optimisers whose state is kept, by their names in the state."""
+        names = ["G", "D", "G_ema", "opt_G", "opt_D"]
+        if self.args.projected:
+            names += ["projected", "opt_projected"]
         if self.reconstruction:
-            optional["reconstruction"] = ["reconstruction", "opt_encoder", "opt_latent"]
-        return ["G", "D", "G_ema", "opt_G", "opt_D", *sum(optional.values(), [])]
+            names += ["reconstruction", "opt_encoder", "opt_latent"]
+        parts = {name: getattr(self, name) for name in names}
+        if self.detail:
+            parts |= {"detail": self.detail.net, "opt_detail": self.detail.optimizer}
+        return parts
 
     def _origin(self) -> str:
         """The options that name the run or networks from which this one began, without the folders of a machine."""
@@ -468,15 +462,14 @@ class StyleGAN2Run:
     def restore(self, state: dict) -> None:
         if getattr(self.D, "fade", None) is None and any(k.startswith("fade_fromrgb") for k in state["D"]):
             raise ValueError("this state belongs to a run that was grown: give --grow-from again")
-        for k in self._parts():
-            if k not in state:  # discriminators or an encoder that this run is given from here on
+        for name, part in self._parts().items():
+            if name not in state:  # discriminators or an encoder that this run is given from here on
                 continue
-            part = getattr(self, k)
             if not isinstance(part, torch.optim.Optimizer):
-                part.load_state_dict(state[k])
+                part.load_state_dict(state[name])
                 continue
-            rates = [{name: group[name] for name in ("lr", "betas")} for group in part.param_groups]
-            part.load_state_dict(state[k])
+            rates = [{option: group[option] for option in ("lr", "betas")} for group in part.param_groups]
+            part.load_state_dict(state[name])
             for group, asked in zip(part.param_groups, rates, strict=True):  # those asked for now, not the state's
                 group.update(asked)
         for k in ("step_number", "shown", "shown_before", "seconds", "seconds_before", "pl_mean"):

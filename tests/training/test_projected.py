@@ -126,13 +126,47 @@ def test_details_are_judged_at_full_size(tmp_path):
     """Beside a discriminator of 16 px, one that sees all 32."""
     run = run_of(tmp_path, "--detail", "4", "--d-resolution", "16", "--r1-every", "2")
     sizes = []
-    for net in (run.D, run.detail):
+    for net in (run.D, run.detail.net):
         net.register_forward_pre_hook(lambda _net, given: sizes.append(given[0].shape[-1]))
-    before = {k: v.clone() for k, v in run.detail.named_parameters()}
+    before = {k: v.clone() for k, v in run.detail.net.named_parameters()}
     run.step()
     assert sizes.count(16) == 4 and sizes.count(32) == 3, "real, fake, generator and, for D in this step, R1"
     run.step()
-    assert "detail_r1" in run.stats and any(not torch.equal(before[k], v) for k, v in run.detail.named_parameters())
+    assert "detail_r1" in run.stats and any(not torch.equal(before[k], v) for k, v in run.detail.net.named_parameters())
+
+
+def test_details_have_a_rate_and_a_penalty_of_their_own(tmp_path):
+    run = run_of(
+        tmp_path, "--detail", "4", "--lr", "1e-3", "--d-lr", "2e-3", "--detail-lr", "5e-4", "--detail-gamma", "0"
+    )
+    rates = [optimizer.param_groups[0]["lr"] for optimizer in (run.opt_G, run.opt_D, run.detail.optimizer)]
+    lazily = run.args.r1_every / (run.args.r1_every + 1)
+    assert rates == pytest.approx([1e-3, 2e-3 * lazily, 5e-4])
+    for _ in range(run.args.r1_every):
+        run.step()
+    assert "r1" in run.stats and "detail_r1" not in run.stats
+
+
+def test_a_state_keeps_what_judges_details(tmp_path):
+    run = run_of(tmp_path, "--detail", "4")
+    run.step()
+    other = run_of(tmp_path, "--detail", "4", "--seed", "1")
+    other.restore(run.state())
+    kept = run.detail.net.state_dict()
+    assert all(torch.equal(kept[k], v) for k, v in other.detail.net.state_dict().items())
+    assert other.detail.optimizer.state_dict()["state"][0]["step"] == 1
+
+
+def test_before_the_adversarial_part_nothing_judges_the_generator(tmp_path):
+    run = run_of(tmp_path, *ENCODER, "--detail", "4", "--adversarial-after", "1000")
+    asked = []
+    run.detail.generator_loss = lambda *given: asked.append(given) or given[0].mean() * 1e6
+    before = {k: v.clone() for k, v in run.detail.net.named_parameters()}
+    run.step()
+    assert asked and run.stats.get("detail_real") is not None
+    assert any(not torch.equal(before[k], v) for k, v in run.detail.net.named_parameters()), "it learns already"
+    gradients = [p.grad for p in run.G.parameters() if p.grad is not None]
+    assert max(float(g.abs().max()) for g in gradients) < 1e4
 
 
 def test_it_begins_with_an_encoder_that_ships(tmp_path):
