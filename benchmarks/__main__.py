@@ -15,6 +15,7 @@ NAMES = {
     "brushing": "steps a second while brushing, all starts at once and one by one",
     "od-speed": "out-of-domain edits from the upload on, and moves of their sliders",
     "drag-accuracy": "how far dragged points end from their targets, by optical flow too (an hour; --count 10)",
+    "drag-landmarks": "the DragGAN paper's own test, landmarks of one face onto another's (hours; --count 8)",
     "alignment": "faces found in larger pictures, and how near to their place they are brought",
     "projection": "how near the three ways of iGAN come to photographs (--count 100)",
     "inversion": "how near an encoder, optimisation and both come to photographs (--count 20)",
@@ -29,6 +30,7 @@ NAMES = {
 USUAL = ("synthesis", "startup", "draggan", "editing", "brushing", "od-speed")
 COUNTED = (
     "drag-accuracy",
+    "drag-landmarks",
     "alignment",
     "projection",
     "inversion",
@@ -41,7 +43,7 @@ COUNTED = (
 
 
 def main(argv: list[str]) -> int:
-    described = "\n".join(f"  {name:13} {what}" for name, what in NAMES.items())
+    described = "\n".join(f"  {name:14} {what}" for name, what in NAMES.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measures what docs/benchmarks.md states.\n\n" + described,

@@ -11,8 +11,6 @@ network and the code are the same, so it can be stopped and started; ``--count``
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
 from pathlib import Path
@@ -21,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from . import measure
+from . import kept, measure
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "artefacts" / "drag-accuracy.jsonl"
@@ -114,41 +112,13 @@ def one(net, mode: str, seed: int, points: int, masked: bool = False) -> dict:
     }
 
 
-def code() -> str:
-    """A hash of everything of ours that a drag depends on."""
-    files = [*sorted(ROOT.glob("pipelines/draggan*.py")), *sorted(ROOT.glob("models/*.py")), Path(__file__)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
-
-
-def kept(path: Path) -> dict[str, dict]:
-    """What was measured before, by the key of each drag; lines that were cut off are left out."""
-    found = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-            found[entry["key"]] = entry["result"]
-        except (ValueError, KeyError, TypeError):
-            continue
-    return found
-
-
 def measured(net, mode: str, points: int, count: int, masked: bool, path: Path) -> list[dict]:
-    before, results = kept(path), []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    device = net.synthesis.b4.const.device.type
+    results = kept.Results(path, kept.drag_code(Path(__file__)), net)
+    found = []
     for seed in range(10_000 * points, 10_000 * points + count):
-        key = f"{code()} {net.info.sha256[:12]} {device} {mode} {points} {seed} {'masked' if masked else ''}".strip()
-        if key not in before:
-            result = one(net, mode, seed, points, masked)
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"key": key, "network": net.info.name, "result": result}) + "\n")
-            before[key] = result
-        results.append(before[key])
-    return results
+        key = f"{mode} {points} {seed} {'masked' if masked else ''}".strip()
+        found.append(results.get(key, lambda seed=seed: one(net, mode, seed, points, masked)))
+    return found
 
 
 def summary(results: list[dict]) -> dict[str, float]:

@@ -30,11 +30,12 @@ import numpy as np
 from PIL import Image
 
 from pipelines import checks
+from pipelines.defaults import MAX_HANDLES
 from weights.errors import UserError
 
 from . import tables
 
-MAX_POINTS = 32
+MAX_POINTS = MAX_HANDLES
 MAX_SIDE = 8192  # of a picture that is drawn on
 MAX_CELLS = 1024  # along a side of a layer
 MAX_RUNS = 200_000

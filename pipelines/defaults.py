@@ -1,6 +1,8 @@
-"""Defaults of out-of-domain edits. The page shows them before torch is loaded, so nothing here imports it."""
+"""Defaults and limits that the page shows before torch is loaded, so nothing here imports it."""
 
 from __future__ import annotations
+
+MAX_HANDLES = 128  # of one drag; the 68 landmarks of a face fit
 
 THRESHOLD, SOFTNESS = 0.03, 0.12  # of the mask
 STEPS = {"encoder": 1, "hybrid": 30, "optimisation": 100}  # of the inversion, by method; an encoder alone takes none

@@ -111,7 +111,7 @@ def drag(
 
     Args:
         w: w+ ``[1, num_ws, w_dim]`` or w ``[1, w_dim]``; not looked at (None will do) when ``resume`` is given.
-        handles, targets: 1 to 32 points ``(x, y)`` each, inside the picture. A pair of the same point is an anchor:
+        handles, targets: 1 to 128 points ``(x, y)`` each, inside the picture. A pair of the same point is an anchor:
             it is pulled back when others take it along.
         mask: what may move is painted white: a PIL image, an array [H, W] of bool, 0..1 or 0..255, or the text of
             ``encode_mask``. Other sizes are resized. Nothing painted, or None: everything may move.

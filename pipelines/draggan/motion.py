@@ -1,8 +1,9 @@
 """The arithmetic of a drag on the feature grid: motion supervision, point tracking, the mask (Pan et al. 2023, 3.2).
 
 The network runs up to one block, and where nothing is held in place only as much of its last layers as the windows
-around the handles see. Windows are sampled by multiplying a crop of the feature map from both sides with a few rows of
-interpolation weights. Nothing is brought to the size of the picture, so a step costs the same at 512 and at 1024 px.
+around the handles see. Windows are sampled by multiplying crops of the feature map from both sides with a few rows of
+interpolation weights, those of all handles together. Nothing is brought to the size of the picture, so a step costs the
+same at 512 and at 1024 px.
 
 Two things differ from the paper, both because handles on plain skin or fur wandered off while nothing had moved:
 
@@ -127,7 +128,7 @@ class Engine:
         """Of each handle the features around it in the picture of ``w``: what is to be found again. ``[C, k, k]``."""
         features = self.network.forward(w)[0]
         window = _offsets(self.margin, features.device)
-        return [sample(features, self.cell(p), window, window) for p in handles]
+        return list(Windows(features, [self.cell(p) for p in handles], window).sampled)
 
     def look(self, free: Tensor, box: Box | None) -> Look:
         return Look(self, free, box)
@@ -142,40 +143,41 @@ class Look:
         self.features = engine.network.forward(self.ws, box)[0]
         self.corner = (0, 0) if box is None else (box[2], box[0])
 
-    def _sample(self, features: Tensor, at: Point, x: Tensor, y: Tensor) -> Tensor:
-        return sample(features, (at[0] - self.corner[0], at[1] - self.corner[1]), x, y)
+    def _windows(self, at: list[Point], offsets: Tensor) -> Windows:
+        return Windows(self.features, [(x - self.corner[0], y - self.corner[1]) for x, y in at], offsets)
 
     @torch.no_grad()
     def track(self, handles: list[Point], templates: list[Tensor]) -> list[Point]:
         """Where each template is now: the nearest neighbour within r2 (equation 3), then again between the cells."""
-        return [self._nearest(p, t) for p, t in zip(handles, templates, strict=True)]
-
-    def _nearest(self, point: Point, template: Tensor) -> Point:
         engine, device = self.engine, self.features.device
-        start, patch = engine.cell(point), _offsets(PATCH, device)
-        template = _middle(template, len(patch))
-        near, cost = start, None
+        starts, patch = [engine.cell(p) for p in handles], _offsets(PATCH, device)
+        wanted = torch.stack([_middle(t, len(patch)) for t in templates])  # [n, C, k, k]
+        near, cost = starts, None
+        start, last = torch.tensor(starts, device=device), engine.options.feature_resolution - 0.5
         for pitch, reach in ((PITCH, engine.reach), (FINE, PITCH - FINE)):
             steps = _offsets(reach, device, pitch)
-            apart = self._apart(near, steps, pitch, patch, template)
-            cost = NEARER * apart.mean() / engine.reach if cost is None else cost
-            xs, ys = near[0] + steps, near[1] + steps
-            apart = apart + cost * ((xs - start[0]) ** 2 + (ys[:, None] - start[1]) ** 2).sqrt()
-            last = engine.options.feature_resolution - 0.5
+            apart = self._apart(near, steps, pitch, patch, wanted)  # [n, m, m]
+            cost = NEARER * apart.mean(dim=(1, 2), keepdim=True) / engine.reach if cost is None else cost
+            here = torch.tensor(near, device=device)
+            xs, ys = (here[:, :1] + steps)[:, None], (here[:, 1:] + steps)[:, :, None]
+            apart = apart + cost * ((xs - start[:, :1, None]) ** 2 + (ys - start[:, 1:, None]) ** 2).sqrt()
             apart = apart.masked_fill((xs < -0.5) | (xs > last), math.inf)  # not out of the picture
-            apart = apart.masked_fill(((ys < -0.5) | (ys > last))[:, None], math.inf)
-            i, j = divmod(int(apart.argmin()), len(steps))
-            near = (near[0] + (j - len(steps) // 2) * pitch, near[1] + (i - len(steps) // 2) * pitch)
-        return engine.pixel(near)
+            apart = apart.masked_fill((ys < -0.5) | (ys > last), math.inf)
+            found = [divmod(v, len(steps)) for v in apart.flatten(1).argmin(dim=1).tolist()]
+            middle = len(steps) // 2
+            near = [
+                (x + (j - middle) * pitch, y + (i - middle) * pitch) for (x, y), (i, j) in zip(near, found, strict=True)
+            ]
+        return [engine.pixel(p) for p in near]
 
-    def _apart(self, at: Point, steps: Tensor, pitch: float, patch: Tensor, template: Tensor) -> Tensor:
-        """Root of the weighted mean square between the template and the patch at every step from ``at``."""
+    def _apart(self, at: list[Point], steps: Tensor, pitch: float, patch: Tensor, wanted: Tensor) -> Tensor:
+        """Root of the weighted mean square between each template and the patch at every step from its place."""
         window = _offsets(float(steps[-1] + patch[-1]), steps.device, pitch)
-        around = self._sample(self.features, at, window, window)
+        around = self._windows(at, window).sampled  # [n, C, m, m]
         weights, apart = _bell(patch), round(PITCH / pitch)
-        squares = F.conv2d(around.square().sum(dim=0)[None, None], weights[None, None], dilation=apart)[0, 0]
-        products = F.conv2d(around[None], (template * weights)[None], dilation=apart)[0, 0]
-        own = (template.square().sum(dim=0) * weights).sum()
+        squares = F.conv2d(around.square().sum(dim=1, keepdim=True), weights[None, None], dilation=apart)[:, 0]
+        products = F.conv2d(around.flatten(0, 1)[None], wanted * weights, dilation=apart, groups=len(at))[0]
+        own = (wanted.square().sum(dim=1) * weights).sum(dim=(1, 2))[:, None, None]
         return (squares - 2 * products + own).clamp_min(0).sqrt()
 
     def gradient(
@@ -183,14 +185,11 @@ class Look:
     ) -> Tensor:
         """Of motion supervision (equation 1), mask and latent term, with respect to the free rows."""
         engine, options = self.engine, self.engine.options
-        with torch.inference_mode(False), torch.enable_grad():
-            leaf = self.features.detach().clone().requires_grad_(True)
-            loss = leaf.new_zeros(())
-            for handle, target, template, pulls in zip(handles, targets, templates, pulling, strict=True):
-                if pulls:
-                    loss = loss + self._supervision(leaf, handle, target, template)
-            of_features = torch.autograd.grad(loss, leaf)[0] if any(pulling) else torch.zeros_like(leaf)
         with torch.no_grad():
+            pulled = [i for i, pulls in enumerate(pulling) if pulls]
+            of_features = torch.zeros_like(self.features)
+            if pulled:
+                self._supervision(of_features, *([of[i] for i in pulled] for of in (handles, targets, templates)))
             if engine.colours:
                 of_rows = engine.network.backward(of_features[None], self._held_colours())
             else:
@@ -211,17 +210,23 @@ class Look:
         held *= engine.options.mask_weight / (len(held) * engine.fixed.sum() * (size // cells) ** 2)
         return F.interpolate(held[None], (size, size), mode="nearest")
 
-    def _supervision(self, leaf: Tensor, handle: Point, target: Point, template: Tensor) -> Tensor:
+    def _supervision(self, gradient: Tensor, handles, targets, templates) -> None:
+        """Adds the gradient of each handle's mean ``|template - features ahead|`` over its disc (equation 1)."""
         engine, r = self.engine, self.engine.options.feature_resolution
-        (x, y), goal = engine.cell(handle), engine.cell(target)
-        length = math.dist((x, y), goal)
-        window = _offsets(engine.radius, leaf.device)
-        disc = (window[:, None] ** 2 + window**2 <= engine.radius**2 + 1e-6).to(leaf.dtype)
-        disc = disc * ((x + window > -1) & (x + window < r)) * ((y + window > -1) & (y + window < r))[:, None]
-        ahead = (x + (goal[0] - x) / length * STRIDE, y + (goal[1] - y) / length * STRIDE)
-        there = self._sample(leaf, ahead, window, window)
-        here = _middle(template, len(window))
-        return ((here - there).abs() * disc).sum() / (disc.sum() * len(here)).clamp_min(1)
+        window = _offsets(engine.radius, gradient.device)
+        disc = (window[:, None] ** 2 + window**2 <= engine.radius**2 + 1e-6).to(gradient.dtype)
+        ahead, discs = [], []
+        for handle, target in zip(handles, targets, strict=True):
+            (x, y), goal = engine.cell(handle), engine.cell(target)
+            length = math.dist((x, y), goal)
+            ahead.append((x + (goal[0] - x) / length * STRIDE, y + (goal[1] - y) / length * STRIDE))
+            inside = ((x + window > -1) & (x + window < r)) * ((y + window > -1) & (y + window < r))[:, None]
+            discs.append(disc * inside)
+        there = self._windows(ahead, window)
+        here = torch.stack([_middle(t, len(window)) for t in templates])
+        disc = torch.stack(discs)[:, None]  # [n, 1, k, k]
+        counted = (disc.sum(dim=(1, 2, 3), keepdim=True) * here.shape[1]).clamp_min(1)
+        there.add_gradient(gradient, (there.sampled - here).sign_() * disc / counted)
 
     @torch.no_grad()
     def image(self) -> Tensor:
@@ -229,22 +234,41 @@ class Look:
         return self.engine.network.image(self.ws, self.engine.options.noise_mode)
 
 
-def sample(features: Tensor, at: Point, x: Tensor, y: Tensor) -> Tensor:
-    """Bilinear samples of ``features [C, h, w]`` around ``at``: ``[C, len(y), len(x)]``.
+class Windows:
+    """Bilinear samples of ``features [C, h, w]`` around places: ``sampled [n, C, k, k]`` at ``offsets [k]`` both ways.
 
     Beyond the border the border goes on. The gradient is the same on every run, which that of gathering is not on CUDA.
     """
-    rows, top, bottom = _weights(at[1] + y, features.shape[1])
-    columns, left, right = _weights(at[0] + x, features.shape[2])
-    return torch.einsum("ya,cab,xb->cyx", rows, features[:, top:bottom, left:right], columns)
+
+    def __init__(self, features: Tensor, at: list[Point], offsets: Tensor):
+        places = torch.tensor(at, device=features.device, dtype=features.dtype)
+        self.columns, self.left = _weights(places[:, :1] + offsets, features.shape[2])
+        self.rows, self.top = _weights(places[:, 1:] + offsets, features.shape[1])
+        self.high, self.wide = self.rows.shape[-1], self.columns.shape[-1]
+        crops = torch.stack([features[self._crop(i)] for i in range(len(at))])  # [n, C, high, wide]
+        self.sampled = self.rows[:, None] @ crops @ self.columns[:, None].mT
+
+    def _crop(self, i: int) -> tuple[slice, slice, slice]:
+        top, left = self.top[i], self.left[i]
+        return slice(None), slice(top, top + self.high), slice(left, left + self.wide)
+
+    def add_gradient(self, gradient: Tensor, of_sampled: Tensor) -> None:
+        """Adds that of the features ``[C, h, w]``, where ``of_sampled [n, C, k, k]`` is that of ``sampled``."""
+        of_crops = self.rows[:, None].mT @ of_sampled @ self.columns[:, None]
+        for i, of_crop in enumerate(of_crops):
+            gradient[self._crop(i)] += of_crop
 
 
-def _weights(at: Tensor, size: int) -> tuple[Tensor, int, int]:
-    """``[n, k]`` interpolation weights of the cells first to last, which are all that the positions touch."""
+def _weights(at: Tensor, size: int) -> tuple[Tensor, list[int]]:
+    """``[n, k, c]`` interpolation weights of the ``c`` cells that the positions ``[n, k]`` of one place touch at most,
+    and the first of these cells of each place.
+    """
     at = at.clamp(0, size - 1)
-    first, last = int(at[0]), min(size, int(at[-1]) + 2)
-    cells = torch.arange(first, last, device=at.device, dtype=at.dtype)
-    return (1 - (at[:, None] - cells).abs()).clamp_min(0), first, last
+    first, last = at[:, 0].long(), at[:, -1].long() + 2
+    count = min(size, int((last - first).max()))
+    first = first.clamp(max=size - count)
+    cells = first[:, None] + torch.arange(count, device=at.device)
+    return (1 - (at[:, :, None] - cells[:, None]).abs()).clamp_min(0), first.tolist()
 
 
 def _offsets(reach: float, device: torch.device, pitch: float = PITCH) -> Tensor:

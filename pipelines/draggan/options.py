@@ -13,11 +13,12 @@ from models.stylegan2 import Generator
 from weights.errors import UserError
 
 from .. import checks
+from ..defaults import MAX_HANDLES
 from ..images import read_mask
 from ..latents import spread
 from .motion import Options, Point
 
-MAX_POINTS = 32
+MAX_POINTS = MAX_HANDLES
 MAX_STEPS = 2000
 MODES = ("fast", "reference")
 SPACES = ("w+", "w")

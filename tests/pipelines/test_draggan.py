@@ -452,7 +452,7 @@ BAD = [
     {"targets": []},
     {"handles": [], "targets": []},
     {"handles": [(1, 2)], "targets": [(1, 2), (3, 4)]},
-    {"handles": [(1, 2)] * 33, "targets": [(1, 2)] * 33},
+    {"handles": [(1, 2)] * 129, "targets": [(1, 2)] * 129},
     {"handles": [(64, 2)]},
     {"handles": [(-1, 2)]},
     {"targets": [(2, 1e9)]},
