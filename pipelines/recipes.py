@@ -17,7 +17,7 @@ from typing import Any
 import weights
 from weights.errors import UserError
 
-from . import animation, checks
+from . import animation, checks, sizes
 
 FORMAT = 1
 MAX_TEXT = 1_000_000
@@ -124,10 +124,12 @@ class Recipe:
     def _check_output(self) -> None:
         """What a recipe says of its file ends up in the file's name and in the shown code."""
         output = self.output or {}
-        if set(output) - {"format", "fps", "loop", "candidate"}:
+        if set(output) - {"format", "fps", "loop", "size", "candidate"}:
             raise UserError(
-                "That recipe's output is a format, frames a second, whether it loops, or the candidate chosen."
+                "That recipe's output is a format, frames a second, whether it loops, a size, or the candidate chosen."
             )
+        if "size" in output:
+            sizes.resized_to(output["size"], (64, 64))
         if output.get("candidate", "average") != "average":  # of the brushes: the picture that was chosen
             checks.integer(output["candidate"], "The candidate", 0, MAX_CANDIDATE)
         if "format" in output:

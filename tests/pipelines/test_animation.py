@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageSequence
 
-from pipelines import animation
+from pipelines import animation, progress
 from weights.errors import UserError
 
 
@@ -41,6 +41,69 @@ def test_gif_keeps_colours_and_does_not_flicker(tmp_path):
     with Image.open(path) as im:
         frames = [np.asarray(f.convert("RGB")) for f in ImageSequence.Iterator(im)]
     assert all((f == frames[0]).all() for f in frames[: len(frames) - 1])
+
+
+def test_gif_leaves_even_ground_even(tmp_path):
+    """White stays white, and no pattern of dots stands on it or on any other even colour."""
+    frames = list(moving(6, (96, 64)))
+    for frame in frames:
+        frame.paste((255, 255, 255), (0, 0, 40, 64))
+        frame.paste((90, 140, 200), (70, 0, 96, 64))
+    with Image.open(animation.save(frames, tmp_path / "a.gif")) as im:
+        back = [np.asarray(f.convert("RGB")).astype(int) for f in ImageSequence.Iterator(im)]
+    for frame in back:
+        assert (frame[:, :40] == 255).all()
+        assert np.ptp(frame[:, 70:].reshape(-1, 3), axis=0).max() == 0
+        assert abs(frame[0, 80] - (90, 140, 200)).max() < 8
+
+
+@pytest.mark.parametrize(
+    ("size", "pixels"), [("2x", (128, 96)), ("4x", (256, 192)), (32, (32, 24)), ("320", (320, 240))]
+)
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+def test_sizes(tmp_path, kind, size, pixels):
+    frames = list(moving(3))
+    with Image.open(animation.save(frames, tmp_path / f"a.{kind}", size=size)) as im:
+        assert im.size == pixels
+        first = np.asarray(im.convert("RGB")).astype(int)
+    want = np.asarray(frames[0].resize(pixels, Image.Resampling.LANCZOS)).astype(int)
+    assert abs(first - want).mean() < 6
+
+
+@pytest.mark.parametrize("size", ["3x", "", "large", 8, 5000, None, 1.5, "-64", [2]])
+def test_sizes_that_are_none_are_one_sentence(tmp_path, size):
+    with pytest.raises(UserError, match="size"):
+        animation.save(moving(2), tmp_path / "a.gif", size=size)
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_count_at_the_size_of_the_file(tmp_path):
+    frames = [Image.new("RGB", (1000, 1000))] * 20
+    with pytest.raises(UserError, match="10 frames of 4000 x 4000"):
+        animation.save(frames, tmp_path / "a.gif", size="4x")
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "mp4"])
+def test_writing_says_how_far_it_is(tmp_path, kind):
+    if kind not in animation.formats():
+        pytest.skip("no MP4 encoder on this machine (PyAV is not installed)")
+    told = []
+    with progress.watched(lambda done, total: told.append(done / total)):
+        animation.save(list(moving(10)), tmp_path / f"a.{kind}", size="2x")
+    assert told == sorted(told) and len(told) > 15 and told[0] < 0.1 and 0.9 < told[-1] <= 1
+
+
+def test_writing_ends_when_the_watcher_says_so(tmp_path):
+    class Enough(BaseException):
+        pass
+
+    def hear(done, total):
+        if done > 12:
+            raise Enough
+
+    with pytest.raises(Enough), progress.watched(hear):
+        animation.save(list(moving(10)), tmp_path / "a.gif")
+    assert not list(tmp_path.iterdir())
 
 
 def test_mp4(tmp_path):
@@ -121,6 +184,20 @@ def test_grid_places_every_picture():
     assert sheet.getpixel((left, 0)) == (0, 9, 0) and sheet.getpixel((0, top)) == (0, 0, 9)
     assert sheet.getpixel((0, 0)) == (255, 255, 255)
     assert animation.grid([[heads[0]]]).size == (8, 6)
+
+
+def test_grid_writes_captions_under_pictures_and_headers():
+    blue = [[Image.new("RGB", (64, 64), (0, 0, 200))] * 2] * 2
+    plain = animation.grid(blue, blue[0], blue[0])
+    seeds = [f"seed {i}" for i in (7, 4294967295)]
+    for sheet in (
+        animation.grid(blue, blue[0], blue[0], captions=[seeds, seeds]),
+        animation.grid(blue, blue[0], blue[0], row_captions=seeds, col_captions=seeds),
+    ):
+        assert sheet.height > plain.height and sheet.width == plain.width
+        pixels = np.asarray(sheet).astype(int)
+        lines = ((pixels < 128).all(axis=2).sum(axis=1) > 0).nonzero()[0]  # text is grey or black, pictures are blue
+        assert len(np.split(lines, (np.diff(lines) > 20).nonzero()[0] + 1)) in (2, 3)
 
 
 def test_strip_writes_captions():

@@ -102,7 +102,9 @@ def _compare(seed: int):
     )
     with results.folder() as folder:
         sheet, kept = (results.Path(folder) / f"history-seed-{seed:g}.{ending}" for ending in ("png", "json"))
-        animation.grid(list(made.samples.values())).save(sheet)
+        rows = list(made.samples.values())
+        seeds = [f"seed {int(seed) + i}" for i in range(len(rows[0]))]
+        animation.grid(rows, captions=[seeds] * len(rows)).save(sheet)
         kept.write_text(recipe.to_json(), encoding="utf-8")
         ran = note(f"seed {seed:g} in {len(made.samples)} networks of the catalogue", "nb-ran")
         yield html, ran, recipe.code(), str(sheet), str(kept), ""

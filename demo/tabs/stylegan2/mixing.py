@@ -70,5 +70,5 @@ def show(made: Result) -> Display:
     return Display(
         [tables.table(made.value, pairs(heads["rows"], rows), pairs(heads["cols"], cols), what)],
         f"{len(rows)} × {len(cols)} pictures",
-        sheet=lambda: animation.grid(made.value, heads["rows"], heads["cols"]),
+        sheet=lambda: animation.grid(made.value, heads["rows"], heads["cols"], row_captions=rows, col_captions=cols),
     )

@@ -95,9 +95,9 @@ def show(made: Result) -> Display:
     from pipelines import animation, stylegan2
 
     captions = [f"seed {s}" for s in stylegan2.parse_seeds(made.arguments["seeds"])]
-    rows = [made.value[i : i + 8] for i in range(0, len(made.value), 8)]
+    rows, texts = ([found[i : i + 8] for i in range(0, len(found), 8)] for found in (made.value, captions))
     return Display(
         [made.save_all(made.value, captions)],
         f"{len(made.value)} pictures" if len(made.value) > 1 else "1 picture",
-        sheet=lambda: animation.grid(rows),
+        sheet=lambda: animation.grid(rows, captions=texts),
     )
