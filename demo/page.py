@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 
 import gradio as gr
+from PIL import Image
 
 from weights.errors import UserError
 
-from . import disk, gpu, limits
+from . import disk, gpu, limits, uploads
 from .visitors import Session
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,12 @@ class Page(gr.Blocks):
         except gr.Error as error:
             # Gradio lists all choices there are; with a whole catalogue in it, that is no sentence any more.
             raise sentence(error.message if len(error.message) < 160 else MISFIT) from None
+        except FileNotFoundError as error:
+            log.info("a file that was sent is not there: %s", error)
+            raise sentence(MISFIT) from None
+        except (OSError, Image.DecompressionBombError) as error:  # Gradio has opened it as a picture
+            log.info("a picture could not be read: %s", error)
+            raise sentence(uploads.unreadable(error)) from None
         except Exception as error:
             log.info("a value did not fit its control: %s", error)
             raise sentence(MISFIT) from None

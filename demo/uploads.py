@@ -9,7 +9,7 @@ from secrets import token_bytes
 from gradio import route_utils
 from PIL import Image
 
-from pipelines.photographs import MAX_PIXELS, UNREADABLE, photograph
+from pipelines.photographs import TOO_MANY, UNREADABLE, photograph
 from weights.errors import UserError
 
 MB = 2**20
@@ -67,14 +67,16 @@ def image(path: str | Path | None, max_side: int | None = MAX_SIDE) -> Image.Ima
                 found = opened.copy()
     except UserError:
         raise
-    except Image.DecompressionBombError:
-        most = f"{MAX_PIXELS / 1e6:.0f} megapixels"
-        raise UserError(f"That picture has too many pixels; up to {most} are taken, so make it smaller.") from None
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError):
-        raise UserError(UNREADABLE) from None
+    except (Image.DecompressionBombError, OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
+        raise UserError(unreadable(error)) from None
     if max_side is not None and max(found.size) > max_side:
         found.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return found
+
+
+def unreadable(error: Exception) -> str:
+    """What is said of a file that Pillow could not read as a picture."""
+    return TOO_MANY if isinstance(error, Image.DecompressionBombError) else UNREADABLE
 
 
 def checkpoint(path: str | Path | None) -> Path:

@@ -8,14 +8,18 @@ from collections.abc import Sequence
 from weights.errors import UserError
 
 
+def _shown(bound: float) -> str:
+    return f"{bound:,.0f}" if float(bound).is_integer() else f"{bound:g}"
+
+
 def number(value, name: str, low: float, high: float) -> float:
     """``value`` as a float within [low, high]. Raises UserError for anything else, NaN and infinity included."""
     try:
         value = float(value)
     except (TypeError, ValueError):
-        raise UserError(f"{name} must be a number from {low:g} to {high:g}.") from None
+        raise UserError(f"{name} must be a number from {_shown(low)} to {_shown(high)}.") from None
     if not math.isfinite(value) or not low <= value <= high:
-        raise UserError(f"{name} must be from {low:g} to {high:g}.")
+        raise UserError(f"{name} must be from {_shown(low)} to {_shown(high)}.")
     return value
 
 
@@ -23,7 +27,7 @@ def integer(value, name: str, low: int, high: int) -> int:
     """``value`` as an int within [low, high]. Raises UserError for anything else; 3.0 counts as 3."""
     checked = number(value, name, low, high)
     if checked != int(checked):
-        raise UserError(f"{name} must be a whole number from {low} to {high}.")
+        raise UserError(f"{name} must be a whole number from {low:,} to {high:,}.")
     return int(checked)
 
 

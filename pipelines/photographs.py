@@ -11,6 +11,7 @@ from weights.errors import UserError
 
 MIN_SIDE = 16
 MAX_PIXELS = 64_000_000
+TOO_MANY = f"That picture has too many pixels; up to {MAX_PIXELS / 1e6:.0f} megapixels are taken, so make it smaller."
 UNREADABLE = "That file is not a picture that can be read; send a JPEG, PNG or WebP."
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNED = range(2, 9)

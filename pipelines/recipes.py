@@ -50,6 +50,10 @@ FUNCTIONS = {
     "out_of_domain.compare": "steps",
 }
 SEVERAL = ("frames", "steps")  # what comes one after another
+NO_PICTURES = ("counts",)
+# The first and the last line of shown code.
+RUN_IN = "# Run this in the folder of ganbook (the one with app.py), or where ganbook is installed."
+SAVE = 'pictures.save(result, "result")'
 # These do not take a network; what stands for the checkpoint in their recipes, and how its hash is known.
 WITHOUT_NETWORK = {"history.compare": "history", "stylegan2.parameter_count": "none", "igan.ring": "none"}
 
@@ -170,9 +174,12 @@ class Recipe:
             values = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
             call, result = f"{module}.{name}({values})", FUNCTIONS[self.function]
             call = f"list({call})" if result in SEVERAL else call
-            return f"from pipelines import {module}\n\nresult = {result} = {call}\n"
+            saved = [] if result in NO_PICTURES else ["pictures"]
+            imports = f"from pipelines import {', '.join(sorted([module, *saved]))}"
+            last = "print(result)" if result in NO_PICTURES else SAVE
+            return "\n".join([RUN_IN, imports, "", f"result = {result} = {call}", last]) + "\n"
         own = self.checkpoint.startswith("own:")
-        imports = [module] + (["animation"] if self.output else [])
+        imports = [module, "animation" if self._animated else "pictures"]
         load = (
             f'net = weights.read("your-file")  # the file whose sha256 begins {self.sha256[:12]}'
             if own
@@ -182,17 +189,25 @@ class Recipe:
         call = f"{module}.{name}(net, {', '.join(arguments)})"
         if len(call) > 88:
             call = f"{module}.{name}(\n    net,\n" + "".join(f"    {a},\n" for a in arguments) + ")"
-        lines = ["import weights", f"from pipelines import {', '.join(sorted(imports))}", "", load]
+        lines = [RUN_IN, "import weights", f"from pipelines import {', '.join(sorted(imports))}", "", load]
         result = FUNCTIONS[self.function]
         if result in SEVERAL:
             lines.append(f"result = {result} = list({call})")
         else:
             lines.append(f"result = {result} = {call}")
-        if self.output:
-            kind, rest = self.output.get("format", "gif"), {k: v for k, v in self.output.items() if k != "format"}
+        output = self.output or {}
+        if self._animated:
+            rest = {k: v for k, v in output.items() if k not in ("format", "candidate")}
             extra = "".join(f", {k}={v!r}" for k, v in rest.items())
-            lines.append(f'animation.save({result}, "animation.{kind}"{extra})')
+            lines.append(f'animation.save({result}, "animation.{output.get("format", "gif")}"{extra})')
+        else:
+            size = f", size={output['size']!r}" if "size" in output else ""
+            lines.append(f"{SAVE[:-1]}{size})")
         return "\n".join(lines) + "\n"
+
+    @property
+    def _animated(self) -> bool:
+        return FUNCTIONS[self.function] == "frames"
 
 
 def _hash_without_network(function: str) -> str:

@@ -54,13 +54,15 @@ def parse_seeds(text: str | int | Sequence[int], most: int = MAX_PICTURES) -> li
     for part in re.split(r"[,;\s]+", re.sub(r"\s*[-–]\s*", "-", text.strip())):
         if not part:
             continue
-        match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
         if not match:
             raise UserError(f"“{part[:20]}” is not a seed; write whole numbers and ranges, such as 1-16, 42.")
+        if max(len(number.lstrip("0")) for number in match.groups("")) > 10:
+            raise UserError(f"Seeds are whole numbers from 0 to {MAX_SEED:,}.")
         first = int(match[1])
         last = first if match[2] is None else int(match[2])
         if max(first, last) > MAX_SEED:
-            raise UserError(f"Seeds go up to {MAX_SEED:,}.")
+            raise UserError(f"Seeds are whole numbers from 0 to {MAX_SEED:,}.")
         if abs(last - first) + 1 + len(seeds) > most:
             raise UserError(f"At most {most} seeds fit here.")
         seeds.extend(range(first, last + 1) if last >= first else range(first, last - 1, -1))

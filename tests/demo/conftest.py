@@ -135,3 +135,9 @@ def history_shelf(shelf):
         )
         store.save(shelf / "history" / f"{name}.safetensors", net, "stylegan2", "generator", card=measured)
     return shelf
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    """The code that the page shows writes its pictures where it runs."""
+    monkeypatch.chdir(tmp_path)

@@ -102,3 +102,44 @@ def test_recipes_are_text(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not a recipe"):
         uploads.recipe(path)
+
+
+# -- through the page
+
+NO_PICTURES = {
+    "words.png": b"These are only words.\n" * 20,
+    "empty.jpg": b"",
+    "zeros.webp": bytes(4000),
+    "cut.webp": b"RIFF\x10\0\0\0WEBPVP8 " + bytes(20),
+    "paper.pdf": b"%PDF-1.4\n",
+    "film.mp4": b"\0\0\0 ftypmp42" + bytes(64),
+    "phone.heic": b"\0\0\0 ftypheic" + bytes(100),
+    "head.png": b"\x89PNG\r\n\x1a\n",
+    "drawing.svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+    "script.exe": b"MZ" + bytes(400),
+}
+
+
+@pytest.mark.parametrize("endpoint", ["draggan_invert", "attgan_face", "igan_project", "igan_morph", "od_photo"])
+def test_what_is_no_picture_is_told_so_in_every_tab(visitor, tmp_path, endpoint):
+    from gradio_client import handle_file
+
+    given = visitor.client.view_api(print_info=False, return_format="dict")["named_endpoints"][f"/{endpoint}"][
+        "parameters"
+    ]
+    places = [p["parameter_name"] for p in given if p["component"] == "Image"]
+    assert places
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    good = saved(tmp_path, photo, "good.png")
+    (tmp_path / "cut.jpg").write_bytes(saved(tmp_path, photo, "whole.jpg").read_bytes()[:300])
+    for name, content in NO_PICTURES.items():
+        (tmp_path / name).write_bytes(content)
+    for name in (*NO_PICTURES, "cut.jpg"):
+        files = {place: handle_file(str(good)) for place in places}
+        files[places[0]] = handle_file(str(tmp_path / name))
+        with pytest.raises(Exception) as error:
+            visitor(endpoint, **files)
+        assert "picture" in str(error.value) and "control" not in str(error.value), (name, str(error.value))
+    (tmp_path / "bomb.png").write_bytes(bomb(60_000, 60_000))
+    with pytest.raises(Exception, match="too many pixels"):
+        visitor(endpoint, **{place: handle_file(str(tmp_path / "bomb.png")) for place in places})

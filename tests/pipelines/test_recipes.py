@@ -137,12 +137,15 @@ def test_the_shown_code_runs_and_makes_the_same_pixels(net_of, function, monkeyp
     load = weights.load
     monkeypatch.setattr(weights, "load", lambda name, **rest: net if name == net.info.name else load(name, **rest))
     monkeypatch.chdir(tmp_path)
-    output = {"format": "gif", "fps": 10} if function.endswith(("interpolate", "slide")) else None
+    output = {"format": "gif", "fps": 10, "size": "2x"} if function.endswith(("interpolate", "slide")) else None
     recipe = recipes.make(function, net, output=output, **CALLS[function])
     scope = {}
     exec(compile(recipe.code(), "cell", "exec"), scope)
     assert (flat(scope["result"]) == flat(recipe.run(net))).all()
-    assert (tmp_path / "animation.gif").exists() == (output is not None)
+    animated = function.endswith(("interpolate", "slide", "transfer", "morph"))
+    assert (tmp_path / "animation.gif").exists() == animated
+    assert bool(list(tmp_path.glob("result*.png"))) == (not animated), "the code saves what it makes"
+    assert recipe.code().startswith("# Run this in the folder of ganbook")
 
 
 def test_code_of_an_own_file_says_which_file():

@@ -45,6 +45,16 @@ def test_nonsense_for_seeds_is_one_sentence(text):
     assert str(e.value).endswith(".") and "\n" not in str(e.value)
 
 
+@pytest.mark.parametrize("seed", ["99999999999999", "0-99999999999", "4294967296", "9" * 40, [2**32], -1, [1e300]])
+def test_a_number_that_is_too_large_for_a_seed_is_told_the_range(seed):
+    with pytest.raises(UserError, match="from 0 to 4,294,967,295"):
+        stylegan2.parse_seeds(seed)
+
+
+def test_leading_zeros_are_no_large_numbers():
+    assert stylegan2.parse_seeds("0000000000007") == [7]
+
+
 def test_layer_groups_cover_every_row_once(net):
     groups = stylegan2.layer_groups(net)
     assert [r for g in groups.values() for r in g] == list(range(net.num_ws))

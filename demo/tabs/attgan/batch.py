@@ -143,12 +143,15 @@ def wishes(changes) -> dict[str, float]:
 
 def code(reference: networks.Reference, wanted: dict[str, float]) -> str:
     """Python that does the same with every picture of a folder."""
+    from pipelines.recipes import RUN_IN, SAVE
+
     load = 'weights.read("your-file")' if reference.sha256 else f'weights.load("{reference.name}")'
-    return f"""from pathlib import Path
+    return f"""{RUN_IN}
+from pathlib import Path
 
 import weights
 from PIL import Image
-from pipelines import attgan, faces
+from pipelines import attgan, faces, pictures
 
 net = {load}
 result = {{}}
@@ -158,4 +161,5 @@ for path in sorted(Path("your-photographs").iterdir()):
     face = attgan.encode(net, aligned.image)
     edit = attgan.edit(net, face, {wanted!r})
     result[path.name] = faces.paste(photo, aligned, attgan.edit(net, face, {{}}), edit)
+{SAVE}
 """

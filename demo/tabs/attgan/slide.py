@@ -118,7 +118,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 cell.status: note(
                     f"{len(pictures)} frames, {size} · {found.title} · {seconds:.2f} s on {found.device}", "nb-ran"
                 ),
-                cell.code: code(found, [call]),
+                cell.code: code(found, [call], f'animation.save(result, "animation.{kind}", fps={fps!r})'),
                 cell.sheet: str(path),
                 cell.recipe: str(note_of),
                 cell.news: "",

@@ -68,19 +68,27 @@ def recipe_for(function: str, found: Found, arguments: dict, output: dict | None
     return recipe
 
 
-def code(found: Found, calls: Sequence[str]) -> str:
-    """Python that reads the face out of the photograph, then ``calls``, the last of which makes ``result``."""
+def code(found: Found, calls: Sequence[str], saving: str | None = None) -> str:
+    """Python that reads the face out of the photograph, then ``calls``, the last of which makes ``result``.
+
+    ``saving`` is the line that writes the result, if not as pictures.
+    """
+    from pipelines.recipes import RUN_IN, SAVE
+
     own = found.checkpoint.startswith("own:")
     load = 'weights.read("your-file")' if own else f'weights.load("{found.checkpoint}")'
     size = found.aligned.size
+    calls = [*calls, saving or SAVE]
+    modules = [m for m in ("animation", "pictures", "stylegan2") if f"{m}." in "".join([found.source, *calls])]
     if found.which == CENTRE:
         cut = f"faces.centre_crop(photo, {size})"
     else:
         cut = f'faces.align(photo, {found.which}, crop="{found.aligned.crop}", size={size})'
     lines = [
+        RUN_IN,
         "import weights",
         "from PIL import Image",
-        f"from pipelines import attgan, faces{', stylegan2' if 'stylegan2.' in found.source else ''}",
+        f"from pipelines import {', '.join(['attgan', 'faces', *modules])}",
         "",
         f"net = {load}",
         found.source,

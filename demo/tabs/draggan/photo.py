@@ -337,12 +337,15 @@ class Finding:
 
 def code(reference: Reference, arguments: dict, cut: str, tuning_steps: int | None) -> str:
     """The Python that finds the same latent."""
+    from pipelines.recipes import RUN_IN, SAVE
+
     options = "".join(f", {name}={value!r}" for name, value in arguments.items())
     load = f'weights.load("{reference.name}")' if reference.sha256 is None else 'weights.read("your-file")'
     lines = [
+        RUN_IN,
         "import weights",
         "from PIL import Image",
-        f"from pipelines import {'faces, ' if cut.startswith('faces.') else ''}inversion",
+        f"from pipelines import {'faces, ' if cut.startswith('faces.') else ''}inversion, pictures",
         "",
         f"net = {load}",
         'photo = Image.open("your-photograph.jpg")',
@@ -357,4 +360,5 @@ def code(reference: Reference, arguments: dict, cut: str, tuning_steps: int | No
             'inversion.save_network("tuned.safetensors", tuned.net)',
             "result = tuned.image",
         ]
+    lines.append(SAVE)
     return "\n".join(lines) + "\n"

@@ -135,10 +135,17 @@ def loading(checkpoint: str) -> str:
     return 'net = weights.read("your-file")' if own else f'net = weights.load("{checkpoint}")'
 
 
-def code(checkpoint: str, calls: Sequence[str], modules: Sequence[str] = ("igan",)) -> str:
-    """Python that opens the network, then ``calls``, the last of which makes ``result``."""
+def code(checkpoint: str, calls: Sequence[str], modules: Sequence[str] = ("igan",), saving: str | None = None) -> str:
+    """Python that opens the network, then ``calls``, the last of which makes ``result``.
+
+    ``saving`` is the line that writes the result, if not as pictures.
+    """
+    from pipelines.recipes import RUN_IN, SAVE
+
+    calls = [*calls, saving or SAVE]
+    modules = [*modules, *(m for m in ("animation", "pictures") if calls[-1].startswith(m))]
     image = ["from PIL import Image"] if any("Image." in call for call in calls) else []
-    head = ["import weights", *image, f"from pipelines import {', '.join(sorted(modules))}"]
+    head = [RUN_IN, "import weights", *image, f"from pipelines import {', '.join(sorted(modules))}"]
     return "\n".join([*head, "", loading(checkpoint), *calls]) + "\n"
 
 

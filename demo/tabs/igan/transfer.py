@@ -296,7 +296,12 @@ def build_morph(book: Notebook, handlers: Handlers) -> Cell:
                 "film": None if kind == "mp4" else path,
                 "video": path if kind == "mp4" else None,
                 "file": path,
-                "code": code(info.name, calls, ("faces", "igan") if crop == "face" else ("igan",)),
+                "code": code(
+                    info.name,
+                    calls,
+                    ("faces", "igan") if crop == "face" else ("igan",),
+                    f'animation.save(result, "animation.{kind}", fps={fps!r})',
+                ),
                 "status": note(f"{len(pictures)} frames of {size} · {info.title} · {seconds:.1f} s", "nb-ran"),
                 "news": "",
             }

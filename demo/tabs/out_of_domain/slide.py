@@ -109,7 +109,11 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 picture: None if kind == "mp4" else str(path),
                 video: str(path) if kind == "mp4" else None,
                 cell.status: note(f"{ran} · {seconds:.2f} s on {found.device}", "nb-ran"),
-                cell.code: code(state, [f"result = list({call('slide', state, arguments)})"]),
+                cell.code: code(
+                    state,
+                    [f"result = list({call('slide', state, arguments)})"],
+                    f'animation.save(result, "animation.{kind}", fps={fps!r})',
+                ),
                 cell.sheet: str(path),
                 cell.recipe: str(text),
                 cell.news: "",

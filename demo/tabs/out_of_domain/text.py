@@ -95,9 +95,13 @@ def recipe_for(function: str, state: State, arguments: dict, output: dict | None
     return recipe
 
 
-def code(state: State, calls: Sequence[str]) -> str:
-    """Python that inverts the face of the photograph, then ``calls``, the last of which makes ``result``."""
+def code(state: State, calls: Sequence[str], saving: str | None = None) -> str:
+    """Python that inverts the face of the photograph, then ``calls``, the last of which makes ``result``.
+
+    ``saving`` is the line that writes the result, if not as pictures.
+    """
     from pipelines import out_of_domain
+    from pipelines.recipes import RUN_IN, SAVE
 
     found = state.found
     own = found.checkpoint.startswith("own:")
@@ -107,10 +111,13 @@ def code(state: State, calls: Sequence[str]) -> str:
     else:
         cut = f'faces.align(photo, {found.which}, crop="{found.aligned.crop}", size={found.size})'
     uses = own or "weights." in found.source
+    calls = [*calls, saving or SAVE]
+    modules = [m for m in ("animation", "pictures", "stylegan2") if f"{m}." in "".join([found.source, *calls])]
     lines = [
+        RUN_IN,
         *(["import weights"] if uses else []),
         "from PIL import Image",
-        f"from pipelines import faces, out_of_domain{', stylegan2' if 'stylegan2.' in found.source else ''}",
+        f"from pipelines import {', '.join(sorted(['faces', 'out_of_domain', *modules]))}",
         "",
         f"nets = {load}",
         found.source,
