@@ -28,8 +28,8 @@ UNREAD_S = 60.0  # an event whose news nobody has fetched for so long is given u
 UNREAD_FULL_S = 5.0  # ... and when others find no place because of it
 UNREAD = 600  # messages that wait for one session
 SWEEP_S = 1.0
-BUSY = "Much of yours is under way already; wait for some of it, or stop it."
-FULL_HOUSE = "Too many others are working here at this moment; try again in a minute."
+BUSY = "You have several things running already; wait for one of them, or stop one."
+FULL_HOUSE = "The server is busy with other visitors; try again in a minute."
 
 
 class Unread(asyncio.Queue):

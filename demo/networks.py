@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Reference:
 
     name: str
     sha256: str | None = None
+    title: str | None = field(default=None, compare=False)  # of a file of one's own
 
     @property
     def at_hand(self) -> bool:
@@ -53,9 +54,10 @@ def resolve(visitor: Visitor | None, name: str | None, technique: str | Sequence
         sha256, found = visitor.sha256(name), visitor.own[name]
     else:
         sha256, found = None, weights.entry(name)
+    title = found.title if sha256 else None
     if found.technique not in several(technique):
         raise UserError(f"{found.title} is not a network for this tab; choose another one.")
-    return Reference(name, sha256)
+    return Reference(name, sha256, title)
 
 
 class _GivenUp(BaseException):
@@ -173,7 +175,7 @@ def about(name: str | None, visitor: Visitor | None = None) -> str:
         return '<p class="nb-about">There is no network at hand. Fetch one in the Checkpoints tab.</p>'
     if name.startswith("own:"):
         own = (visitor or Visitor()).own.get(name)
-        words = f"Your own file (layout {own.layout}); nobody else sees it." if own else ""
+        words = f"Your own file {own.title}, layout {own.layout}; nobody else sees it." if own else ""
         if own and own.technique == "stylegan3":
             words += " StyleGAN3 has no noise inputs, so the noise cell and the noise settings do not apply."
         return f'<p class="nb-about">{escape(words)}</p>'

@@ -14,7 +14,7 @@ from .visitors import Session
 
 log = logging.getLogger(__name__)
 
-SORRY = "Something went wrong here that is not your doing; it was noted. Try again, or try other settings."
+SORRY = "Something went wrong on the server, and it was logged. Try again, or try other settings."
 GONE = (
     "The server was started again, or this page was left for long: what you made on it is no longer there. Reload the"
     " page; your seeds and recipes come back."

@@ -38,7 +38,7 @@ class Result:
         Raises UserError for an ending that is none: whatever it comes from, the path stays inside ``folder``.
         """
         if not isinstance(ending, str) or not re.fullmatch(r"[a-z0-9]{1,12}", ending):
-            raise UserError("The kind of a file is a short word such as gif, webp or mp4.")
+            raise UserError("The format of the file is gif, webp or mp4.")
         parts = [self.recipe.checkpoint.split("/")[-1], *map(str, words)]
         name = "-".join(re.sub(r"[^A-Za-z0-9.+-]+", "-", p).strip("-") for p in parts)
         return self.folder / f"{name[:80]}.{ending}"

@@ -147,7 +147,7 @@ def _work(wish: PipelineCall) -> Iterator:
             f" (hash {wish.sha256[:12]}, here {recipe.sha256[:12]})."
         )
     device = next(net.parameters()).device.type
-    yield Started(recipe, net.info.title, net.info.img_resolution, device)
+    yield Started(recipe, wish.network.title or net.info.title, net.info.img_resolution, device)
     result = yield from with_progress(lambda: _call(recipe.function, net, recipe.arguments))
     if isinstance(result, Iterator):
         for value in result:

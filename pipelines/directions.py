@@ -150,7 +150,7 @@ def decode(text: str, net: Generator, name: str = "direction") -> Direction:
     except UserError:
         raise UserError(f"This text is not a direction of {net.num_ws} x {net.w_dim} numbers.") from None
     if not bool(torch.isfinite(vectors).all()) or float(vectors.abs().max()) > LARGEST:
-        raise UserError("This direction holds numbers that lead nowhere; load its file again.")
+        raise UserError("This direction contains NaN or very large values; load its file again.")
     return Direction(name, vectors, tuple(torch.nonzero(vectors.norm(dim=1)).flatten().tolist()))
 
 

@@ -49,7 +49,7 @@ def read_mask(mask: Mask, size: int) -> Tensor:
             raise UserError("A mask is a picture or a table of numbers, one for each pixel.")
         levels = values.astype(np.float32)
         if not np.isfinite(levels).all():
-            raise UserError("The mask holds numbers that are none; paint it again.")
+            raise UserError("The mask contains NaN or infinite values; paint it again.")
         levels = levels / 255 if levels.max() > 1 else levels
     levels = np.clip(levels, 0, 1)
     if levels.shape != (size, size):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +42,7 @@ def w_plus(net: Generator, w: Tensor) -> Tensor:
             f"This network takes one latent w+ of {net.num_ws} x {net.w_dim} numbers; this one has another size."
         )
     if not bool(torch.isfinite(w).all()) or float(w.abs().max()) > 1e4:
-        raise UserError("This latent holds numbers that no picture has; start from another one.")
+        raise UserError("This latent contains NaN or very large values; start from another one.")
     return w
 
 
@@ -106,11 +108,14 @@ def decode_latent(text: str, net: Generator | None = None) -> Tensor:
 def save_latent(path: str | os.PathLike, w: Tensor, net: Generator) -> Path:
     """Writes w+ ``[1, num_ws, w_dim]`` as safetensors that says which checkpoint it belongs to. Returns the path.
 
-    The file appears whole or not at all. Raises UserError.
+    A path that ends in ``.npz`` becomes a NumPy archive with the array ``w``, as NVIDIA's projector writes it. The file
+    appears whole or not at all. Raises UserError.
     """
     import safetensors.torch
 
     w = _fitting(w, net).detach().cpu().float().contiguous().clone()
+    if Path(path).suffix == ".npz":
+        return _save_npz(Path(path), w)
     info = getattr(net, "info", None)
     about = {
         "format": FORMAT,
@@ -127,7 +132,7 @@ def save_latent(path: str | os.PathLike, w: Tensor, net: Generator) -> Path:
 
 
 def load_latent(path: str | os.PathLike, net: Generator) -> Tensor:
-    """w+ ``[1, num_ws, w_dim]`` on the CPU from a file of ``save_latent``.
+    """w+ ``[1, num_ws, w_dim]`` on the CPU from a file of ``save_latent``, or from another program's ``.npz``.
 
     A latent of another checkpoint passes if it has this network's sizes. Raises RefusedFile, a UserError.
     """
@@ -135,6 +140,8 @@ def load_latent(path: str | os.PathLike, net: Generator) -> Tensor:
     try:
         if path.stat().st_size > MAX_LATENT_BYTES:
             raise RefusedFile("This file is too large for a latent.")
+        if zipfile.is_zipfile(path):
+            return _load_npz(path, net)
         _tensors, metadata = container.header(path)
         about = json.loads(metadata[KEY])
         if about.get("format") != FORMAT:
@@ -151,6 +158,39 @@ def load_latent(path: str | os.PathLike, net: Generator) -> Tensor:
             f"This latent of {size} numbers belongs to {shown(name, 40)} and does not fit this network"
             f" ({net.num_ws} x {net.w_dim}); choose that checkpoint first."
         )
+    if not bool(torch.isfinite(w).all()):
+        raise RefusedFile("This latent contains NaN or infinite values; save it again.")
+    return w
+
+
+def _save_npz(path: Path, w: Tensor) -> Path:
+    try:
+        with replacing(path) as beside, open(beside, "wb") as file:
+            np.savez(file, w=w.numpy())
+    except OSError as error:
+        raise UserError(f"The latent could not be written to {path.name}; choose another place.") from error
+    return path
+
+
+def _load_npz(path: Path, net: Generator) -> Tensor:
+    """The array ``w`` of a NumPy archive. What it says of itself is read before anything is unpacked."""
+    wrong = RefusedFile(
+        f"This NumPy archive holds no latent of this network: an array w of 1 x {net.num_ws} x {net.w_dim} numbers."
+    )
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("w.npy") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, fortran, kind = read(file)
+            if fortran or kind.kind != "f" or shape not in ((1, net.num_ws, net.w_dim), (net.num_ws, net.w_dim)):
+                raise wrong
+            size = net.num_ws * net.w_dim * kind.itemsize
+            values = np.frombuffer(file.read(size), dtype=kind)
+            w = torch.from_numpy(values.astype(np.float32).reshape(1, net.num_ws, net.w_dim))
+    except (KeyError, ValueError, TypeError, SyntaxError, EOFError, NotImplementedError, RuntimeError):
+        raise wrong from None
+    except (zipfile.BadZipFile, zlib.error):
+        raise RefusedFile("This NumPy archive is damaged; save it again.") from None
     if not bool(torch.isfinite(w).all()):
         raise RefusedFile("This latent contains NaN or infinite values; save it again.")
     return w

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -40,7 +41,8 @@ TABS = {
     "attgan": "The AttGAN tab uses",
     "igan": "The iGAN tab uses",
 }
-HEADINGS = {"shipped": "On board", "hub": "On the Hugging Face Hub", "later": "Listed, not used by this version yet"}
+MAX_NAME = 60  # characters of a file's name in lists
+HEADINGS = {"shipped": "Included", "hub": "On the Hugging Face Hub", "later": "Listed, not used by this version yet"}
 # A click on a button in the list is an event of the whole list that carries the checkpoint's name. What happens then is
 # told beside the Cancel button, so that comes into view.
 CLICK = """element.addEventListener('click', (event) => {
@@ -159,14 +161,21 @@ def read_own(visitor: Visitor, file: str | None) -> Iterator[tuple[Any, str]]:
                 raise
             yield gr.skip(), words
     layout = info.card.get("layout", "ganbook")
-    own = OwnFile(info.sha256, info.technique, info.title, info.img_resolution, layout)
+    own = OwnFile(info.sha256, info.technique, title_of(file, info.img_resolution), info.img_resolution, layout)
     visitor.add(info.name, own)
     facts = [f"layout {layout}", f"{info.img_resolution} px", f"sha256 {info.sha256[:12]}…"]
     facts += [f"{info.c_dim} classes"] if info.c_dim else []
-    text = f"Recognised as a {info.technique} {info.kind} ({', '.join(facts)}). "
+    text = f"{own.title}: recognised as a {info.technique} {info.kind} ({', '.join(facts)}). "
     tab = TABS.get(info.technique)
     text += f"{tab} it now, as {info.name}." if tab else "This version has no tab for it yet."
     yield visitor, note(text, "nb-ran")
+
+
+def title_of(file: str | None, resolution: int | None) -> str:
+    """What a file of one's own is called in lists: its name, and the size of its pictures."""
+    name = Path(file or "").name
+    name = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"
+    return f"{name} ({resolution} px)" if resolution else name
 
 
 # -- the list ------------------------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ class Space:
             wanted = " or ".join(" x ".join(map(str, shape)) for shape in shapes)
             raise UserError(f"{name} belongs to another network: this one takes {wanted} numbers.")
         if not bool(torch.isfinite(value).all()) or float(value.abs().max()) > 1e4:
-            raise UserError(f"{name} holds numbers that no picture has; start from another one.")
+            raise UserError(f"{name} contains NaN or very large values; start from another one.")
         value = value.reshape(1, *found)
         return value if self.is_style or self.net.prior == "normal" else value.clamp(-1, 1)
 

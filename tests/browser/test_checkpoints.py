@@ -59,7 +59,8 @@ def test_a_file_of_ones_own(window, fixtures):
     visit.page.get_by_role("tab", name="StyleGAN2").click()
     chosen = visit.value("network")
     assert chosen not in _networks(other) and "shipped" not in chosen
-    assert "Your own file" in visit.at("about").inner_text()
+    assert chosen.startswith("stylegan2_ada_64.pkl (64 px)")
+    assert "Your own file stylegan2_ada_64.pkl" in visit.at("about").inner_text()
     before = visit.pictures("sample-gallery")
     visit.write("sample-seeds", "1-3")
     visit.press("sample-run")

@@ -41,7 +41,7 @@ def test_a_page_whose_server_was_started_again(lonely, browser):
         assert visit.value("sample-seeds") == "31-33"
         labels = page.locator("#sg2-sample-gallery img")
         expect(labels).to_have_count(3)
-        again = notice.get_by_role("button", name="StyleGAN2: A seed, a picture")
+        again = notice.get_by_role("button", name="StyleGAN2: Sampling: a seed, a picture")
         expect(again).to_be_visible()
         visit.ran("sample")
         before = visit.status("sample")

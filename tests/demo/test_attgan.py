@@ -246,7 +246,7 @@ def test_files_that_are_no_photographs(what, regular, photo, tmp_path):
     NO_PHOTOGRAPHS[what](path)
     said = refused(regular, "attgan_face", ".", photo=handle_file(path))
     assert said.rstrip().endswith((".", "!")), said
-    assert "noted" not in said, "the file is to blame, and the sentence says so"
+    assert "logged" not in said, "the file is to blame, and the sentence says so"
     after = regular("attgan_edit", changes={"Bangs": 1})
     assert np.array_equal(pixels(before[MADE]), pixels(after[MADE]))
 

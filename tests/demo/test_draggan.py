@@ -585,7 +585,7 @@ def test_a_desk_holds_so_many_drags():
         pull.running = False
     with pytest.raises(UserError, match=str(MAX_PULLS)):
         state.begin({}, {})
-    with pytest.raises(UserError, match="Nothing was pulled"):
+    with pytest.raises(UserError, match="Nothing has been dragged"):
         State().recipe()
 
 

@@ -207,7 +207,7 @@ def test_a_bug_is_logged_and_one_sentence_is_said(visitor, monkeypatch, caplog):
         raise ZeroDivisionError("secret of the house")
 
     monkeypatch.setattr(stylegan2, "_render", broken)
-    with caplog.at_level(logging.ERROR), pytest.raises(Exception, match="was noted") as caught:
+    with caplog.at_level(logging.ERROR), pytest.raises(Exception, match="was logged") as caught:
         visitor("stylegan2_sample", seeds="1")
     assert "secret" not in str(caught.value)
     assert "secret of the house" in caplog.text
@@ -296,7 +296,7 @@ def test_names_of_networks_that_are_no_text(visitor, name):
     for endpoint, parameter in (("stylegan2_sample", "network"), ("fetch_checkpoint", "name")):
         with pytest.raises(Exception, match=".") as caught:
             visitor(endpoint, **{parameter: name})
-        assert "was noted" not in str(caught.value) and len(str(caught.value)) < 200, endpoint
+        assert "was logged" not in str(caught.value) and len(str(caught.value)) < 200, endpoint
 
 
 def test_bad_checkpoint_files_get_one_sentence(visitor, tmp_path, own_file):

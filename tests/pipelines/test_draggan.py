@@ -645,6 +645,47 @@ def test_latents_of_other_sizes_and_other_files_are_refused(net, conditional, w,
             draggan.load_latent(bad, net)
     with pytest.raises(UserError):
         draggan.load_latent(tmp_path / "nowhere", net)
+
+
+def test_a_latent_as_numpy_archive(net, conditional, tmp_path):
+    """As NVIDIA's projector writes it: one array, called w."""
+    w = stylegan2.latent(net, 3)
+    path = draggan.save_latent(tmp_path / "w.npz", w, net)
+    with np.load(path) as found:
+        assert list(found) == ["w"] and np.array_equal(found["w"], w.numpy())
+    assert torch.equal(draggan.load_latent(path, net), w)
+    np.savez_compressed(tmp_path / "theirs.npz", w=w[0].double().numpy())
+    assert torch.allclose(draggan.load_latent(tmp_path / "theirs.npz", net), w)
+    with pytest.raises(UserError, match="no latent of this network"):
+        draggan.load_latent(path, conditional)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"z": np.zeros((1, 10, 32), np.float32)},
+        {"w": np.zeros((1, 10, 31), np.float32)},
+        {"w": np.zeros((1, 10, 32), np.int64)},
+        {"w": np.zeros((4000, 32000), np.float16)},
+        {"w": np.array([{"a": 1}], dtype=object)},
+        {"w": np.full((1, 10, 32), np.nan, np.float32)},
+    ],
+)
+def test_numpy_archives_that_hold_no_latent(net, tmp_path, arrays):
+    np.savez_compressed(tmp_path / "a.npz", **arrays)
+    with pytest.raises(UserError, match="no latent|NaN"):
+        draggan.load_latent(tmp_path / "a.npz", net)
+
+
+def test_a_numpy_archive_that_is_cut(net, tmp_path):
+    path = draggan.save_latent(tmp_path / "w.npz", stylegan2.latent(net, 3), net)
+    whole = path.read_bytes()
+    for place in (200, 700):  # the header, and the numbers
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 255
+        path.write_bytes(spoilt)
+        with pytest.raises(UserError):
+            draggan.load_latent(path, net)
     for text in ("", "AAAA", "not base64!", None):
         with pytest.raises(UserError):
             draggan.decode_latent(text, net)

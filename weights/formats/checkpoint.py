@@ -93,7 +93,7 @@ def take_tensors(state: Mapping, room: Room) -> dict[str, torch.Tensor]:
         else:
             tensor = value.tensor()
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise RefusedFile(f"The tensor {shown(name)} holds values that are no numbers (NaN or infinite).")
+            raise RefusedFile(f"The tensor {shown(name)} contains NaN or infinite values.")
         taken[str(name)] = tensor
     return taken
 

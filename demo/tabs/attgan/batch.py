@@ -84,7 +84,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                     if image is None:
                         missed.append(f"{name}: {why}")
                     else:
-                        file = Path(folder) / f"{i + 1:02d}-{Path(name).stem[:60]}.png"
+                        file = Path(folder) / f"{i + 1:02d}-{Path(name).stem[:150]}.png"
                         image.save(file, compress_level=1)
                         packed.write(file, file.name)
                         image.thumbnail((TILE, TILE), Image.Resampling.LANCZOS)

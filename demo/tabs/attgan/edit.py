@@ -10,7 +10,7 @@ from ...notebook import Cell, Notebook
 from .handlers import MOST, Handlers, state_of
 
 PROSE = r"""
-Choose a photograph. The face in it is found, laid straight and read; the bars say what a second network sees in it.
+Choose a photograph. The face in it is found, aligned and read; the bars say what a second network sees in it.
 Then tick what it should have. The encoder keeps who it is, $z = E(x)$; the decoder makes the face again from that and
 from a list of attributes $b$, $\hat x = G(z, b)$; the difference to $G(z, a)$, with the attributes $a$ it had, goes
 back into your photograph.
@@ -45,7 +45,7 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
         with gr.Column(elem_classes="nb-controls", min_width=0):
             part["photo"] = controls.photograph(cell, ("upload", "webcam", "clipboard"))
             part["faces"] = controls.faces(cell, "faces", "Faces in it")
-            part["middle"] = gr.Button("Take the middle of it", visible=False, elem_id=cell.id("middle"), min_width=0)
+            part["middle"] = gr.Button("Centre crop", visible=False, elem_id=cell.id("middle"), min_width=0)
             part["ticks"] = gr.CheckboxGroup(
                 [],
                 label="What it should have",
@@ -59,11 +59,11 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
                         gr.Slider(-2, 2, 0, step=0.05, label=f"Attribute {i + 1}", elem_id=cell.id(f"slider-{i + 1}"))
                     )
             with gr.Row(elem_classes="nb-buttons"):
-                undo = gr.Button("As it was", elem_id=cell.id("undo"), min_width=0)
+                undo = gr.Button("Reset", elem_id=cell.id("undo"), min_width=0)
         with cell.result("The face · PNG"):
-            part["examples"] = controls.faces(cell, "examples", "Faces that nobody has, to try")
+            part["examples"] = controls.faces(cell, "examples", "Generated faces to try")
             with gr.Row(elem_classes=["nb-looks", "nb-pair"]):
-                part["crop"] = controls.picture(cell, "crop", "The face, laid straight")
+                part["crop"] = controls.picture(cell, "crop", "The face, aligned")
                 part["made"] = controls.picture(cell, "made", "The face, edited")
             with gr.Row(elem_classes=["nb-outcome", "nb-whole"]):
                 with gr.Column(min_width=0):

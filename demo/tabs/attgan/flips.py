@@ -19,11 +19,11 @@ from .handlers import Handlers, state_of
 from .text import code, recipe_for
 
 PROSE = """
-The same face thirteen times, each with one attribute turned over: what it had it loses, what it lacked it gets. First
+The same face thirteen times, each with one attribute flipped: what it had it loses, what it lacked it gets. First
 the reconstruction, with nothing changed: whatever differs there from the photograph is the network's doing, not the
 attribute's. The face is encoded once for all of them.
 """
-API = """Every attribute of the face of this session turned over. Gives pictures with captions (the reconstruction
+API = """Every attribute of the face of this session flipped. Gives pictures with captions (the reconstruction
 first), what ran, the Python that repeats it, all of them as one PNG, the recipe, and the news.
 
 Args:
@@ -41,12 +41,12 @@ LOST = {
 
 
 def build(book: Notebook, handlers: Handlers) -> Cell:
-    with book.cell("flips", "All of them, one at a time", PROSE) as cell:
-        with cell.controls("Turn each over", stop=None):
+    with book.cell("flips", "Every attribute, one at a time", PROSE) as cell:
+        with cell.controls("Flip each", stop=None):
             gr.Markdown("The face is the one above.", elem_classes="nb-hint")
             intensity = gr.Slider(0, 2, 1, step=0.05, label="How strongly", elem_id=cell.id("intensity"))
         with cell.result():
-            gallery = controls.tiles(cell, "gallery", "Reconstruction, then each attribute turned over")
+            gallery = controls.tiles(cell, "gallery", "Reconstruction, then each attribute flipped")
     shown = [gallery, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
 
     def attgan_flips(visitor, intensity=1.0) -> Iterator[dict]:

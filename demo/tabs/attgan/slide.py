@@ -46,7 +46,7 @@ TILE = 144
 def build(book: Notebook, handlers: Handlers) -> Cell:
     from weights.attributes import ATTRS
 
-    with book.cell("slide", "One of them, little by little", PROSE) as cell:
+    with book.cell("slide", "One attribute, step by step", PROSE) as cell:
         with cell.controls("Make the animation", stop="always"):
             gr.Markdown("The face is the one above.", elem_classes="nb-hint")
             attribute = gr.Dropdown(

@@ -31,10 +31,10 @@ Args:
         {"size": [64, 64], "points": [{"handle": [20, 32], "target": [28, 32]}]}.
     painted: flexible (what is painted may move) or fixed (it must stay).
     steps: at most, 1 to 500.
-    lr, r1, r2, rows, feature_resolution, stop_distance: numbers as text; empty: as suits the network. r1, r2 are the
+    lr, r1, r2, rows, feature_resolution, stop_distance: numbers as text; empty: what suits the network. r1, r2 are the
         radius that is pulled and that is searched, in pixels at 512 px.
-    mask_weight: how strongly the rest is held, as text; empty: as suits the network.
-    mask_space: what of the rest is held: auto (as suits the network), features or picture (its colours).
+    mask_weight: how strongly the rest is held, as text; empty: what suits the network.
+    mask_space: what of the rest is held: auto (what suits the network), features or picture (its colours).
     latent_weight: how strongly the latent is held.
     patience: it ends after so many steps without coming nearer.
     space: w+ or w.
@@ -59,7 +59,7 @@ Args:
 """
 # What a drag gives to scripts, in this order; then what only the page has use for.
 RESULT = ("sheet", "compare", "latent", "recipe", "code", "status", "news")
-SHOWN = ("board", "meter", "go", "film", "video", "file", "film_news")
+SHOWN = ("board", "meter", "go", "film", "video", "file", "film_news", "latent_npz")
 # Parameters that suit a network where nothing is written; what that is stands in the empty box.
 OPTIONAL_CONTROLS = (
     ("lr", "Step size", None),
@@ -122,9 +122,11 @@ def _controls(cell: Cell, part: dict) -> list[str]:
             elem_id=cell.id("painted"),
         )
     }
-    with gr.Accordion("How it pulls", open=False, elem_id=cell.id("how")):
+    with gr.Accordion("Settings of the drag", open=False, elem_id=cell.id("how")):
         made["steps"] = gr.Slider(1, 1000, 100, step=1, label="Steps at most", elem_id=cell.id("steps"))
-        made["latent_weight"] = gr.Slider(0, 10, 0, step=0.1, label="Hold the latent", elem_id=cell.id("latent-weight"))
+        made["latent_weight"] = gr.Slider(
+            0, 10, 0, step=0.1, label="Latent regularisation", elem_id=cell.id("latent-weight")
+        )
         made["space"] = gr.Radio(
             ["w+", "w"],
             value="w+",
@@ -142,9 +144,9 @@ def _controls(cell: Cell, part: dict) -> list[str]:
             elem_id=cell.id("patience"),
         )
         for name, words, info in OPTIONAL_CONTROLS:
-            made[name] = controls.optional(cell, name.replace("_", "-"), words, info=info, placeholder="as suits it")
+            made[name] = controls.optional(cell, name.replace("_", "-"), words, info=info, placeholder="auto")
         made["mask_space"] = gr.Radio(
-            [("as suits it", "auto"), ("features", "features"), ("colours", "picture")],
+            [("auto", "auto"), ("features", "features"), ("colours", "picture")],
             value="auto",
             label="λ holds",
             elem_id=cell.id("mask-space"),
@@ -158,7 +160,11 @@ def _controls(cell: Cell, part: dict) -> list[str]:
     part |= made
     with gr.Row(elem_classes="nb-tools"):
         part["latent_load"] = gr.UploadButton(
-            "Start from a latent", file_types=[".safetensors"], size="sm", min_width=0, elem_id=cell.id("latent-load")
+            "Start from a latent",
+            file_types=[".safetensors", ".npz"],
+            size="sm",
+            min_width=0,
+            elem_id=cell.id("latent-load"),
         )
     return list(made)
 
@@ -181,6 +187,7 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
             part["compare"] = controls.before_after(cell, "compare")
             with gr.Row(elem_classes="nb-tools"):
                 part["latent"] = gr.DownloadButton("Latent · safetensors", elem_id=cell.id("latent"), **small)
+                part["latent_npz"] = gr.DownloadButton("Latent · npz", elem_id=cell.id("latent-npz"), **small)
                 for to, words in (("attgan", "Tick attributes in AttGAN"), ("igan", "Paint in iGAN")):
                     cell.send_buttons[to] = gr.Button(words, elem_id=cell.id(f"send-{to}"), **small)
         with gr.Column(elem_classes=["nb-controls", "nb-film-tools"], min_width=0):

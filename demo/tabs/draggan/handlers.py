@@ -288,7 +288,7 @@ class Handlers:
 
     def nothing(self, news: str = "") -> dict:
         """No result: nothing was pulled."""
-        empty = {name: None for name in ("compare", "sheet", "recipe", "latent", "film", "video")}
+        empty = {name: None for name in ("compare", "sheet", "recipe", "latent", "latent_npz", "film", "video")}
         words = {"news": note(news) if news else "", "status": "", "meter": "", "film_news": ""}
         words |= {"code": self.part["code"].value, "go": gr.update(value="Drag")}
         words["file"] = gr.update(value=None, visible=False)
@@ -313,6 +313,7 @@ class Handlers:
             "sheet": made.save(state.image, "dragged"),
             "recipe": str(path),
             "latent": str(jobs.save_latent(start.reference, step.w, made.file("latent", ending="safetensors"))),
+            "latent_npz": str(jobs.save_latent(start.reference, step.w, made.file("latent", ending="npz"))),
             "code": recipe.code(),
             "status": note(ran, "nb-ran"),
             "news": "",
@@ -334,7 +335,7 @@ class Handlers:
         with results.folder() as folder:
             frames = state.frames
             if len(frames) < 2:
-                raise UserError("Nothing was pulled yet, so there is nothing to animate; press Drag first.")
+                raise UserError("Nothing has been dragged yet, so there is nothing to animate; press Drag first.")
             nowhere = ((), ())
             pictures = [draggan.draw(f.image(), *(f.points() if with_points else nowhere), size=256) for f in frames]
             pictures += pictures[-1:] * round(fps)  # a second to look at the end
@@ -371,7 +372,7 @@ def pairs(drawn: canvas.Drawing, size: tuple[int, int]) -> dict:
     if not drawn.points:
         raise UserError("There is no point yet; click in the picture what should move, then where it should go.")
     if drawn.size != size:
-        raise UserError(f"That was drawn on another picture; draw on this one of {size[0]} x {size[1]} pixels.")
+        raise UserError(f"This was drawn on another picture; draw on this one of {size[0]} x {size[1]} pixels.")
     for number, pair in enumerate(drawn.points, 1):
         if pair.target is None:
             raise UserError(f"Point {number} has no target yet; click where it should go.")

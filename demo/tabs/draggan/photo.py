@@ -77,7 +77,7 @@ def build(book: Notebook, handlers: Handlers, handover: Handover) -> Cell:
             part["photo"] = controls.photograph(cell)
             part["straight"] = gr.Checkbox(
                 True,
-                label="Find the face and lay it straight",
+                label="Find the face and align it",
                 info="where the network makes faces",
                 elem_id=cell.id("straight"),
             )
@@ -89,7 +89,7 @@ def build(book: Notebook, handlers: Handlers, handover: Handover) -> Cell:
             part["method"] = gr.Radio(
                 methods.methods(None, book.chooser.network.value, book.chooser.technique),
                 value="w+",
-                label="Way to the latent",
+                label="Inversion method",
                 info=methods.TOLD,
                 elem_id=cell.id("method"),
             )
@@ -103,14 +103,15 @@ def build(book: Notebook, handlers: Handlers, handover: Handover) -> Cell:
                 stop = gr.Button("Stop", variant="stop", elem_id=cell.id("stop"), min_width=0)
         with gr.Column(elem_classes="nb-result", min_width=0):
             with gr.Row(elem_classes=["nb-looks", "nb-pair"]):
-                part["shown"] = controls.picture(cell, "crop", "Photograph, as the network is shown it")
-                part["made"] = controls.picture(cell, "made", "What the network makes of it")
+                part["shown"] = controls.picture(cell, "crop", "Photograph, cropped for the network")
+                part["made"] = controls.picture(cell, "made", "Inversion")
             part["news"] = gr.HTML("", label="News", elem_classes="nb-news", elem_id=cell.id("news"))
             part["status"] = gr.HTML("", label="What ran", elem_classes="nb-status", elem_id=cell.id("status"))
             with gr.Row(elem_classes="nb-tools"):
                 small = {"size": "sm", "min_width": 0, "elem_classes": "nb-after"}
                 send = gr.Button("Drag it", variant="primary", elem_id=cell.id("send"), **small)
                 part["latent"] = gr.DownloadButton("Latent · safetensors", elem_id=cell.id("latent"), **small)
+                part["latent_npz"] = gr.DownloadButton("Latent · npz", elem_id=cell.id("latent-npz"), **small)
                 part["network"] = gr.DownloadButton(
                     "Tuned network · safetensors", visible=False, elem_id=cell.id("network"), **small
                 )
@@ -141,7 +142,7 @@ def build(book: Notebook, handlers: Handlers, handover: Handover) -> Cell:
     )
     part["tuning"].change(lambda on: gr.update(visible=on), part["tuning"], part["tuning_steps"], queue=False, **quiet)
 
-    order = ("shown", "made", "latent", "code", "status", "network", "news")
+    order = ("shown", "made", "latent", "code", "status", "network", "news", "latent_npz")
     names = ("photo", "straight", "zoom", "across", "down", "method", "steps", "tuning", "tuning_steps")
 
     def draggan_invert(
@@ -320,13 +321,17 @@ class Finding:
         return {self.part["made"]: enlarged(found.image), self.part["news"]: note(words)}
 
     def result(self, found: Found, arguments: dict, cut: str, tuning: bool, tuning_steps: int, folder: Path) -> dict:
-        path = jobs.save_latent(found.reference, found.latent, folder / "photograph-latent.safetensors")
+        path, npz = (
+            jobs.save_latent(found.reference, found.latent, folder / f"photograph-latent.{ending}")
+            for ending in ("safetensors", "npz")
+        )
         tuned = folder / "tuned.safetensors"
         ran = " · ".join([("Stopped after " if found.stopped else "") + found.facts[0], *found.facts[1:]])
         values = {
             "shown": enlarged(found.photo),
             "made": enlarged(found.image),
             "latent": str(path),
+            "latent_npz": str(npz),
             "network": gr.update(value=str(tuned), visible=True) if found.own else gr.update(value=None, visible=False),
             "code": code(found.reference, arguments, cut, tuning_steps if found.own else None),
             "status": note(ran, "nb-ran"),

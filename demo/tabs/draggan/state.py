@@ -166,7 +166,9 @@ class State:
         self.pulls = [pull for pull in self.pulls if pull.steps]
         most = MAX_PULLS if self.start is None else min(MAX_PULLS, max(1, MAX_PIXELS // self.start.resolution**2))
         if len(self.pulls) >= most:
-            raise UserError(f"This was pulled {most} times; save its latent and load it, then go on from there.")
+            raise UserError(
+                f"This picture was dragged {most} times; save its latent and load it, then go on from there."
+            )
         while sum(len(pull.frames) for pull in self.pulls) > MAX_ALL - MAX_FRAMES:
             longest = max(self.pulls, key=lambda pull: len(pull.frames))
             longest.frames[1:-1] = longest.frames[2:-1:2]
@@ -211,7 +213,7 @@ class State:
 
         drags = [pull.recipe() for pull in self.pulls if pull.steps]
         if self.start is None or not drags:
-            raise UserError("Nothing was pulled yet; place a point and its target, then press Drag.")
+            raise UserError("Nothing has been dragged yet; place a point and its target, then press Drag.")
         recipe = Recipe("draggan.replay", self.start.checkpoint, self.start.sha256, {"drags": drags, **self.start.made})
         recipe.check()
         return recipe

@@ -10,11 +10,11 @@ from ...notebook import LATEX, Notebook
 from . import brush, manifold, project, transfer
 
 LEAD = """
-# Paint, and the manifold answers
+# Paint, and the network follows
 
-You draw badly; the network draws well, but does not know what you want. iGAN lets both do what they can: you smear a
-colour, a line, or push a piece of the picture aside, and it looks among all the pictures that it knows how to make for
-those that come nearest.
+A sketch is rough, and a network that draws well does not know what you want. iGAN puts the two together: you paint a
+colour, draw a line or move a piece of the picture, and it looks among all the pictures that it can make for those that
+come nearest.
 """
 
 

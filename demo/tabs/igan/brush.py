@@ -79,7 +79,7 @@ TAKE = "() => setTimeout(() => document.querySelector('#ig-brush-save-file')?.cl
 
 def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handlers]:
     part: dict = {}
-    with book.cell("brush", "A colour, a line, a push", PROSE) as cell:
+    with book.cell("brush", "Brushes: colour, line, warp", PROSE) as cell:
         with gr.Column(elem_classes="nb-controls", min_width=0):
             settings = _controls(cell, part)
         with cell.result("Picture · PNG"):
@@ -150,7 +150,7 @@ def _controls(cell: Cell, part: dict) -> list[str]:
         info="0: wherever it leads · 20: hardly moves",
         elem_id=cell.id("smoothness"),
     )
-    with gr.Accordion("How it answers", open=False, elem_id=cell.id("how")):
+    with gr.Accordion("Settings of the search", open=False, elem_id=cell.id("how")):
         made["starts"] = gr.Radio(
             [("4", 4), ("16", 16), ("64", 64)],
             value=16,
@@ -182,7 +182,7 @@ def _hands(cell: Cell, part: dict) -> dict[str, gr.Button]:
     with gr.Column(elem_classes=["nb-buttons", "nb-hands", "nb-answering"], min_width=0):
         part["answer"] = tiles.board("The answer", ["nb-answer"], elem_id=cell.id("answer"))
         buttons = {
-            "run": gr.Button("Answer again", elem_id=cell.id("run"), **small),
+            "run": gr.Button("Run again", elem_id=cell.id("run"), **small),
             "stop": gr.Button("Stop", variant="stop", elem_id=cell.id("stop"), **small),
             "play": gr.Button("Play", elem_id=cell.id("play-run"), elem_classes="nb-key", **small),
             "fix": gr.Button("Fix", variant="primary", elem_id=cell.id("fix"), elem_classes="nb-key", **small),

@@ -57,7 +57,7 @@ PRIVATE = {**QUIET, "api_visibility": "private"}
 
 
 def build_ring(book: Notebook) -> Cell:
-    with book.cell("ring", "The manifold, seen: a sheet and a ring", RING) as cell:
+    with book.cell("ring", "The manifold of a toy GAN", RING) as cell:
         with cell.controls("Train it", extra="Another seed", stop="always"):
             seed = controls.seed(cell, 0)
             steps = gr.Slider(50, 2000, 1000, step=50, label="Steps", elem_id=cell.id("steps"))
@@ -147,11 +147,11 @@ class Plane:
 
 def build_plane(book: Notebook, handlers: Handlers) -> Cell:
     part: dict = {}
-    with book.cell("plane", "The manifold, seen: a walk on a map", PLANE) as cell:
+    with book.cell("plane", "The manifold of a network, as a map", PLANE) as cell:
         with cell.controls("Show the map", extra="Another"):
             part["seed"] = controls.seed(cell, 1)
             part["reach"] = gr.Slider(
-                0.05, 4, 1.5, step=0.05, label="How far one sees", info="small: zoomed in", elem_id=cell.id("reach")
+                0.05, 4, 1.5, step=0.05, label="Range", info="small: zoomed in", elem_id=cell.id("reach")
             )
             part["rows"] = gr.Slider(3, 11, 7, step=2, label="Pictures a side", elem_id=cell.id("rows"))
             with gr.Row(elem_classes="nb-two"):
@@ -227,8 +227,8 @@ class Walk:
         from pipelines import checks
 
         if reach is None:
-            raise UserError("“How far one sees” is empty; fill it in first.")
-        reach = round(min(4, max(0.05, checks.number(reach, "How far one sees", 0, 10) * by)) * 20) / 20
+            raise UserError("“Range” is empty; fill it in first.")
+        reach = round(min(4, max(0.05, checks.number(reach, "Range", 0, 10) * by)) * 20) / 20
         for update in self.show(visitor, network, seed, x, y, reach, rows):
             yield {self.part["reach"]: gr.update(value=reach)} | update
 

@@ -36,7 +36,7 @@ the news. Afterwards igan_brush paints on it with origin photo.
 Args:
     network: igan/shoes, igan/faces, igan/flowers, or a StyleGAN2.
     photo: the photograph, up to 50 MB and 64 megapixels.
-    crop: middle (the largest square), face (found and laid straight), or auto (face where the network makes faces).
+    crop: middle (the largest square), face (found and aligned), or auto (face where the network makes faces).
     steps: of each search at most, 10 to 400.
     feature_weight: of features beside colours, 0 to 0.05.
 """
@@ -184,7 +184,7 @@ class Finding:
                     yield self.shown(found, passing=True) | {self.part["news"]: note(words)}
 
     def shown(self, found: Found, passing: bool = False) -> dict:
-        shown = [tiles.Tile("photo", found.cut, "photograph", "The photograph, as the network is shown it")]
+        shown = [tiles.Tile("photo", found.cut, "photograph", "The photograph, cropped for the network")]
         for way in WAYS:
             if way in found.ways:
                 _latent, image, l2, seconds = found.ways[way]
@@ -289,18 +289,18 @@ def halt(visitor) -> str:
 
 def build(book: Notebook, handlers: Handlers, tab: gr.Tab) -> Cell:
     part: dict = {}
-    with book.cell("project", "A photograph's place among its pictures", PROSE) as cell:
+    with book.cell("project", "Projection: the picture nearest to a photograph", PROSE) as cell:
         with cell.controls("Find it", stop="always"):
             part["photo"] = controls.photograph(cell)
             gr.HTML("or one of these", elem_classes="nb-try")
             part["tries"] = tiles.board("Pictures to try", ["nb-tryouts"], elem_id=cell.id("tries"))
             part["crop"] = gr.Radio(
-                [("as suits it", "auto"), ("the middle", "middle"), ("the face", "face")],
+                [("auto", "auto"), ("the middle", "middle"), ("the face", "face")],
                 value="auto",
                 label="What of it",
                 elem_id=cell.id("crop"),
             )
-            with gr.Accordion("How it is looked for", open=False, elem_id=cell.id("how")):
+            with gr.Accordion("Settings of the search", open=False, elem_id=cell.id("how")):
                 part["steps"] = gr.Slider(10, 400, 100, step=10, label="Steps at most", elem_id=cell.id("steps"))
                 part["feature_weight"] = gr.Slider(
                     0,

@@ -23,7 +23,7 @@ def edits_of(drawn: canvas.Drawing, size: int) -> dict:
     from pipelines import igan, images
 
     if drawn.size is not None and drawn.size != (size, size):
-        raise UserError(f"That was drawn on another picture; draw on this one of {size} x {size} pixels.")
+        raise UserError(f"This was drawn on another picture; draw on this one of {size} x {size} pixels.")
     found: dict = {}
     fine = (max(size, FINE),) * 2
     if "colour" in drawn.layers and (painted := drawn.layers["colour"].colours(fine)) is not None:

@@ -48,7 +48,7 @@ PNG, the animation as a picture or as a video, its file, the Python, what ran, a
 Args:
     network: igan/shoes, igan/faces, igan/flowers, or a StyleGAN2.
     photo, other: the photographs.
-    crop: middle (the largest square), face (found and laid straight), or auto (face where the network makes faces).
+    crop: middle (the largest square), face (found and aligned), or auto (face where the network makes faces).
     frames: 3 to 48.
     format: gif, webp or mp4.
     fps: frames per second, 1 to 60.
@@ -97,7 +97,7 @@ def film_controls(cell: Cell, part: dict) -> None:
 
 def build(book: Notebook, handlers: Handlers) -> Cell:
     part: dict = {}
-    with book.cell("transfer", "The edit, on the photograph itself", PROSE) as cell:
+    with book.cell("transfer", "Edit transfer: the edit on the photograph itself", PROSE) as cell:
         with cell.controls("Transfer it", stop="always"):
             gr.Markdown(
                 "The photograph is the one of cell 2; the edit is what you painted on it on the pad.",
@@ -224,12 +224,12 @@ def recipe_of(info, photo: Image.Image, crop: str, arguments: dict, output: dict
 
 def build_morph(book: Notebook, handlers: Handlers) -> Cell:
     part: dict = {}
-    with book.cell("morph", "From one photograph to another", MORPH) as cell:
+    with book.cell("morph", "Morphing: from one photograph to another", MORPH) as cell:
         with cell.controls("Morph them", stop="always"):
             part["photo"] = place(cell, "photo", "One photograph")
             part["other"] = place(cell, "other", "The other one")
             part["crop"] = gr.Radio(
-                [("as suits it", "auto"), ("the middle", "middle"), ("the face", "face")],
+                [("auto", "auto"), ("the middle", "middle"), ("the face", "face")],
                 value="auto",
                 label="What of them",
                 elem_id=cell.id("crop"),

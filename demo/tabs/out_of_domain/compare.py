@@ -20,27 +20,27 @@ from .handlers import Handlers
 from .text import call, code, recipe_for, shown, summary_of, tile
 
 PROSE = r"""
-What everybody did before: invert, move the latent, and take the whole picture that comes out. The plain inversion is
-quick and far from the photograph, the hybrid one nearer; neither has your hat. *Lost* is how far the picture is from
-the photograph where nothing should have changed, in levels of 255. *Has it* is what an independent classifier says of
-the last attribute that was edited.
+Before this paper, edits inverted the photograph, moved the latent, and took the whole picture that came out. The plain
+inversion is quick and far from the photograph, the hybrid one nearer; neither has your hat. *Lost* is how far the
+picture is from the photograph where nothing should have changed, in levels of 255. *Has it* is what an independent
+classifier says of the last attribute that was edited.
 """
 API = """The present edit of this session beside the same edit without a mask, from a plain and from a hybrid inversion.
 Gives pictures with captions, a table as HTML, what ran, the Python that repeats it, all of them as one PNG, the recipe,
 and the news.
 
 Args:
-    steps: of the inversions that optimise, as text, 1 to 1000; empty: as suits the network.
+    steps: of the inversions that optimise, as text, 1 to 1000; empty: what suits the network.
 """
 COLUMNS = ("inverted by", "lost", "has it", "s")
 METHODS = {"w": "optimisation in w", "w+": "optimisation in w+"}
 
 
 def build(book: Notebook, handlers: Handlers) -> Cell:
-    with book.cell("compare", "What a mask is good for", PROSE) as cell:
+    with book.cell("compare", "With a mask and without", PROSE) as cell:
         with cell.controls("Compare", stop="always"):
             gr.Markdown("Face and edit are those above.", elem_classes="nb-hint")
-            steps = controls.optional(cell, "steps", "Steps", info="of each inversion", placeholder="as suits it")
+            steps = controls.optional(cell, "steps", "Steps", info="of each inversion", placeholder="auto")
         with cell.result("All of them · PNG"):
             gallery = controls.tiles(cell, "gallery", "The photograph, two edits without a mask, and ours", strip=True)
             table = gr.HTML("", label="In numbers", elem_id=cell.id("table"))

@@ -34,7 +34,7 @@ Args:
     network: a StyleGAN2 of faces such as stylegan2/faces.
     photo: a photograph.
     method: auto, encoder, hybrid or optimisation.
-    steps: of the optimisation as text, 1 to 1000; empty: as suits the method.
+    steps: of the optimisation as text, 1 to 1000; empty: what suits the method.
     face: its number, 0 being the most prominent; centre: the square in the middle.
 """
 API_EDIT = """Edits the face of this session along directions. Gives the six stages with captions, the photograph before
@@ -59,7 +59,7 @@ Args: none."""
 QUIET = {"show_progress": "hidden"}
 PRIVATE = {**QUIET, "api_visibility": "private"}
 RESULT = ("stages", "whole", "status", "code", "news")
-WAYS = [("as suits it", "auto"), ("encoder", "encoder"), ("hybrid", "hybrid"), ("optimisation", "optimisation")]
+WAYS = [("auto", "auto"), ("encoder", "encoder"), ("hybrid", "hybrid"), ("optimisation", "optimisation")]
 
 
 def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handlers]:
@@ -106,13 +106,13 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
             )
             part["cautious"] = gr.Checkbox(
                 True,
-                label="Leave alone what it cannot make",
+                label="Protect occlusions",
                 info="what lies before the face, and where I′ is far from I",
                 elem_id=cell.id("cautious"),
             )
-            part["deghost"] = gr.Checkbox(True, label="Take ghosts out of the seam", elem_id=cell.id("deghost"))
+            part["deghost"] = gr.Checkbox(True, label="Remove ghosting at the seam", elem_id=cell.id("deghost"))
             with gr.Row(elem_classes="nb-buttons"):
-                undo = gr.Button("As it was", elem_id=cell.id("undo"), min_width=0)
+                undo = gr.Button("Reset", elem_id=cell.id("undo"), min_width=0)
             with gr.Row(elem_classes="nb-tools"):
                 direction = gr.UploadButton(
                     "A direction of your own",
@@ -148,17 +148,17 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
 def _photograph(cell: Cell, part: dict) -> None:
     part["photo"] = controls.photograph(cell, ("upload", "webcam", "clipboard"))
     part["faces"] = controls.faces(cell, "faces", "Faces in it")
-    part["middle"] = gr.Button("Take the middle of it", visible=False, elem_id=cell.id("middle"), min_width=0)
+    part["middle"] = gr.Button("Centre crop", visible=False, elem_id=cell.id("middle"), min_width=0)
     with gr.Accordion("How it is inverted", open=False, elem_id=cell.id("how")):
-        part["method"] = gr.Dropdown(WAYS, value="auto", label="Way to the latent", elem_id=cell.id("method"))
-        part["steps"] = controls.optional(cell, "steps", "Steps", placeholder="as suits it")
+        part["method"] = gr.Dropdown(WAYS, value="auto", label="Inversion method", elem_id=cell.id("method"))
+        part["steps"] = controls.optional(cell, "steps", "Steps", placeholder="auto")
     with gr.Row(elem_classes="nb-buttons"):
         part["again"] = gr.Button("Invert it", variant="primary", elem_id=cell.id("run"), min_width=0)
         part["stop"] = gr.Button("Stop", variant="stop", elem_id=cell.id("stop"), min_width=0)
 
 
 def _stages(cell: Cell, part: dict) -> None:
-    part["examples"] = controls.faces(cell, "examples", "Faces that nobody has, to try")
+    part["examples"] = controls.faces(cell, "examples", "Generated faces to try")
     part["stages"] = controls.tiles(cell, "stages", "Every stage of the edit", strip=True)
     with gr.Row(elem_classes=["nb-outcome", "nb-whole"]):
         with gr.Column(min_width=0):

@@ -1,4 +1,4 @@
-"""Faces that nobody has, with something before them that no network of ours has seen: to try without a photograph."""
+"""Generated faces with something before them that no network here has seen, to try without a photograph."""
 
 from __future__ import annotations
 

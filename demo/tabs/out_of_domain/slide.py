@@ -43,7 +43,7 @@ TILE = 144
 
 
 def build(book: Notebook, handlers: Handlers) -> Cell:
-    with book.cell("slide", "Little by little", PROSE) as cell:
+    with book.cell("slide", "One direction, step by step", PROSE) as cell:
         with cell.controls("Make the animation", stop="always"):
             gr.Markdown("Face, mask and other edits are those above.", elem_classes="nb-hint")
             direction = gr.Textbox(

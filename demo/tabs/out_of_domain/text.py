@@ -72,9 +72,9 @@ def facts(state: State) -> str:
     found, made = state.found, state.made
     parts = [summary_of(state.wanted)]
     if made is not None and made.residual is not None:
-        parts.append(f"|I − I′| in M {made.residual:.1%}")
+        parts.append(f"{made.residual:.1%} off inside the mask (|I − I′|)")
     if made is not None and made.named and state.wanted:
-        parts.append(f"Diff-CAM says {shown(made.named)}")
+        parts.append(f"mask for {shown(made.named)} (Diff-CAM)")
     parts += [state.way.told if state.way else "not inverted yet", f"{found.title}, {found.size} px, on {found.device}"]
     return " · ".join(parts)
 

@@ -14,7 +14,7 @@ LEAD = """
 
 StyleGAN2 turns a list of random numbers into a picture that nobody took. A *seed* picks the list, a small **mapping
 network** bends it into a *style* $w$, and the **synthesis network** paints from a 4 × 4 grid upwards, asking the style
-at every layer what to paint. Every control below turns one of these screws.
+at every layer what to paint. Every control below changes one of these steps.
 """
 
 

@@ -18,11 +18,12 @@ from ...running import in_worker
 
 PROSE = r"""
 Along a straight line in $\mathcal W$ pictures change in one way. A classifier that has scored some thousand pictures
-parts those that smile from those that do not by a plane, and its normal is the direction of smiles (InterFaceGAN, Shen
-et al. 2020). Attributes that go together in the training photographs go together here; *leave the others alone* takes
-out of a direction what it has of the others. Without any pictures, the network's own weights tell which directions
-change most: the eigenvectors of $A^\top A$, where $A$ holds the style weights of the chosen layers (SeFa, Shen and Zhou
-2021). Those are numbered; what each does is for you to find out. One unit is one standard deviation of $w$.
+separates pictures that smile from those that do not by a plane, whose normal is the direction of smiling
+(InterFaceGAN, Shen et al. 2020). Attributes that go together in the training photographs go together here; *leave the
+others alone* takes out of a direction what it has of the others. Without any pictures, the network's own weights tell
+which directions change most: the eigenvectors of $A^\top A$, where $A$ holds the style weights of the chosen layers
+(SeFa, Shen and Zhou 2021). Those are numbered; what each does is for you to find out. One unit is one standard
+deviation of $w$.
 """
 
 API_MOVE = """One seed moved along directions. Gives the picture, what ran, the code, the picture as PNG and the recipe.
@@ -76,7 +77,7 @@ class Knobs:
 
 def build(book: Notebook) -> Cell:
     chooser = book.chooser
-    with book.cell("directions", "Turning knobs", PROSE) as cell:
+    with book.cell("directions", "Directions: one property at a time", PROSE) as cell:
         with cell.controls("Show the picture", extra="Back to zero"):
             seed = controls.seed(cell, 3)
             layers = controls.layers(cell, "all", "that listen; or rows such as 3-7")

@@ -33,7 +33,7 @@ Args:
 
 
 def build(book: Notebook) -> Cell:
-    with book.cell("interpolation", "A walk from seed to seed", PROSE) as cell:
+    with book.cell("interpolation", "Interpolation: a walk from seed to seed", PROSE) as cell:
         with cell.controls("Make the animation", stop="always"):
             seeds = gr.Textbox("1-4", label="Seeds", info="2 to 8", max_length=200, elem_id=cell.id("seeds"))
             with gr.Row(elem_classes="nb-two"):

@@ -26,7 +26,7 @@ Args:
 
 
 def build(book: Notebook) -> Cell:
-    with book.cell("mixing", "The shape of one, the colours of another", PROSE) as cell:
+    with book.cell("mixing", "Style mixing: the shape of one, the colours of another", PROSE) as cell:
         with cell.controls("Mix"):
             rows = gr.Textbox("1-4", label="Seeds of the rows", max_length=200, elem_id=cell.id("rows"))
             cols = gr.Textbox("21-25", label="Seeds of the columns", max_length=200, elem_id=cell.id("cols"))

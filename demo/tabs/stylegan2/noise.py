@@ -25,8 +25,8 @@ Args:
 
 
 def build(book: Notebook) -> Cell:
-    with book.cell("noise", "What is left to chance", PROSE) as cell:
-        with cell.controls("Roll the dice", extra="Another seed"):
+    with book.cell("noise", "Noise: what the style does not decide", PROSE) as cell:
+        with cell.controls("Show the noises", extra="Another seed"):
             seed = controls.seed(cell, 3)
             count = gr.Slider(2, 32, 8, step=1, label="How many noises", elem_id=cell.id("count"))
             psi = controls.psi(cell)

@@ -39,7 +39,7 @@ GROUPS = ("coarse", "middle", "fine")
 
 
 def build(book: Notebook) -> Cell:
-    with book.cell("truncation", "Towards the average, and away from it", PROSE) as cell:
+    with book.cell("truncation", "Truncation: towards the average, and away from it", PROSE) as cell:
         with cell.controls("Show the strip", extra="Another seed"):
             seed = controls.seed(cell, 3)
             psi = controls.psi(cell, label="ψ of the picture")
