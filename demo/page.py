@@ -56,14 +56,12 @@ class Page(gr.Blocks):
         except gr.Error as error:
             # Gradio lists all choices there are; with a whole catalogue in it, that is no sentence any more.
             raise sentence(error.message if len(error.message) < 160 else MISFIT) from None
-        except FileNotFoundError as error:
-            log.info("a file that was sent is not there: %s", error)
-            raise sentence(MISFIT) from None
-        except (OSError, Image.DecompressionBombError) as error:  # Gradio has opened it as a picture
-            log.info("a picture could not be read: %s", error)
-            raise sentence(uploads.unreadable(error)) from None
         except Exception as error:
             log.info("a value did not fit its control: %s", error)
+            cause = error.__cause__ or error  # Gradio wraps what a component raised
+            picture = isinstance(cause, (OSError, Image.DecompressionBombError))  # it was opened as one
+            if picture and not isinstance(cause, FileNotFoundError):
+                raise sentence(uploads.unreadable(cause)) from None
             raise sentence(MISFIT) from None
 
     def queue(self, *args, **kwargs):
