@@ -170,6 +170,17 @@ def as_text(value) -> str:
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value) if isinstance(value, list) else value
 
 
+def file_size(cell: Cell, name: str = "size") -> gr.Dropdown:
+    """How large a file is written, as ``pipelines.sizes`` takes it."""
+    return gr.Dropdown(
+        [("1×", "1x"), ("2×", "2x"), ("4×", "4x"), ("512 px", "512"), ("1024 px", "1024")],
+        value="1x",
+        label="Size of the file",
+        elem_id=cell.id(name),
+        min_width=0,
+    )
+
+
 def kinds() -> list[tuple[str, str]]:
     """GIF, WebP, and MP4 if there is a library for it; whether that has an encoder, only loading it would tell."""
     films = [("MP4", "mp4")] if importlib.util.find_spec("av") else []

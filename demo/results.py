@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,26 @@ class Display:
     amount: str
     sheet: Callable[[], Image.Image] | None = None
     file: Path | None = field(default=None)
+
+
+def written(
+    frames: Sequence[Image.Image], path: Path, say: Callable[[str], Any], **options: Any
+) -> Generator[Any, None, Path]:
+    """Writes an animation with ``animation.save``; yields ``say(how far it is)``, and returns the path.
+
+    Raises UserError.
+    """
+    from pipelines import animation
+
+    from .running import with_progress
+
+    with closing(with_progress(lambda: animation.save(frames, path, **options))) as work:
+        while True:
+            try:
+                far = next(work)
+            except StopIteration as end:
+                return end.value
+            yield say(f"Writing the file, {far.done / far.total:.0%}" if far.total else "Writing the file")
 
 
 @contextmanager

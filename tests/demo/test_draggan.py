@@ -160,6 +160,8 @@ def test_animations(visitor, tmp_path):
                 assert film.size == (256, 256)
                 # Six pictures of each drag, of which one is in both, and a second to look at the end.
                 assert sum(frame.info["duration"] for frame in ImageSequence.Iterator(film)) == 1100 + 1000
+    with Image.open(visitor("draggan_animate", format="webp", size="2x")[0]) as large:
+        assert large.size == (512, 512)
     bare = visitor("draggan_animate", format="webp", points=False)[0]
     assert Path(bare["value"] if isinstance(bare, dict) else bare).stat().st_size > 100
 
@@ -410,6 +412,19 @@ def test_a_recipe_that_is_loaded_back(page, visitor):
     wrong.write_text(other.to_json())
     with pytest.raises(UserError, match="another cell"):
         last(load(ann, str(wrong)))
+
+
+def test_the_picture_at_another_size(page):
+    mine, ann = handlers(page), Visitor()
+    assert mine.part["sheet"] not in last(mine.resized(ann, "2x")), "there is no picture yet, and no file of it"
+    last(mine.drag(ann, "stylegan2/faces", None, 4, 0.7, drawing(), *defaults(page, steps=2)))
+    whole = ann.kept["draggan"].image
+    for size, side in (("4x", 4 * SIZE), ("512", 512), ("1x", SIZE)):
+        for made in mine.resized(ann, size):
+            found = pixels(made[mine.part["sheet"]])
+        assert np.array_equal(found, np.asarray(whole.resize((side, side), Image.Resampling.LANCZOS)))
+    with pytest.raises(UserError, match="size"):
+        list(mine.resized(ann, "enormous"))
 
 
 def test_a_latent_that_is_loaded_back(page, visitor, tmp_path):

@@ -135,7 +135,7 @@ def test_one_photograph_becomes_another(visitor, photograph, tmp_path):
     files = {"photo": handle_file(str(photograph)), "other": handle_file(str(other))}
     answer = visitor("igan_morph", network="igan/shoes", crop="middle", frames=3, format="gif", **files)
     assert pixels(answer[0]).shape == pixels(photograph).shape
-    assert "3 frames of 240 x 180 px" in answer[5] and "igan.morph" in answer[4]
+    assert "3 frames one way, of 240 x 180 px" in answer[5] and "igan.morph" in answer[4]
     refused(visitor, "igan_morph", "no picture yet", network="igan/shoes", photo=files["photo"])
 
 

@@ -54,7 +54,8 @@ def made_by_code(name: str, code: str, folder: Path, monkeypatch) -> list[np.nda
         from pipelines import animation, stylegan2
 
         heads = [stylegan2.sample(names["net"], s, noise_mode="const") for s in ("1-2", "5-7")]
-        result = [animation.grid(result, *heads)]
+        words = [[f"seed {seed}" for seed in seeds] for seeds in ((1, 2), (5, 6, 7))]
+        result = [animation.grid(result, *heads, row_captions=words[0], col_captions=words[1])]
     elif name == "stylegan2_interpolate":
         assert (folder / "animation.gif").is_file()
         result = result[:1]

@@ -60,7 +60,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 low = gr.Slider(-2, 2, -1.5, step=0.05, label="From", elem_id=cell.id("low"), min_width=0)
                 high = gr.Slider(-2, 2, 1.5, step=0.05, label="To", elem_id=cell.id("high"), min_width=0)
             with gr.Row(elem_classes="nb-two"):
-                frames = gr.Slider(2, 200, 40, step=1, label="Frames", elem_id=cell.id("frames"), min_width=0)
+                frames = gr.Slider(2, 200, 40, step=1, label="Frames, one way", elem_id=cell.id("frames"), min_width=0)
                 fps = gr.Slider(1, 60, 20, step=1, label="Frames a second", elem_id=cell.id("fps"), min_width=0)
             kind = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
         with cell.result("Animation file"):
@@ -116,7 +116,8 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 picture: None if kind == "mp4" else str(path),
                 video: str(path) if kind == "mp4" else None,
                 cell.status: note(
-                    f"{len(pictures)} frames, {size} · {found.title} · {seconds:.2f} s on {found.device}", "nb-ran"
+                    f"{len(film)} frames there and back, {size} · {found.title} · {seconds:.2f} s on {found.device}",
+                    "nb-ran",
                 ),
                 cell.code: code(found, [call], f'animation.save(result, "animation.{kind}", fps={fps!r})'),
                 cell.sheet: str(path),

@@ -56,6 +56,7 @@ Args:
     format: gif, webp or mp4.
     fps: frames per second, 1 to 60.
     points: draws the points in.
+    size: 1x (256 pixels), 2x, 4x, or the pixels of a side.
 """
 # What a drag gives to scripts, in this order; then what only the page has use for.
 RESULT = ("sheet", "compare", "latent", "recipe", "code", "status", "news")
@@ -186,6 +187,7 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
             gr.HTML("<h3>Before and after</h3>", elem_classes="nb-small-heading")
             part["compare"] = controls.before_after(cell, "compare")
             with gr.Row(elem_classes="nb-tools"):
+                part["size"] = controls.file_size(cell)
                 part["latent"] = gr.DownloadButton("Latent · safetensors", elem_id=cell.id("latent"), **small)
                 part["latent_npz"] = gr.DownloadButton("Latent · npz", elem_id=cell.id("latent-npz"), **small)
                 for to, words in (("attgan", "Tick attributes in AttGAN"), ("igan", "Paint in iGAN")):
@@ -194,6 +196,7 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
             gr.HTML("<h3>The way there</h3>", elem_classes="nb-small-heading")
             part["film"], part["video"] = controls.film(cell)
             part["format"] = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
+            part["film_size"] = controls.file_size(cell, "film-size")
             part["fps"] = gr.Slider(1, 60, 20, step=1, label="Frames a second", elem_id=cell.id("fps"))
             part["points"] = gr.Checkbox(True, label="With the points", elem_id=cell.id("points"))
             with gr.Row(elem_classes="nb-tools"):
@@ -237,9 +240,12 @@ def _wire(cell, handlers: Handlers, tab, animate, stop, undo, reset, tries) -> N
     for key, button in tries.items():
         button.click(partial(handlers.play_example, example=examples.EXAMPLES[key]), session, **private)
 
+    part["size"].input(
+        handlers.resized, [session, part["size"]], [part["sheet"], part["news"]], api_visibility="private", **QUIET
+    )
     animate.click(
-        named(handlers.animate, ["visitor", "format", "fps", "points"]),
-        [session, part["format"], part["fps"], part["points"]],
+        named(handlers.animate, ["visitor", "format", "fps", "points", "size"]),
+        [session, part["format"], part["fps"], part["points"], part["film_size"]],
         [part[name] for name in ("file", "film", "video", "film_news", "news")],
         api_name="draggan_animate",
         api_description=API_ANIMATE,

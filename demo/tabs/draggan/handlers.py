@@ -12,6 +12,8 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from pipelines import sizes
+from pipelines.sizes import resize
 from weights.errors import UserError
 
 from ... import canvas, gpu, networks, results, uploads
@@ -310,7 +312,7 @@ class Handlers:
         ran = f"{outcome(pull)} · {rate:.1f} steps a second · {start.about}, {start.resolution} px, on {start.device}"
         values = {
             "compare": (enlarged(start.image), enlarged(state.image)),
-            "sheet": made.save(state.image, "dragged"),
+            "sheet": made.save(resize(state.image, state.size), "dragged"),
             "recipe": str(path),
             "latent": str(jobs.save_latent(start.reference, step.w, made.file("latent", ending="safetensors"))),
             "latent_npz": str(jobs.save_latent(start.reference, step.w, made.file("latent", ending="npz"))),
@@ -326,10 +328,25 @@ class Handlers:
         }
         return self.idle(state, drawn, points) | {self.part[name]: value for name, value in values.items()}
 
+    def _film_news(self, words: str) -> dict:
+        return {self.part["film_news"]: note(words)}
+
     @report_errors
-    def animate(self, visitor, kind: str, fps: float, with_points: bool) -> Iterator[dict]:
+    def resized(self, visitor, size: str) -> Iterator[dict]:
+        """The picture as a file of another size."""
+        state = state_of(visitor)
+        sizes.resized_to(size, (1, 1))
+        state.size = size
+        if state.last is None:
+            return
+        with results.folder() as folder:
+            made = Result(None, {}, state.recipe(), {}, Path(folder))
+            yield {self.part["sheet"]: made.save(resize(state.image, size), "dragged"), self.part["news"]: ""}
+
+    @report_errors
+    def animate(self, visitor, kind: str, fps: float, with_points: bool, size: str = "1x") -> Iterator[dict]:
         """All drags so far as one animation."""
-        from pipelines import animation, draggan
+        from pipelines import draggan
 
         state = state_of(visitor)
         with results.folder() as folder:
@@ -340,14 +357,15 @@ class Handlers:
             pictures = [draggan.draw(f.image(), *(f.points() if with_points else nowhere), size=256) for f in frames]
             pictures += pictures[-1:] * round(fps)  # a second to look at the end
             made = Result(None, {}, state.recipe(), {}, Path(folder))
-            path = str(animation.save(pictures, made.file("drag", ending=kind), fps=fps))
+            file = made.file("drag", ending=kind)
+            path = str((yield from results.written(pictures, file, self._film_news, fps=fps, size=size or "1x")))
             film = kind == "mp4"
             yield {
                 self.part["film"]: None if film else path,
                 self.part["video"]: path if film else None,
                 self.part["file"]: gr.update(value=path, visible=True),
                 self.part["film_news"]: note(
-                    f"{len(frames)} pictures, {networks.size_text(Path(path).stat().st_size)}"
+                    f"{len(pictures)} frames, {networks.size_text(Path(path).stat().st_size)}"
                 ),
             }
 

@@ -138,6 +138,7 @@ class State:
     pulls: list[Pull] = field(default_factory=list)
     asked: bool = False
     called_off: bool = False
+    size: str = "1x"  # of the picture's file
 
     def put(self, start: Start) -> None:
         """A new picture. What runs ends."""

@@ -83,7 +83,7 @@ class Film:
         return {self.part["board"]: gr.update(frame=canvas.frame(shown, words, passing=True))}
 
     @report_errors
-    def animate(self, visitor, frames, kind, fps) -> Iterator[dict]:
+    def animate(self, visitor, frames, kind, fps, size="1x") -> Iterator[dict]:
         """The way as a file."""
         from pipelines import animation, checks
         from pipelines.recipes import Recipe
@@ -108,21 +108,25 @@ class Film:
                 pictures.append(image)
                 yield {self.part["film_news"]: note(f"{len(pictures)} of {frames} frames")}
             factor = max(1, LEAST // start.resolution)
-            size = tuple(v * factor for v in start.size)
-            larger = [p.resize(size, Image.Resampling.BICUBIC) if factor > 1 else p for p in pictures]
+            side = tuple(v * factor for v in start.size)
+            larger = [p.resize(side, Image.Resampling.BICUBIC) if factor > 1 else p for p in pictures]
             # There and back, so that it does not jump where it begins again, with a moment's rest at both ends.
             rest = max(1, round(fps / 3))
             turned = [*larger[:1] * rest, *larger, *larger[-1:] * rest, *larger[-2:0:-1]]
             name = f"{start.checkpoint.split('/')[-1].replace(':', '-')}-way"
-            path = str(animation.save(turned, Path(folder) / f"{name}.{kind}", fps=fps))
+            file = Path(folder) / f"{name}.{kind}"
+            path = str((yield from results.written(turned, file, self._film_news, fps=fps, size=size or "1x")))
             film = kind == "mp4"
-            words = f"{frames} frames there, as many back, {networks.size_text(Path(path).stat().st_size)}"
+            words = f"{len(turned)} frames there and back, {networks.size_text(Path(path).stat().st_size)}"
             yield {
                 self.part["film"]: None if film else path,
                 self.part["video"]: path if film else None,
                 self.part["file"]: gr.update(value=path, visible=True),
                 self.part["film_news"]: note(words),
             }
+
+    def _film_news(self, words: str) -> dict:
+        return {self.part["film_news"]: note(words)}
 
     @report_errors
     def save(self, visitor) -> Iterator[dict]:

@@ -64,6 +64,7 @@ Args:
     frames: 2 to 240, one way.
     format: gif, webp or mp4.
     fps: frames per second, 1 to 60.
+    size: 1x (at least 256 pixels), 2x, 4x, or the pixels of a side.
 """
 API_SAVE = """The chosen picture, its latent, the recipe and all candidates of this session. Gives a zip file.
 
@@ -211,6 +212,7 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
             with gr.Column(elem_classes=["nb-controls", "nb-film-tools"], min_width=0):
                 part["frames"] = gr.Slider(2, 120, 24, step=1, label="Frames, one way", elem_id=cell.id("frames"))
                 part["format"] = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
+                part["film_size"] = controls.file_size(cell, "film-size")
                 part["fps"] = gr.Slider(1, 60, 16, step=1, label="Frames a second", elem_id=cell.id("fps"))
                 with gr.Row(elem_classes="nb-tools"):
                     animate = gr.Button("Make the animation", elem_id=cell.id("animate"), **small)
@@ -220,6 +222,7 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
                 part["film"], part["video"] = controls.film(cell)
     with gr.Row(elem_classes="nb-tools"):
         after = {**small, "elem_classes": "nb-after"}
+        part["size"] = controls.file_size(cell)
         part["latent"] = gr.DownloadButton("Latent · text", elem_id=cell.id("latent"), **after)
         cell.send_buttons["draggan"] = gr.Button("Drag it in DragGAN", elem_id=cell.id("send-draggan"), **small)
         part["save_file"] = gr.DownloadButton(
@@ -271,9 +274,12 @@ def _wire(cell: Cell, handlers: Handlers, tab: gr.Tab, buttons: dict, animate: g
 
     buttons["play"].click(film.play, session, **private)
     part["play"].input(film.slide, [session, part["play"]], trigger_mode="always_last", **private)
+    part["size"].input(
+        handlers.resized, [session, part["size"]], [part["sheet"], part["news"]], api_visibility="private", **QUIET
+    )
     animate.click(
-        named(film.animate, ["visitor", "frames", "format", "fps"]),
-        [session, part["frames"], part["format"], part["fps"]],
+        named(film.animate, ["visitor", "frames", "format", "fps", "size"]),
+        [session, part["frames"], part["format"], part["fps"], part["film_size"]],
         [part[name] for name in ("file", "film", "video", "film_news", "news")],
         api_name="igan_animate",
         api_description=API_ANIMATE,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from pipelines import sizes
+from pipelines.sizes import resize
 from weights.errors import UserError
 
 from ... import canvas, gpu, networks, results, tiles, uploads
@@ -362,6 +364,17 @@ class Handlers:
             self.part["meter"]: "",
         }
 
+    @report_errors
+    def resized(self, visitor, size: str) -> Iterator[dict]:
+        """The picture as a file of another size."""
+        state = state_of(visitor)
+        sizes.resized_to(size, (1, 1))
+        state.size = size
+        if state.candidate is None:
+            return
+        with results.folder() as folder:
+            yield {self.part["sheet"]: str(write(state, Path(folder))["sheet"]), self.part["news"]: ""}
+
     def result(self, state: State, folder: Path) -> dict:
         """Everything that there is to see and to take away after an answer."""
         if state.candidate is None:
@@ -402,7 +415,7 @@ def write(state: State, folder: Path) -> dict[str, Path]:
         "latent": folder / f"{name}-latent.txt",
         "recipe": folder / f"{name}-painted-recipe.json",
     }
-    state.image.save(files["sheet"])
+    resize(state.image, state.size).save(files["sheet"])
     files["latent"].write_text(str(state.latent), encoding="utf-8")
     files["recipe"].write_text(recipe_of(state).to_json(), encoding="utf-8")
     return files

@@ -86,6 +86,7 @@ class State:
     photo: Any = None
     frames: tuple | None = None  # (both latents, the pictures between them)
     number: int = 0
+    size: str = "1x"  # of the picture's file
 
     def ask(self) -> int:
         """The number of something new; what runs ends within its present step."""

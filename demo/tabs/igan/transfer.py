@@ -87,7 +87,7 @@ def checked(frames, least: int, kind: str, fps) -> int:
 
 def film_controls(cell: Cell, part: dict) -> None:
     with gr.Row(elem_classes="nb-two"):
-        part["frames"] = gr.Slider(3, 48, 16, step=1, label="Frames", elem_id=cell.id("frames"), min_width=0)
+        part["frames"] = gr.Slider(3, 48, 16, step=1, label="Frames, one way", elem_id=cell.id("frames"), min_width=0)
         part["fps"] = gr.Slider(1, 60, 12, step=1, label="Frames a second", elem_id=cell.id("fps"), min_width=0)
     part["format"] = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
 
@@ -153,7 +153,8 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
         kept = folder / f"{name}-photograph-recipe.json"
         if recipe is not None:
             kept.write_text(recipe.to_json(), encoding="utf-8")
-        ran = f"{len(pictures)} frames of {last.width} x {last.height} px, {size_text(Path(path).stat().st_size)}"
+        size = f"{last.width} x {last.height} px, {size_text(Path(path).stat().st_size)}"
+        ran = f"{len(pictures)} frames one way, of {size}"
         options = "".join(f", {k}={v!r}" for k, v in arguments.items())
         calls = ['photo = Image.open("your-photograph.png")']
         if crop == "face":
@@ -302,7 +303,7 @@ def build_morph(book: Notebook, handlers: Handlers) -> Cell:
                     ("faces", "igan") if crop == "face" else ("igan",),
                     f'animation.save(result, "animation.{kind}", fps={fps!r})',
                 ),
-                "status": note(f"{len(pictures)} frames of {size} · {info.title} · {seconds:.1f} s", "nb-ran"),
+                "status": note(f"{len(pictures)} frames one way, of {size} · {info.title} · {seconds:.1f} s", "nb-ran"),
                 "news": "",
             }
             yield {part[key]: value for key, value in values.items()}

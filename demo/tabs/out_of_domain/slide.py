@@ -58,7 +58,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 low = gr.Slider(-8, 8, 0, step=0.1, label="From", elem_id=cell.id("low"), min_width=0)
                 high = gr.Slider(-8, 8, 4, step=0.1, label="To", elem_id=cell.id("high"), min_width=0)
             with gr.Row(elem_classes="nb-two"):
-                frames = gr.Slider(2, 200, 24, step=1, label="Frames", elem_id=cell.id("frames"), min_width=0)
+                frames = gr.Slider(2, 200, 24, step=1, label="Frames, one way", elem_id=cell.id("frames"), min_width=0)
                 fps = gr.Slider(1, 60, 16, step=1, label="Frames a second", elem_id=cell.id("fps"), min_width=0)
             kind = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
         with cell.result("Animation file"):
@@ -102,7 +102,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
             row = animation.strip([tile(pictures[i]).resize((TILE, TILE)) for i in places], captions)
             text = kept.file("slide-recipe", ending="json")
             text.write_text(recipe.to_json(), encoding="utf-8")
-            ran = f"{shown(name)}, {len(pictures)} frames, {size_text(path.stat().st_size)} · {found.title}"
+            ran = f"{shown(name)}, {len(film)} frames there and back, {size_text(path.stat().st_size)} · {found.title}"
             seconds = time.perf_counter() - began
             yield {
                 strip: kept.save(row, "strip"),

@@ -29,7 +29,11 @@ Args:
     truncation_psi: -1 to 2.
     format: gif, webp or mp4.
     fps: frames per second, 1 to 60.
+    size: 1x, 2x, 4x, or the pixels of the longer side.
 """
+
+
+OUTPUT = ("format", "fps", "size")
 
 
 def build(book: Notebook) -> Cell:
@@ -49,6 +53,7 @@ def build(book: Notebook) -> Cell:
             loop = gr.Checkbox(True, label="Back to the first seed", elem_id=cell.id("loop"))
             psi = controls.psi(cell)
             kind = gr.Radio(controls.kinds(), value="gif", label="File", elem_id=cell.id("format"))
+            size = controls.file_size(cell)
         with cell.result("Animation file"):
             picture, video = controls.film(cell)
     inputs = {
@@ -60,15 +65,16 @@ def build(book: Notebook) -> Cell:
         "truncation_psi": psi,
         "format": kind,
         "fps": fps,
+        "size": size,
     }
     run = Run(
         "stylegan2.interpolate",
         inputs,
         [picture, video],
         show,
-        arguments=lambda values: {k: v for k, v in values.items() if k not in ("format", "fps")},
+        arguments=lambda values: {k: v for k, v in values.items() if k not in OUTPUT},
         restore=restore,
-        output=lambda values: {"format": values["format"], "fps": values["fps"]},
+        output=output,
         preview=lambda frame: [frame, None],
         total="frames",
         first_frame=not_too_large,
@@ -78,19 +84,25 @@ def build(book: Notebook) -> Cell:
     return cell
 
 
+def output(values: dict) -> dict:
+    """What the recipe says of the file; the size only where it is not that of the frames."""
+    return {name: values[name] for name in OUTPUT if (name, values[name]) != ("size", "1x")}
+
+
 def not_too_large(frame, arguments: dict) -> None:
     """Says at once what ``animation.save`` would say after all frames were made."""
-    most = animation.MAX_PIXELS // (frame.width * frame.height)
+    most = animation.most_frames(frame.size)
     if arguments["frames"] > most:
         raise UserError(f"At {frame.width} px an animation has at most {most} frames; ask for fewer.")
 
 
 def restore(arguments: dict, output: dict | None) -> dict:
-    return {**arguments, "seeds": controls.as_text(arguments["seeds"]), **(output or {})}
+    return {"size": "1x", **arguments, "seeds": controls.as_text(arguments["seeds"]), **(output or {})}
 
 
 def show(made: Result) -> Display:
-    output = {"format": "gif", "fps": 20, **(made.recipe.output or {})}
-    path = animation.save(made.value, made.file("walk", ending=output["format"]), fps=output["fps"])
+    output = {"format": "gif", "fps": 20, "size": "1x", **(made.recipe.output or {})}
+    file = made.file("walk", ending=output["format"])
+    path = animation.save(made.value, file, fps=output["fps"], size=output["size"])
     values = [None, str(path)] if output["format"] == "mp4" else [str(path), None]
     return Display(values, f"{len(made.value)} frames, {size_text(path.stat().st_size)}", file=path)
