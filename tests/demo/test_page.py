@@ -540,8 +540,10 @@ def test_the_history_cell_shows_pictures_and_measurements(visitor, history_shelf
     from pipelines import animation
     from pipelines.recipes import Recipe
 
+    seeds = [f"seed {seed}" for seed in range(2, 10)]
     for made in (names["result"], Recipe.from_json(Path(recipe).read_text(encoding="utf-8")).run()):
-        assert np.array_equal(pixels(sheet), np.asarray(animation.grid(list(made.samples.values()))))
+        want = animation.grid(list(made.samples.values()), captions=[seeds] * 4)
+        assert np.array_equal(pixels(sheet), np.asarray(want))
 
 
 def test_recipes_of_the_cells_without_a_network_set_their_controls(page, history_shelf, tmp_path):

@@ -115,7 +115,6 @@ NO_PICTURES = {
     "film.mp4": b"\0\0\0 ftypmp42" + bytes(64),
     "phone.heic": b"\0\0\0 ftypheic" + bytes(100),
     "head.png": b"\x89PNG\r\n\x1a\n",
-    "drawing.svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>',
     "script.exe": b"MZ" + bytes(400),
 }
 
