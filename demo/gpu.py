@@ -6,13 +6,14 @@ goes in and comes out is pickled. Everywhere else the mark does nothing.
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 from weights.errors import UserError
 
-from . import turns
+from . import turns, zero_gpu
 
 ON_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "yes")
 if ON_ZERO_GPU:
@@ -25,7 +26,6 @@ TURNS = turns.Turns(2)
 LANE = {"concurrency_id": "gpu", "concurrency_limit": 2 if ON_ZERO_GPU else 24}
 # Events waiting at most, all visitors together; the next one is told that the queue is full.
 QUEUE = 64
-ZERO_GPU_SECONDS = 60
 # Long enough for tuning a network of 1024 px on two cores; without an end, two calls would close the page.
 LIMIT_S, SPACE_LIMIT_S = 900.0, 180.0
 
@@ -37,7 +37,7 @@ def pace(seconds: float) -> float:
 
 def accelerated(function: Callable) -> Callable:
     """Marks what needs the GPU; ``function`` takes and yields only what can be pickled."""
-    return spaces.GPU(duration=ZERO_GPU_SECONDS)(function) if ON_ZERO_GPU else function
+    return spaces.GPU(duration=functools.partial(zero_gpu.seconds, function))(function) if ON_ZERO_GPU else function
 
 
 def time_limit() -> float | None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import weights
-from demo import gpu, networks, tables
+from demo import gpu, networks, tables, zero_gpu
 from demo.networks import Reference
 from demo.session import MAX_OWN, OwnFile, Visitor
 from weights import paths
@@ -154,7 +154,7 @@ def test_zero_gpu_marks_what_computes(monkeypatch):
     marked = []
 
     def mark(duration):
-        return lambda function: marked.append((function.__name__, duration)) or function
+        return lambda function: marked.append((function.__name__, duration())) or function
 
     monkeypatch.setitem(sys.modules, "spaces", types.SimpleNamespace(GPU=mark))
     monkeypatch.setenv("SPACES_ZERO_GPU", "1")
@@ -165,7 +165,7 @@ def test_zero_gpu_marks_what_computes(monkeypatch):
         def work():
             return 7
 
-        assert work() == 7 and marked == [("work", gpu.ZERO_GPU_SECONDS)]
+        assert work() == 7 and marked == [("work", zero_gpu.OTHERS)]
     finally:
         monkeypatch.undo()
         importlib.reload(gpu)
