@@ -7,7 +7,9 @@ goes in and comes out is pickled. Everywhere else the mark does nothing.
 from __future__ import annotations
 
 import functools
+import gc
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -28,6 +30,31 @@ LANE = {"concurrency_id": "gpu", "concurrency_limit": 2 if ON_ZERO_GPU else 24}
 QUEUE = 64
 # Long enough for tuning a network of 1024 px on two cores; without an end, two calls would close the page.
 LIMIT_S, SPACE_LIMIT_S = 900.0, 180.0
+
+
+NO_MEMORY = (
+    "There is not enough memory for this, not even while nobody else computes; ask for fewer or smaller pictures, or"
+    " choose a smaller network."
+)
+NO_MEMORY_LEFT = (
+    "The memory was full, so this ended early; what was made so far is still there, and you can go on from it in a"
+    " moment, or choose a smaller network."
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a GPU's or the machine's memory was not enough."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch may not be loaded
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+
+
+def release_memory() -> None:
+    """Gives back what PyTorch keeps of a GPU's memory for later, and what Python no longer needs."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def pace(seconds: float) -> float:

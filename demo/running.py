@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,6 +76,11 @@ class _Refused:
     sentence: str
 
 
+@dataclass(frozen=True)
+class _TooLarge:
+    """There was not enough memory beside what else is computed; the work begins again while nobody else computes."""
+
+
 def run(wish: PipelineCall) -> Iterator[Started | Step | Progress | Finished]:
     """Does what is wished, step by step; closing the iterator stops the work. Raises UserError."""
     return _followed(_in_worker(wish))
@@ -93,7 +98,8 @@ def in_worker(work: Callable[..., Iterator]) -> Callable[..., Iterator]:
 def _followed(events: Iterator) -> Iterator:
     if turns.current() is not None:  # part of a job that has its turn already
         for event in events:
-            yield _checked(event)
+            if not isinstance(event, _TooLarge):
+                yield _checked(event)
         return
     with gpu.TURNS.job(*_whose()) as job, closing(events):
         for event in gpu.within(_step_by_step(events, job), gpu.time_limit(), lambda: job.seconds):
@@ -102,12 +108,16 @@ def _followed(events: Iterator) -> Iterator:
 
 def _step_by_step(events: Iterator, job: turns.Job) -> Iterator:
     """Each step in a turn of its own."""
-    while True:
-        with job.turn(), turns.within(job):
-            event = next(events, _OVER)
-        if event is _OVER:
-            return
-        yield event
+    with ExitStack() as alone:
+        while True:
+            with job.turn(), turns.within(job):
+                event = next(events, _OVER)
+            if event is _OVER:
+                return
+            if isinstance(event, _TooLarge):
+                alone.enter_context(gpu.TURNS.one_at_a_time())
+            else:
+                yield event
 
 
 def _checked(event):
@@ -127,10 +137,30 @@ def _whose() -> tuple[str | None, str | None]:
 def _guarded(work: Callable[..., Iterator]) -> Callable[..., Iterator]:
     @functools.wraps(work)
     def guarded(*args) -> Iterator:
-        try:
-            yield from work(*args)
-        except UserError as error:  # as a value, because a worker's exceptions lose their class on the way back
-            yield _Refused(str(error))
+        handed_over = set()
+        for last in (False, True):
+            try:
+                for event in work(*args):
+                    if type(event) not in handed_over & {Started}:  # the second try says it again
+                        handed_over.add(type(event))
+                        yield event
+                return
+            except UserError as error:  # as a value, because a worker's exceptions lose their class on the way back
+                yield _Refused(str(error))
+                return
+            except Exception as error:
+                if not gpu.is_out_of_memory(error):
+                    raise
+            # Outside of the handler: the error holds the frames, and with them what fills the memory.
+            gpu.release_memory()
+            if handed_over - {Started, Progress}:
+                yield _Refused(gpu.NO_MEMORY_LEFT)
+            elif last:
+                yield _Refused(gpu.NO_MEMORY)
+            else:
+                yield _TooLarge()
+                continue
+            return
 
     return guarded
 

@@ -96,7 +96,7 @@ class Turns:
 
     def __init__(self, at_once: int, clock: Callable[[], float] = time.perf_counter, oldest: float = OLDEST):
         self._lock, self._clock, self._free = threading.Lock(), clock, at_once
-        self._at_once, self._oldest = at_once, oldest
+        self._at_once, self._oldest, self._narrow = at_once, oldest, 0
         self._given = {True: 0.0, False: 0.0}  # seconds, to the oldest job and to those that had computed least
         self._waiting: list[Job] = []
         self._live: set[Job] = set()
@@ -122,6 +122,18 @@ class Turns:
                     self._past[event] = (job.born, job.seconds)
                     while len(self._past) > REMEMBERED:
                         self._past.popitem(last=False)
+
+    @contextmanager
+    def one_at_a_time(self) -> Iterator[None]:
+        """Inside nobody computes beside anybody else, from the next turn on: for work that needs all the memory."""
+        with self._lock:
+            self._narrow += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._narrow -= 1
+                self._grant()
 
     def hurry(self, owner: Hashable) -> None:
         """The owner's jobs come first for a little while, so that one that is to stop can do so."""
@@ -155,7 +167,7 @@ class Turns:
             self._grant()
 
     def _grant(self) -> None:
-        while self._free and self._waiting:
+        while self._waiting and self._free > (self._at_once - 1 if self._narrow else 0):
             by_age = self._given[True] * (1 - self._oldest) < self._given[False] * self._oldest
             first = min(self._waiting, key=lambda j: (not j.urgent, 0 if by_age else j.level, j.born))
             first._as_oldest = by_age

@@ -165,13 +165,22 @@ def _render(net: Generator, ws: Tensor, noise_mode: str, noise_seed: int = 0) ->
     # About 128 MB of the largest feature maps at a time, whatever the resolution.
     batch = max(1, min(16, 2**25 // (net.synthesis.largest_map * 2)))
     pictures = []
-    for i in range(0, len(ws), batch):
+    i = 0
+    while i < len(ws):
         if noise_mode == "random":  # one picture a generator: a seed's picture is the same in any company
             for j in range(i, min(i + batch, len(ws))):
                 generator = torch.Generator().manual_seed(noise_seed * 100_003 + j)
                 pictures += to_pil(net.synthesis(ws[j : j + 1], noise_mode="random", generator=generator))
         else:
-            pictures += to_pil(net.synthesis(ws[i : i + batch], noise_mode=noise_mode))
+            try:
+                pictures += to_pil(net.synthesis(ws[i : i + batch], noise_mode=noise_mode))
+            except torch.OutOfMemoryError:
+                if batch == 1:
+                    raise
+            if len(pictures) == i:  # outside of the handler, whose error holds the memory: the same in smaller parts
+                batch = (batch + 1) // 2
+                continue
+        i = len(pictures)
         progress.passed(len(pictures), len(ws))
     return pictures
 

@@ -101,6 +101,14 @@ def forget_all() -> None:
 
 
 @pytest.fixture
+def forgotten():
+    """Networks of earlier tests are not known, nor those of this one afterwards."""
+    forget_all()
+    yield
+    forget_all()
+
+
+@pytest.fixture
 def visitor(page):
     """A new visitor's script: ``visitor(endpoint, **arguments)`` gives what the endpoint gives."""
     from gradio_client import Client
