@@ -24,6 +24,7 @@ NAMES = {
     "edit-transfer": "how near an edit carried over to a photograph comes to its truth (--count 20)",
     "visitors": "memory while visitors come and go (half an hour; --count 40)",
     "load": "many visitors at once: waits, failures, memory (--visitors 50 --minutes 10)",
+    "replicas": "20 visitors at once, in one process and by two replicas of Ray Serve (--count 20)",
     "hub-check": "every published checkpoint once: fetched, loaded, sampled, dragged; writes docs/checkpoints.md",
     "gpu-check": "fixture tests, pictures and speed on a CUDA device",
 }
@@ -38,6 +39,7 @@ COUNTED = (
     "strokes",
     "edit-transfer",
     "visitors",
+    "replicas",
     "hub-check",
 )
 

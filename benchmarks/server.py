@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,12 +23,13 @@ class Server:
 
     Args:
         keep: seconds for which the page keeps the work of those who left; its own default when None.
+        flags: more of ``app.py``'s.
 
     Raises:
         RuntimeError: no page came up; the text is its log.
     """
 
-    def __init__(self, folder: str, device: str = "cpu", keep: float | None = None):
+    def __init__(self, folder: str, device: str = "cpu", keep: float | None = None, flags: Sequence[str] = ()):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -39,7 +41,7 @@ class Server:
         command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), "--offline"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--device", device], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+                [*command, *flags, "--device", device], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
 
     def __enter__(self) -> Server:

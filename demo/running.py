@@ -15,7 +15,7 @@ from typing import Any
 
 from weights.errors import UserError
 
-from . import gpu, turns
+from . import backends, gpu, turns
 from .networks import Reference
 
 BEAT_S = 0.3  # seconds between two words of a call that gives its result at once
@@ -83,7 +83,7 @@ class _TooLarge:
 
 def run(wish: PipelineCall) -> Iterator[Started | Step | Progress | Finished]:
     """Does what is wished, step by step; closing the iterator stops the work. Raises UserError."""
-    return _followed(_in_worker(wish))
+    return backends.elsewhere(run, (wish,), _whose()) or _followed(_in_worker(wish))
 
 
 def in_worker(work: Callable[..., Iterator]) -> Callable[..., Iterator]:
@@ -92,7 +92,13 @@ def in_worker(work: Callable[..., Iterator]) -> Callable[..., Iterator]:
     What goes in and what it yields is pickled on some machines. Closing the iterator stops the work.
     """
     guarded = gpu.accelerated(_guarded(work))
-    return functools.wraps(work)(lambda *args: _followed(guarded(*args)))
+
+    @functools.wraps(work)
+    def called(*args) -> Iterator:
+        return backends.elsewhere(called, args, _whose()) or _followed(guarded(*args))
+
+    called.computes = True
+    return called
 
 
 def _followed(events: Iterator) -> Iterator:
@@ -128,6 +134,8 @@ def _checked(event):
 
 def _whose() -> tuple[str | None, str | None]:
     """The event that Gradio is at, and the visitor's session."""
+    if (told := backends.WHOSE.get()) is not None:
+        return told
     from gradio.context import LocalContext
 
     request = LocalContext.request.get(None)
@@ -248,6 +256,7 @@ def with_progress(call: Callable[[], Any]) -> Iterator[Progress]:
 
 
 _in_worker = gpu.accelerated(_guarded(_work))
+run.computes = True
 
 
 def all_arguments(recipe) -> dict:

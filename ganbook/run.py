@@ -9,6 +9,10 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from demo.backends import Replicas
 
 # Before Gradio is imported: nothing is reported to anybody, and no font or script comes from elsewhere.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -41,6 +45,10 @@ def arguments(given: list[str] | None = None, prog: str = "app.py") -> argparse.
     add("--share", action="store_true", help="also make a public address at gradio.live for 72 hours (off by default)")
     add("--auth", default=None, help="user:password, or a file with one such line for each user")
     add("--root-path", default=None, help="path under which a proxy in front shows the page, such as /ganbook")
+    add("--backend", choices=("local", "ray"), default="local", help="where pictures are made; ray: by Ray Serve")
+    add("--replicas", default="1", metavar="N", help="of --backend ray: a number, or 1-8 for as many as are needed")
+    add("--replica-cpus", type=float, default=1, metavar="N", help="cores that each replica has (default: 1)")
+    add("--replica-gpus", type=float, default=0, metavar="N", help="GPUs, or a part of one, for each (default: 0)")
     add("--offline", action="store_true", help="never ask the network for a checkpoint")
     add("--mcp", action="store_true", help="offer the page's functions as MCP tools too")
     return parser.parse_args(given)
@@ -56,6 +64,18 @@ def users(auth: str | None) -> list[tuple[str, str]] | None:
     if not pairs or not all(user and password for user, _, password in pairs):
         sys.exit("--auth takes user:password, or a file with one such line for each user.")
     return [(user, password) for user, _, password in pairs]
+
+
+def remote_replicas(options: argparse.Namespace) -> Replicas | None:
+    """What ``--backend ray`` is to start; None where pictures are made here. Ends the program with a sentence."""
+    if options.backend != "ray":
+        return None
+    from demo.backends import Replicas
+
+    try:
+        return Replicas.parse(options.replicas, options.replica_cpus, options.replica_gpus)
+    except ValueError:
+        sys.exit("--replicas takes a number such as 2, or a range such as 1-8; cores and GPUs are not negative.")
 
 
 def at_hand() -> str:
@@ -81,6 +101,11 @@ def main(given: list[str] | None = None, prog: str = "app.py") -> None:
 
     import demo
 
+    replicas = remote_replicas(options)
+    if replicas is not None:
+        from demo import backends
+
+        backends.use(backends.RayServe.start(replicas))
     if options.mcp:
         from demo import mcp_tools
 

