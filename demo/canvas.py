@@ -55,6 +55,13 @@ HINTS = {
     "patches": "Move patches by dragging them. Right click, a long press or Delete removes one.",
     "still": "Keep it pressed and drag the square to where it should go.",
 }
+# Instead of those, where there are a finger and no mouse.
+HINTS_TOUCH = {
+    "first": "Tap what should move, then where it should go; or press, pull and let go.",
+    "more": "Move points by dragging them. A long press removes one.",
+    "target": "Now tap where point # should go.",
+    "patches": "Move patches by dragging them. A long press removes one.",
+}
 API_INFO = {
     "type": "object",
     "description": "size [width, height]; points, a list of {handle: [x, y], target: [x, y]} in pixels of the picture;"
@@ -78,7 +85,7 @@ class Tool:
 
     ``palette``: red, green, blue and opacity (0 to 255) of each colour of a brush; where colours are ``free``, the one
     it begins with. ``width``: of a brush or a patch at first, ``least`` the smallest, as shares of the shorter side
-    of the picture. ``most``: patches.
+    of the picture. ``most``: patches. ``hint`` says what to do, ``keys`` what a keyboard or a mouse does besides.
     """
 
     name: str
@@ -88,6 +95,7 @@ class Tool:
     hint: str = ""
     palette: tuple[tuple[int, int, int, int], ...] = ()
     free: bool = False
+    keys: str = ""
     width: float = 0.12
     least: float = 0.02
     most: int = MAX_PATCHES
@@ -100,16 +108,18 @@ MASK = Tool(
     "paint",
     "Paint",
     "M10.5 2.5l3 3L7 12l-3-3zM4 9c-2 1-.5 3-2.5 4.5C4 14 6.5 13.8 7 12",
-    "Paint over the picture. [ and ] change the size of the brush.",
+    "Paint over the picture.",
     ((222, 38, 32, 120),),
+    keys="[ and ] change the size of the brush.",
 )
 COLOUR = Tool(
     "colour",
     "paint",
     "Colour",
     "M8 2c3 3.2 4.5 5.3 4.5 7.5a4.5 4.5 0 0 1-9 0C3.5 7.3 5 5.2 8 2z",
-    "Paint what should have this colour. Alt and a click take a colour from the picture.",
+    "Paint what should have this colour.",
     ((217, 64, 31, 240),),
+    keys="Alt and a click take a colour from the picture.",
     free=True,
 )
 SKETCH = Tool(
@@ -117,8 +127,9 @@ SKETCH = Tool(
     "paint",
     "Sketch",
     "M2.5 13.5l1-3.5 7.5-7.5 2.5 2.5-7.5 7.5zM9.5 4l2.5 2.5",
-    "Draw where there should be an edge. [ and ] change the width of the line.",
+    "Draw where there should be an edge.",
     ((24, 20, 18, 245),),
+    keys="[ and ] change the width of the line.",
     width=0.03,
     least=0.01,
 )
@@ -127,7 +138,8 @@ WARP = Tool(
     "patch",
     "Warp",
     "M2.5 2.5h5v5h-5zM8.5 8.5l5 5M13.5 9.5v4h-4",
-    "Press on a part of the picture and drag it to where it should be. [ and ] change its size.",
+    "Press on a part of the picture and drag it to where it should be.",
+    keys="[ and ] change its size.",
     width=0.25,
     least=0.05,
 )
@@ -173,6 +185,7 @@ def board(
         config={
             "tools": [asdict(tool) for tool in tools],
             "hints": {**HINTS, **(hints or {})},
+            "touch": HINTS_TOUCH,
             "empty": empty,
             "most": most,
             "keys": keys,

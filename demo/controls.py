@@ -81,9 +81,9 @@ def faces_of(pictures: Iterable[tuple[Image.Image, str]], chosen: int | None = N
 
 
 def picture(cell: Cell, name: str, label: str, classes: Sequence[str] = ()) -> gr.Image:
+    """One picture; ``label`` stands below it."""
     return gr.Image(
         label=label,
-        show_label=False,
         type="pil",
         format="png",
         interactive=False,
@@ -121,8 +121,7 @@ def photograph(cell: Cell, sources: Sequence[str] = ("upload", "clipboard")) -> 
 def before_after(cell: Cell, name: str, format: str = "png") -> gr.ImageSlider:
     """Two pictures of one size, one over the other."""
     return gr.ImageSlider(
-        label="Before and after",
-        show_label=False,
+        label="Left of the line: before. Right of it: after.",
         type="pil",
         format=format,
         interactive=False,

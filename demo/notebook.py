@@ -210,6 +210,9 @@ class Cell:
         what scripts read about the API endpoint.
         """
         self.runs.append(run)
+        if live:  # on a narrow screen the picture stays above the controls that change it
+            self._frame.elem_classes = [*self._frame.elem_classes, "nb-live"]
+            run.outputs[0].elem_classes = [*run.outputs[0].elem_classes, "nb-follows"]
         handler = self._handler(run, api_name, doc)
         wiring = {
             "inputs": [*self.book.chooser.inputs, *run.inputs.values()],

@@ -17,6 +17,8 @@ SCRIPTS = (
     "canvas_patches.js",
     "canvas_keys.js",
     "canvas.js",
+    "accessible.js",
+    "messages.js",
     "tiles.js",
 )
 FONTS_AT = "fonts"  # below the page's address

@@ -15,6 +15,7 @@
   const SLOP = { mouse: 4, pen: 6, touch: 9 }; // a press that moves less than this on the screen is a click
   const REACH = { mouse: 13, pen: 16, touch: 24 }; // how far from a point it can still be taken hold of
   const HOLD_MS = 600; // a finger that rests this long on a point removes it
+  const TOUCH = matchMedia("(hover: none)").matches; // no mouse: its hints are left out
   const MEMORY = 60; // steps that can be undone
   const QUIET_MS = 4_000; // no frame for so long: the server is asked whether anything runs
   const SILENCE_MS = 90_000; // ... and for so long: where nobody can be asked, whatever ran is gone
@@ -481,6 +482,9 @@
       for (const [key, v] of [["cx", x], ["cy", y], ["r", (this.brush * Math.min(...this.size) * this.scale) / 2]]) {
         this.ring.setAttribute(key, v);
       }
+      const [r, g, b] = this.erases ? [] : this.paint?.free ? this.rgb : (this.paint?.palette[0] ?? []);
+      this.ring.style.fill = r === undefined ? "none" : `rgb(${r} ${g} ${b} / .35)`;
+      this.ring.style.strokeDasharray = this.erases ? "3 3" : "none";
       if (pending) this.band.setAttribute("d", `M${this.screen(pending.handle)}L${x},${y}`);
       const held = this.kind === "points" && !this.pending && this.under(place, "mouse");
       this.view.dataset.over = held || (this.kind === "patch" && this.patches.under(place)) ? "point" : "";
@@ -646,14 +650,15 @@
     }
 
     advise() {
-      const [h, paint] = [this.config.hints, this.paint];
+      const [h, paint] = [TOUCH ? { ...this.config.hints, ...this.config.touch } : this.config.hints, this.paint];
+      const hint = (tool) => (TOUCH || !tool.keys ? tool.hint : `${tool.hint} ${tool.keys}`);
       const number = this.points.indexOf(this.pending) + 1;
       if (!this.image) this.say(this.config.empty);
       else if (this.notice) this.say(this.notice);
       else if (this.running) this.say(h.running);
       else if (paint && this.picks) this.say(h.pick);
-      else if (paint) this.say(this.erases ? h.erase : paint.hint);
-      else if (this.kind === "patch") this.say(this.patches.count ? h.patches : this.chosen.hint);
+      else if (paint) this.say(this.erases ? h.erase : hint(paint));
+      else if (this.kind === "patch") this.say(this.patches.count ? h.patches : hint(this.chosen));
       else if (number) this.say(h.target.replace("#", number));
       else this.say(this.points.length ? h.more : h.first);
     }

@@ -375,9 +375,11 @@ class Visit:
         expect(self.page.get_by_test_id("toast-body")).to_have_count(0)
 
     def complaint(self) -> str:
-        """The one sentence that the page says now, as a message; it is closed then."""
-        expect(self.page.get_by_test_id("toast-text")).to_have_count(1)
-        said = self.toasts()
+        """The one sentence that the page says now: in the cell, or as a message, which is closed then."""
+        here = self.page.locator("[data-said]")
+        expect(self.page.get_by_test_id("toast-text").or_(here)).to_have_count(1)
+        said = self.toasts() or [here.inner_text().strip()]
+        here.evaluate_all("all => all.forEach(one => one.removeAttribute('data-said'))")
         one_sentence(said[0])
         everything = self.page.inner_text("body")
         assert "Traceback" not in everything and 'File "' not in everything

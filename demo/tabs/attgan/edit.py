@@ -63,8 +63,8 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
         with cell.result("The face · PNG"):
             part["examples"] = controls.faces(cell, "examples", "Generated faces to try")
             with gr.Row(elem_classes=["nb-looks", "nb-pair"]):
-                part["crop"] = controls.picture(cell, "crop", "The face, aligned")
-                part["made"] = controls.picture(cell, "made", "The face, edited")
+                part["crop"] = controls.picture(cell, "crop", "Before: the face in the photograph")
+                part["made"] = controls.picture(cell, "made", "After: as the network makes it")
             with gr.Row(elem_classes=["nb-outcome", "nb-whole"]):
                 with gr.Column(min_width=0):
                     gr.HTML("<h3>In the photograph</h3>", elem_classes="nb-small-heading")

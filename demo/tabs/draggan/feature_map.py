@@ -51,8 +51,12 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
         with cell.result("The three · PNG"):
             with gr.Row(elem_classes="nb-looks"):
                 pictures = [
-                    controls.picture(cell, name.lower().replace(" ", "-"), name)
-                    for name in ("The picture", "Feature map", "Likeness")
+                    controls.picture(cell, name, words)
+                    for name, words in (
+                        ("the-picture", "The picture, with the point"),
+                        ("feature-map", "Feature map: its three main components as red, green and blue"),
+                        ("likeness", "Likeness to the point: from the least (black) to the same (yellow)"),
+                    )
                 ]
     shown = [*pictures, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
     session = book.chooser.session

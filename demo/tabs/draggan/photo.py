@@ -103,8 +103,8 @@ def build(book: Notebook, handlers: Handlers, handover: Handover) -> Cell:
                 stop = gr.Button("Stop", variant="stop", elem_id=cell.id("stop"), min_width=0)
         with gr.Column(elem_classes="nb-result", min_width=0):
             with gr.Row(elem_classes=["nb-looks", "nb-pair"]):
-                part["shown"] = controls.picture(cell, "crop", "Photograph, cropped for the network")
-                part["made"] = controls.picture(cell, "made", "Inversion")
+                part["shown"] = controls.picture(cell, "crop", "Photograph: the part that is shown to the network")
+                part["made"] = controls.picture(cell, "made", "Inversion: what the network makes of it")
             part["news"] = gr.HTML("", label="News", elem_classes="nb-news", elem_id=cell.id("news"))
             part["status"] = gr.HTML("", label="What ran", elem_classes="nb-status", elem_id=cell.id("status"))
             with gr.Row(elem_classes="nb-tools"):

@@ -33,7 +33,9 @@ def build(book: Notebook) -> Cell:
             noise_seed = gr.Number(0, precision=0, minimum=0, label="Seed of the noise", elem_id=cell.id("noise-seed"))
         with cell.result():
             with gr.Row(elem_classes="nb-beside"):
-                heat = controls.picture(cell, "heat", "Where noise changes the picture")
+                heat = controls.picture(
+                    cell, "heat", "Standard deviation of each pixel: from 0 (black) to the largest (yellow)"
+                )
                 numbers = gr.HTML("", label="Deviation", elem_id=cell.id("numbers"), elem_classes="nb-numbers")
             gallery = controls.tiles(cell, "gallery", "The same style under several noises", strip=True)
     inputs = {"seed": seed, "count": count, "truncation_psi": psi, "noise_seed": noise_seed}
