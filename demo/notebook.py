@@ -152,9 +152,12 @@ class Cell:
                     )
 
     def recipe_buttons(self) -> None:
-        """The recipe of the present result as a file, and a place for one that was kept."""
+        """The recipe of the present result as a file and as a link, and a place for one that was kept."""
         small = {"size": "sm", "min_width": 0}
         self.recipe = gr.DownloadButton("Recipe · JSON", elem_id=self.id("recipe"), elem_classes="nb-after", **small)
+        link = gr.Button("Copy a link", elem_id=self.id("link"), elem_classes="nb-after", **small)
+        copy = f"(file) => {{ ganbookVisit.link('{self.book.tab}-{self.slug}', file); }}"
+        link.click(None, self.recipe, None, js=copy, queue=False, api_visibility="private")
         self.recipe_load = gr.UploadButton(
             "Load a recipe", file_types=[".json"], elem_id=self.id("recipe-load"), **small
         )

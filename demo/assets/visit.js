@@ -6,12 +6,19 @@ window.ganbookVisit = (() => {
   const EVERY_MS = 15_000; // between two questions to a server that answers
   const SOON_MS = 2_000; // ... and that does not
   const GONE = "ganbook-gone"; // in this window's storage: the page starts clean because its work is gone
+  const LINK = "recipe="; // after the # of an address
+  const LONG = 8_000; // letters of an address that any program takes
   const MOST = 300_000; // letters of a recipe that is kept; a browser keeps five million for all pages of a server
   const WORDS = {
     lost: "The page has lost its server, so nothing goes on here. It is asked again every two seconds.",
     gone: "The server no longer has what you made here: it was started again, or you were away for long. The page"
       + " starts clean; your seeds are back.",
     recipes: "What you had can be made again:",
+    copied: "The link is in your clipboard. Whoever opens it gets this result from its recipe, and nothing else of yours.",
+    copy: "Copy this link. Whoever opens it gets this result from its recipe, and nothing else of yours.",
+    long: "The link is in your clipboard. It is long because the recipe holds a picture; some programs cut such links,"
+      + " so the recipe file is safer.",
+    broken: "This link holds no recipe that this page knows; ask for the recipe file instead.",
   };
   const at = (name) => document.getElementById(name);
   let session = null;
@@ -60,7 +67,7 @@ window.ganbookVisit = (() => {
     const met = () => {
       if (!props.value || props.value === session) return;
       session = props.value;
-      if (kept) greet();
+      kept ? greet() : follow();
       timer = setTimeout(ask, EVERY_MS);
     };
     watch("value", met);
@@ -126,6 +133,62 @@ window.ganbookVisit = (() => {
     button.closest(".nb-cell")?.scrollIntoView({ block: "start" });
   }
 
+  // -- links
+
+  /** A link that holds the recipe itself, for the clipboard. What follows the # of an address reaches no server. */
+  async function link(cell, file) {
+    const text = file?.url ? await fetch(file.url).then((answer) => (answer.ok ? answer.text() : null)) : null;
+    if (!text) return;
+    const packed = await through(new CompressionStream("deflate-raw"), new TextEncoder().encode(text));
+    const letters = btoa(Array.from(packed, (byte) => String.fromCharCode(byte)).join(""));
+    const address = new URL(location.href);
+    address.hash = `${LINK}${cell}.${letters.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}`;
+    const words = address.href.length > LONG ? WORDS.long : WORDS.copied;
+    const box = say("link", words);
+    const field = document.createElement("input");
+    field.readOnly = true;
+    field.value = address.href;
+    field.setAttribute("aria-label", "The link");
+    field.addEventListener("focus", () => field.select());
+    box.append(field);
+    box.classList.add("nb-notice-low");
+    try {
+      await navigator.clipboard.writeText(address.href);
+    } catch {
+      box.querySelector("span").textContent = WORDS.copy; // the browser lets no page write there
+      field.focus();
+    }
+  }
+
+  /** The page was opened by such a link: its recipe goes the way of one that a hand loads. */
+  async function follow() {
+    const [cell, letters] = location.hash.startsWith(`#${LINK}`) ? location.hash.slice(LINK.length + 1).split(".") : [];
+    if (!letters) return;
+    history.replaceState(null, "", location.pathname + location.search); // once is enough
+    const cells = JSON.parse(at("visit")?.querySelector("[data-cells]")?.dataset.cells ?? "{}");
+    if (!Object.hasOwn(cells, cell)) return say("link", WORDS.broken);
+    try {
+      const packed = Uint8Array.from(atob(letters.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+      const text = await through(new DecompressionStream("deflate-raw"), packed);
+      await again(cell, cells[cell].tab, new TextDecoder().decode(text));
+    } catch {
+      say("link", WORDS.broken);
+    }
+  }
+
+  async function through(stream, bytes) {
+    const out = [];
+    let size = 0;
+    const reader = new Blob([bytes]).stream().pipeThrough(stream).getReader();
+    for (let one = await reader.read(); !one.done; one = await reader.read()) {
+      if ((size += one.value.length) > MOST) throw new Error("too long for a recipe");
+      out.push(one.value);
+    }
+    return new Uint8Array(await new Blob(out).arrayBuffer());
+  }
+
+  window.addEventListener("hashchange", () => session && follow());
+
   /** A notice above the tabs, which can be put away. */
   function say(name, words) {
     at(`visit-${name}`)?.remove();
@@ -139,10 +202,12 @@ window.ganbookVisit = (() => {
     close.setAttribute("aria-label", "Put this notice away");
     close.textContent = "×";
     close.addEventListener("click", () => box.remove());
-    box.append(close, words);
+    const said = document.createElement("span");
+    said.textContent = words;
+    box.append(close, said);
     (at("tabs") ?? document.body.firstElementChild).before(box);
     return box;
   }
 
-  return { ask, attach, remember, back };
+  return { ask, attach, remember, back, link };
 })();

@@ -287,6 +287,7 @@ def test_history(wide, tmp_path):
         assert wide.addresses("history-comparison") != before
         assert wide.download("history-download", tmp_path).suffix == ".png"
         recipe = wide.download("history-recipe", tmp_path)
+        assert "#recipe=sg2-history." in wide.link("history-link")
         shown, seed = wide.addresses("history-comparison"), wide.value("history-seed")
         wide.write("history-seed", 1)
         wide.press("history-run")
@@ -309,6 +310,7 @@ def test_parameter_calculator(wide, tmp_path):
         assert totals[0] == totals[2] == "20.9 M" and totals[1] == "24.5 M"
         assert "--resolution 128 --mapping-layers 4" in wide.at("training-command").inner_text()
         recipe = wide.download("training-recipe", tmp_path)
+        assert "#recipe=sg2-training." in wide.link("training-link")
         wide.write("training-mapping-layers", 2)  # the table follows the controls
         assert wide.at("training-table").locator("tbody td:last-child").first.inner_text() != "20.9 M"
         assert "mapping_layers=2" in wide.code("training")
@@ -349,6 +351,7 @@ def _take_away(visit, cell: str, folder):
     """The cell's downloads and its code, which every cell has under the same names."""
     picture = visit.download(f"{cell}-download", folder)
     recipe = visit.download(f"{cell}-recipe", folder)
+    assert f"#recipe=sg2-{cell}." in visit.link(f"{cell}-link")
     assert picture.suffix in (".png", ".gif") and recipe.suffix == ".json"
     visit.upload(f"{cell}-recipe-load", recipe)
     visit.ran(cell)

@@ -347,6 +347,15 @@ class Visit:
             self._uses(name).click()
         return saved(begun.value, folder)
 
+    def link(self, name: str) -> str:
+        """Presses a button that gives a link; the notice with it is put away."""
+        self._uses(name).click()
+        field = self.page.locator("#visit-link input")
+        expect(field).to_be_visible()
+        address = field.input_value()
+        self.page.locator("#visit-link .nb-notice-close").click()
+        return address
+
     def upload(self, name: str, path: Path) -> None:
         """Hands a file to an upload button or a file box."""
         part = self._uses(name)
