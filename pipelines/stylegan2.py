@@ -172,13 +172,14 @@ def _render(net: Generator, ws: Tensor, noise_mode: str, noise_seed: int = 0) ->
                 generator = torch.Generator().manual_seed(noise_seed * 100_003 + j)
                 pictures += to_pil(net.synthesis(ws[j : j + 1], noise_mode="random", generator=generator))
         else:
+            part = ws[i : i + batch]
             try:
-                pictures += to_pil(net.synthesis(ws[i : i + batch], noise_mode=noise_mode))
+                pictures += to_pil(net.synthesis(part, noise_mode=noise_mode))
             except torch.OutOfMemoryError:
-                if batch == 1:
+                if len(part) == 1:
                     raise
             if len(pictures) == i:  # outside of the handler, whose error holds the memory: the same in smaller parts
-                batch = (batch + 1) // 2
+                batch = (len(part) + 1) // 2
                 continue
         i = len(pictures)
         progress.passed(len(pictures), len(ws))
