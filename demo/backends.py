@@ -9,11 +9,14 @@ limit and ends when its iterator is closed, as it does here.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import contextvars
 import importlib
 import os
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
@@ -26,6 +29,7 @@ from weights.errors import UserError
 LOST = "The machine that made this is gone, and what it had not handed over yet with it; press the button again."
 NOT_INSTALLED = "--backend ray needs Ray: pip install -r requirements-ray.txt, or pip install 'ganbook[ray]'."
 APPLICATION = "ganbook"
+MAX_FOLDER = 44  # characters: a socket's path has 107 at most, of which Ray needs up to 62
 ONGOING = 24  # calls that a replica has under way at most; two of them compute at a time (gpu.TURNS)
 
 # Whose call it is, on a replica, where Gradio knows of no event: its id and the visitor's session.
@@ -87,7 +91,7 @@ class RayServe:
         except ImportError:
             sys.exit(NOT_INSTALLED)
         if not ray.is_initialized():
-            local = {} if os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}
+            local = {} if os.environ.get("RAY_ADDRESS") else {"include_dashboard": False, "_temp_dir": _sockets()}
             ray.init(log_to_driver=False, **local)
         serve.start(proxy_location="Disabled")  # the page is what visitors talk to
         return cls(serve.run(application(replicas), name=APPLICATION, route_prefix=None))
@@ -106,6 +110,10 @@ class RayServe:
             raise UserError(LOST) from error
         finally:
             response.cancel()
+
+    def states(self) -> list[dict[str, int]]:
+        """What each replica is at, see ``Replica.state``."""
+        return self._handle.broadcast("state").results()
 
     def stop(self) -> None:
         """Ends the replicas; the cluster stays if it was there before."""
@@ -137,6 +145,15 @@ def application(replicas: Replicas):
     else:
         options["num_replicas"] = replicas.least
     return serve.deployment(Replica, name="Replica", **options).bind()
+
+
+def _sockets() -> str:
+    """Where Ray keeps its sockets: beside the page's other files, unless their paths would be too long for sockets."""
+    folder = os.path.join(tempfile.gettempdir(), "ray")
+    if len(folder) > MAX_FOLDER:
+        folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # noqa: S108  # nothing shorter is there everywhere
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _settings() -> dict[str, str]:
