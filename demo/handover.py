@@ -5,13 +5,14 @@ Tabs offer and take while they are built; when all of them are there, ``wire`` c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import gradio as gr
 
 from weights.errors import UserError
 
+from .notebook import Cell
 from .session import Sent, Visitor
 
 
@@ -25,9 +26,10 @@ class _Offer:
 
 @dataclass(frozen=True)
 class _Taker:
-    take: Callable
+    cell: Cell
+    take: Callable[..., Iterator[dict]]
     inputs: Sequence[gr.components.Component]
-    options: dict
+    outputs: Sequence[gr.components.Component]
 
 
 class Handover:
@@ -42,9 +44,9 @@ class Handover:
         """A button that sends what ``make(visitor, *values)`` makes to a tab; None: there is nothing to send yet."""
         self._offers.append(_Offer(button, to, list(inputs), make))
 
-    def takes(self, tab: str, take: Callable, inputs: Sequence, **options) -> None:
-        """What a tab does with what was sent to it: ``take(visitor, *values)`` finds it in ``visitor.sent[tab]``."""
-        self._takers[tab] = _Taker(take, list(inputs), options)
+    def takes(self, tab: str, cell: Cell, take: Callable, inputs: Sequence, outputs: Sequence) -> None:
+        """What a tab's cell does with what was sent there: ``take(visitor, *values)`` ``receive``s it."""
+        self._takers[tab] = _Taker(cell, take, list(inputs), list(outputs))
 
     def wire(self, tabs: gr.Tabs) -> None:
         for offer in self._offers:
@@ -54,10 +56,10 @@ class Handover:
                 [self.session, *offer.inputs],
                 tabs,
                 show_progress="hidden",
-                queue=False,
+                concurrency_limit=None,
                 api_visibility="private",
             )
-            sent.success(taker.take, [self.session, *taker.inputs], api_visibility="private", **taker.options)
+            taker.cell.on(sent.success, taker.take, [self.session, *taker.inputs], taker.outputs)
 
 
 def _sending(offer: _Offer) -> Callable:

@@ -17,6 +17,7 @@ from fastapi import HTTPException
 from gradio import queueing
 from starlette.responses import JSONResponse, PlainTextResponse
 
+from . import gpu
 from .disk import FULL, clear_unfinished, is_full
 from .visitors import Sessions
 
@@ -98,6 +99,11 @@ class Queue(queueing.Queue):
         """Whether something of a session is under way or waits for its turn."""
         return self._of_session(session) > 0
 
+    def waiting(self, session: str) -> bool:
+        """Whether something of a session has not begun yet: in the queue, or because others compute."""
+        queued = (event for lane in self.event_queue_per_concurrency_id.values() for event in lane.queue)
+        return any(event.session_hash == session for event in queued) or gpu.TURNS.awaited(session)
+
     def _of_session(self, session: str) -> int:
         return sum(event.session_hash == session and event.alive for event in self.event_ids_to_events.values())
 
@@ -171,8 +177,9 @@ def address_of(request) -> str:
 class Gate:
     """ASGI middleware: notes whose page is open, tells whether a session is still there, says when a disk is full.
 
-    ``GET .../ganbook/visit/<session>`` gives ``{"known": true, "busy": false}``: known as long as the server has what
-    the page of that session made, busy while something of it is under way. A session's name is a secret of its page.
+    ``GET .../ganbook/visit/<session>`` gives ``{"known": true, "busy": false, "waiting": false}``: known as long as the
+    server has what the page of that session made, busy while something of it is under way, waiting while some of that
+    has not had its turn yet. A session's name is a secret of its page.
     """
 
     def __init__(self, app):
@@ -184,9 +191,9 @@ class Gate:
         sessions = self.sessions(scope)
         room, _, last = scope["path"].rstrip("/").rpartition("/")
         if sessions is not None and room.endswith("/ganbook/visit"):
-            busy = scope["app"].get_blocks()._queue.busy(last)
-            answer = JSONResponse({"known": sessions.known(last), "busy": busy}, headers={"Cache-Control": "no-store"})
-            return await answer(scope, receive, send)
+            queue = scope["app"].get_blocks()._queue
+            found = {"known": sessions.known(last), "busy": queue.busy(last), "waiting": queue.waiting(last)}
+            return await JSONResponse(found, headers={"Cache-Control": "no-store"})(scope, receive, send)
         if sessions is not None and room.endswith("/heartbeat"):
             sessions.entered(last)
             try:

@@ -14,13 +14,17 @@ MAX_OWN = 8  # files of one's own that are kept in the list; the oldest goes fir
 
 @dataclass(frozen=True)
 class OwnFile:
-    """A checkpoint that the visitor loaded: what it was recognised as, and its hash, which opens it again."""
+    """A checkpoint that the visitor loaded: what it was recognised as, and its hash, which opens it again.
+
+    ``base``: of a network that was tuned to a photograph here, the name of the one that it was tuned from.
+    """
 
     sha256: str
     technique: str
     title: str
     resolution: int | None
     layout: str
+    base: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,16 +39,29 @@ class Sent:
 
 
 @dataclass
+class Newest:
+    """Of several things that a visitor asks for in a tab the newest counts, whichever is ready first."""
+
+    number: int = 0
+
+    def ask(self) -> int:
+        """The number of something new."""
+        self.number += 1
+        return self.number
+
+
+@dataclass
 class Visitor:
     """``own``: the visitor's own checkpoints by the name that recipes give them (``own:``, twelve digits of the hash).
 
     The name alone opens nothing: it has to be in this table, which only the visitor's own session has. ``sent``: what
-    is on its way to a tab, by the tab's id. ``kept``: what the visitor holds in each tab, by names of theirs;
-    ``used``: when it was looked at last, by ``time.monotonic``.
+    is on its way to a tab, by the tab's id; ``received``: tabs that something was sent to. ``kept``: what the visitor
+    holds in each tab, by names of theirs; ``used``: when it was looked at last, by ``time.monotonic``.
     """
 
     own: dict[str, OwnFile] = field(default_factory=dict)
     sent: dict[str, Sent] = field(default_factory=dict)
+    received: set[str] = field(default_factory=set)
     kept: dict[str, Any] = field(default_factory=dict)
     used: dict[str, float] = field(default_factory=dict)
 
@@ -54,6 +71,15 @@ class Visitor:
         if name not in self.kept:
             self.kept[name] = make()
         return self.kept[name]
+
+    def receive(self, tab: str) -> Sent | None:
+        """What was sent to a tab, once."""
+        self.received.add(tab)
+        return self.sent.pop(tab, None)
+
+    def expects(self, tab: str) -> bool:
+        """Whether something was sent to a tab, so that it needs nothing to begin with."""
+        return tab in self.sent or tab in self.received
 
     def put_away(self) -> None:
         """Takes off the state what lay there untouched for longest; nothing else in here is large."""

@@ -142,6 +142,11 @@ class Turns:
                 if owner is not None and job.owner == owner:
                     job.hurry()
 
+    def awaited(self, owner: Hashable) -> bool:
+        """Whether a job of the owner has not had a turn yet."""
+        with self._lock:
+            return any(job.owner == owner and not job.seconds for job in self._waiting)
+
     def pace(self, seconds: float) -> float:
         """Seconds between two pictures of what goes on, ``seconds`` where nobody has to wait.
 

@@ -43,7 +43,9 @@ window.ganbookVisit = (() => {
     return answer;
   }
 
+  /** {known, busy, waiting}, or null without an answer. */
   async function answered() {
+    if (!session) return null;
     const root = (window.gradio_config?.root ?? location.href).replace(/\/$/, "");
     try {
       const answer = await fetch(`${root}/ganbook/visit/${session}`, { cache: "no-store" });
@@ -209,5 +211,5 @@ window.ganbookVisit = (() => {
     return box;
   }
 
-  return { ask, attach, remember, back, link };
+  return { ask, answered, attach, remember, back, link };
 })();

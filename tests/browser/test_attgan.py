@@ -224,7 +224,8 @@ def test_flips_and_slide(wide, tmp_path):
     wide.at("ag-slide-stop").click()
     wide.until(lambda: wide.news("ag-slide") == "Stopped.", "it was not stopped")
     wide.settle()
-    assert wide.status("ag-slide").startswith("5 frames"), "what was made before stays"
+    assert not wide.status("ag-slide") and not wide.at("ag-slide-strip").locator("img").count()
+    assert wide.at("ag-slide-download").is_hidden(), "what the last frame replaced is gone with its files"
     wide.upload("ag-flips-recipe-load", recipe)
     wide.ran("ag-flips")
     assert wide.overflow() == []

@@ -91,6 +91,12 @@ def serving():
     return served
 
 
+def events_of(page, name: str) -> dict:
+    """The functions of the events called ``name``, by the cell that they belong to, such as ``sg2-sample``."""
+    found = [fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == name and hasattr(fn.fn, "cell")]
+    return {fn.cell.id("")[:-1]: fn for fn in found}
+
+
 def forget_all() -> None:
     """Networks are kept by name: the tiny ones must not meet tests of the real ones, nor the other way round."""
     import weights

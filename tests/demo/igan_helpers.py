@@ -110,7 +110,7 @@ def refused(visitor, endpoint: str, words: str, **arguments) -> str:
 
 
 def handlers(page) -> Handlers:
-    return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == "paint").__self__
+    return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == "paint").__wrapped__.__self__
 
 
 def last(updates) -> dict:

@@ -311,7 +311,7 @@ def test_wrong_changes(what, regular, photo):
     before = regular("attgan_edit", changes={"Young": -1})
     refused(regular, "attgan_edit", words, changes=changes)
     refused(regular, "attgan_batch", words, photos=[photo], changes=changes)
-    assert regular("attgan_edit", changes={"Young": -1})[STATUS] == before[STATUS]
+    assert regular("attgan_edit", changes={"Young": -1})[STATUS].partition(">")[2] == before[STATUS].partition(">")[2]
     kept = json.loads(Path(value(regular("attgan_files")[RECIPE])).read_text())
     assert kept["arguments"]["attributes"] == {"Young": -1}
 

@@ -50,7 +50,7 @@ def test_a_recipe_that_is_loaded_back(page, visitor, photo):
     answer = visitor("attgan_edit", changes={"Bald": 1.5, "Young": -1})
     files = [value(v) for v in visitor("attgan_files")]
     mine, ann = handlers(page), Visitor()
-    made = last(mine.load_recipe(ann, files[RECIPE]))
+    made = last(loader(page, "edit")(ann, files[RECIPE]))
     assert np.array_equal(np.asarray(made[mine.part["made"]]), pixels(answer[MADE]))
     state = ann.kept["attgan"]
     assert state.wanted == {"Bald": 1.5, "Young": -1} and state.found.face.has["Male"]
@@ -80,7 +80,7 @@ def test_a_recipe_that_is_loaded_back(page, visitor, photo):
     ):
         wrong.write_text(json.dumps({**recipe, **change}))
         with pytest.raises(UserError, match=words):
-            last(mine.load_recipe(ann, str(wrong)))
+            last(loader(page, "edit")(ann, str(wrong)))
         assert state.wanted == {"Bald": 1.5, "Young": -1} and ann.kept["attgan"] is state, "nothing is lost"
 
 
@@ -262,7 +262,7 @@ def test_the_tab_is_opened(page):
     made = last(mine.greet(ann, "attgan/faces"))
     assert len(made[mine.part["examples"]]["tiles"]["items"]) == len(EXAMPLES) and ann.kept["attgan"].found is not None
     assert made[mine.part["crop"]].size == (384, 384) and "nb-ran" in made[mine.part["status"]]
-    assert list(last(mine.greet(ann, "attgan/faces"))) == [mine.part["news"]], "it is there already"
+    assert list(last(mine.greet(ann, "attgan/faces"))) == [], "it is there already"
     first = ann.kept["attgan"].found
     names: dict = {}
     exec(made[mine.part["code"]], names)  # it needs no file: the face is made, too
@@ -272,6 +272,36 @@ def test_the_tab_is_opened(page):
     for number in range(len(EXAMPLES)):
         last(mine.example(ann, "attgan/faces", press(number)))
         assert ann.kept["attgan"].found.which == 0, f"no face is found in example {number}"
+
+
+def test_what_was_sent_wins(page, monkeypatch):
+    """Over the face that the tab begins with: also where that was begun first and is ready last."""
+    mine, ann = handlers(page), Visitor()
+    sent, found = Sent("stylegan2/faces", None, 6, 0.5), jobs.found
+
+    def slow(*given):
+        monkeypatch.setattr(jobs, "found", found)
+        ann.sent["attgan"] = sent
+        last(mine.take_sent(ann, "attgan/faces"))
+        return found(*given)
+
+    monkeypatch.setattr(jobs, "found", slow)
+    made = last(mine.greet(ann, "attgan/faces"))
+    assert mine.part["crop"] not in made and "seed=6" in ann.kept["attgan"].found.source
+    bob = Visitor()
+    bob.sent["attgan"] = sent
+    last(mine.take_sent(bob, "attgan/faces"))
+    assert list(last(mine.greet(bob, "attgan/faces"))) == [mine.part["examples"]]
+    assert "seed=6" in bob.kept["attgan"].found.source
+
+
+def test_a_photograph_that_is_taken_away(page, album):
+    mine, ann = handlers(page), Visitor()
+    last(mine.chosen(ann, "attgan/faces", str(album("one.png"))))
+    assert last(mine.chosen(ann, "attgan/faces", None)) == {}, "no complaint"
+    gone = last(mine.clear(ann))
+    assert gone[mine.part["made"]] is None and gone[mine.part["status"]] == "" and gone[mine.part["news"]] == ""
+    assert ann.kept["attgan"].found is None
 
 
 def test_what_other_tabs_send(page):

@@ -17,7 +17,7 @@ from demo.session import Visitor
 from pipelines import stylegan2
 from weights.errors import UserError
 
-from .test_page import cells_of
+from .test_page import cells_of, load
 
 
 def handler(page, name: str):
@@ -86,7 +86,7 @@ def test_a_recipe_brings_its_directions_along(page, own, visitor):
     visitor("stylegan2_direction", path=handle_file(own))
     answer = visitor("stylegan2_move", seed=4, own_1=2, Young=1.5)
     mine = cells_of(page)["directions"]
-    for made in mine._load_recipe(Visitor(), answer[-2]):
+    for made in load(mine, answer[-2]):
         after = made[mine.runs[0].outputs[0]]
         after = pixels(after) if isinstance(after, str) else np.asarray(after.convert("RGB"))
     assert np.array_equal(after, pixels(answer[0]))

@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ import weights
 from demo import canvas, networks
 from demo.session import Sent, Visitor
 from demo.tabs.draggan import examples, jobs, photo
-from demo.tabs.draggan.handlers import enlarged
+from demo.tabs.draggan.display import enlarged
 from demo.tabs.draggan.state import MAX_FRAMES, MAX_PULLS, Frame, State
 from weights.errors import UserError
+
+from .conftest import events_of
 
 SIZE = 32
 SHEET, COMPARE, LATENT, RECIPE, CODE, STATUS, NEWS = range(7)
@@ -47,7 +50,9 @@ def run(code: str) -> list:
 
 def events(page, name: str):
     """The function behind an event of the tab."""
-    return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == name)
+    found = events_of(page, name)
+    mine = [event for cell, event in found.items() if cell.startswith("dg-")] or list(found.values())
+    return mine[0] if mine else next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == name)
 
 
 def handlers(page):
@@ -326,12 +331,18 @@ def test_a_network_tuned_to_a_photograph(page, photograph, tmp_path, monkeypatch
     code = made["code"]
     assert np.abs(found_by(code, photograph, tmp_path, monkeypatch).astype(int) - np.asarray(made["made"])).max() <= 1
     # On to the canvas, with the network that is this visitor's alone.
+    assert ann.own[name].base == "stylegan2/faces"
     ann.sent["draggan"] = photo.sent(ann)
     opened = last(handlers(page).take_sent(ann))
     assert opened[part["network"]]["value"] == name
     assert np.abs(np.asarray(enlarged(ann.kept["draggan"].image)).astype(int) - np.asarray(made["made"])).max() <= 2
     done = last(handlers(page).drag(ann, name, None, 4, 0.7, drawing(), *defaults(page, steps=2)))
     assert "weights.read" in done[part["code"]]
+    assert not opened[part["seed"]]["interactive"], "a photograph has no seed"
+    # It stays with its photograph: the next picture is of the network that it was tuned from.
+    other = last(handlers(page).open(ann, name, None, 5, 0.7))
+    assert other[part["network"]]["value"] == "stylegan2/faces" and other[part["seed"]]["interactive"]
+    assert ann.kept["draggan"].start.reference.name == "stylegan2/faces"
     with pytest.raises(UserError, match="load the file"):
         last(handlers(page).drag(Visitor(), name, None, 4, 0.7, drawing(), *defaults(page, steps=2)))
 
@@ -456,7 +467,7 @@ def test_the_picture_follows_its_controls(page):
     made = last(mine.open(ann, "stylegan2/faces", None, 5, 0.7))
     assert part["seed"] not in made, "somebody may be typing there"
     assert float(made[part["lr"]]["placeholder"]) > 0 and "value" not in made[part["lr"]]
-    assert list(last(mine.greet(ann, "stylegan2/faces", None, 4, 0.7))) == [part["news"]], "it is there already"
+    assert list(last(mine.greet(ann, "stylegan2/faces", None, 4, 0.7))) == [], "it is there already"
     assert list(last(mine.follow(ann, "stylegan2/faces", None, 4, 0.7))) == [part["news"]]
     other = last(mine.follow(ann, "stylegan2/cats", None, 4, 0.7))[part["board"]]
     assert other["frame"]["picture"] != shown["picture"] and "value" not in other, "what is drawn stays"
@@ -518,12 +529,32 @@ def test_another_picture_ends_the_drag_that_runs(page):
     assert seen[-1][mine.part["board"]]["frame"] == new and not new["running"]
 
 
+def test_an_example_lends_its_parameters(page):
+    """Another picture has the usual ones again."""
+    mine, ann = handlers(page), Visitor()
+    example = next(e for e in examples.EXAMPLES.values() if "lr" in e.options)
+    played = last(mine.play_example(ann, example))
+    assert played[mine.part["lr"]]["value"] == f"{example.options['lr']:g}"
+    again = last(mine.open(ann, "stylegan2/cats", None, 4, 0.7))
+    assert again[mine.part["lr"]]["value"] == "" and again[mine.part["lr"]]["placeholder"]
+    assert "value" not in last(mine.open(ann, "stylegan2/cats", None, 5, 0.7))[mine.part["lr"]], "once"
+
+
+def test_what_was_sent_wins(page):
+    """Over the picture that the tab begins with, whichever is ready first."""
+    mine, ann = handlers(page), Visitor()
+    ann.sent["draggan"] = Sent("stylegan2/cats", None, 6, 0.5)
+    last(mine.take_sent(ann))
+    assert last(mine.greet(ann, "stylegan2/faces", None, 4, 0.7)) == {}
+    assert ann.kept["draggan"].start.made["seed"] == 6
+
+
 def test_what_other_tabs_send(page):
     mine, ann = handlers(page), Visitor()
     last(mine.take_sent(ann))  # nothing was sent: nothing happens
     assert ann.kept["draggan"].start is None
     ann.sent["draggan"] = Sent("stylegan2/cats", None, 6, 0.5)
-    assert list(last(mine.greet(ann, "stylegan2/faces", None, 4, 0.7))) == [mine.part["news"]], "it is on its way"
+    assert list(last(mine.greet(ann, "stylegan2/faces", None, 4, 0.7))) == [], "it is on its way"
     made = last(mine.take_sent(ann))
     assert made[mine.part["network"]]["value"] == "stylegan2/cats" and made[mine.part["seed"]]["value"] == 6
     assert made[mine.part["truncation_psi"]]["value"] == 0.5 and "draggan" not in ann.sent
@@ -546,15 +577,19 @@ def test_what_it_sends_to_other_tabs(page):
     assert np.array_equal(np.asarray(image), np.asarray(ann.kept["draggan"].image))
 
 
-def test_what_the_sample_cell_sends():
+def test_what_the_sample_cell_sends(page):
+    """The picture that stands there, whatever its controls say by now."""
     from demo.tabs.stylegan2 import sample
 
-    ann = Visitor()
-    pictures = [("a.png", "seed 12"), ("b.png", "seed 40")]
-    assert sample.sent(ann, "stylegan2/cats", None, 0.6, pictures) == Sent("stylegan2/cats", None, 12, 0.6)
-    ann.kept[sample.PRESSED] = 1
-    assert sample.sent(ann, "stylegan2/cats", 2, 0.6, pictures).seed == 40
-    assert sample.sent(ann, "stylegan2/cats", None, 0.6, None) is None
+    ann, run = Visitor(), events(page, "stylegan2_sample")
+    assert sample.sent(ann) is None
+    last(run(ann, "stylegan2/cats", None, "12, 40", 0.6, "const", 0))
+    assert sample.sent(ann) == Sent("stylegan2/cats", None, 12, 0.6)
+    sample.pressed(ann, SimpleNamespace(index=1))
+    assert sample.sent(ann).seed == 40
+    with pytest.raises(UserError):
+        last(run(ann, "stylegan2/faces", None, "none", 0.1, "const", 0))
+    assert sample.sent(ann) == Sent("stylegan2/cats", None, 40, 0.6), "what failed has replaced nothing"
 
 
 def test_what_passes_to_a_worker_can_be_pickled(page):

@@ -18,6 +18,8 @@ from pipelines import animation
 from pipelines.recipes import FUNCTIONS, WITHOUT_NETWORK, Recipe
 from weights.errors import UserError
 
+from .conftest import events_of
+
 MARK = "escaped-from-its-folder"
 PATHS = (f"gif/../../{MARK}", f"/{MARK}/{MARK}.gif\0")
 WRONG = (5, [None], {"a": None}, {"size": [8, 8], "points": [{"handle": None, "target": None}]})
@@ -117,10 +119,8 @@ def test_a_recipe_s_format_is_refused_on_the_page(page, watched):
     }
     path = watched / "recipe.json"
     path.write_text(json.dumps(recipe))
-    handlers = [fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == "_load_recipe"]
-    for handler in handlers:
-        with pytest.raises(UserError, match="must be one of gif"):
-            list(handler(Visitor(), path))
+    with pytest.raises(UserError, match="must be one of gif"):
+        list(events_of(page, "load_recipe")["sg2-interpolation"](Visitor(), path))
     assert not list(watched.rglob(f"*{MARK}*"))
 
 
@@ -158,12 +158,8 @@ BAD_RECIPES = {
 def test_recipes_with_values_of_the_wrong_kind(page, tmp_path, slug):
     from demo.session import Visitor
 
-    handler = next(
-        fn.fn
-        for fn in page.fns.values()
-        if getattr(fn.fn, "__name__", "") == "_load_recipe" and fn.fn.__self__.slug == slug
-    )
-    function = handler.__self__.runs[0].function
+    handler = events_of(page, "load_recipe")[f"sg2-{slug}"]
+    function = handler.cell.runs[0].function
     needed = {"seeds": [1, 2], "seed": 1, "amounts": {"1": 1}}
     known = signature(function)
     arguments = {**{k: v for k, v in needed.items() if k in known}, **BAD_RECIPES[slug]}
@@ -179,10 +175,7 @@ def test_a_recipe_without_drags(page, tmp_path, drags):
     import weights
     from demo.session import Visitor
 
-    handler = next(
-        fn.fn for fn in page.fns.values() if getattr(fn.fn, "__qualname__", "").endswith("Handlers.load_recipe")
-        and "draggan" in fn.fn.__module__
-    )  # fmt: skip
+    handler = events_of(page, "load_recipe")["dg-drag"]
     sha256 = weights.load("stylegan2/faces").info.sha256
     recipe = {"ganbook": 1, "function": "draggan.replay", "checkpoint": {"name": "stylegan2/faces", "sha256": sha256}}
     path = tmp_path / "recipe.json"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import zipfile
@@ -23,6 +24,7 @@ from pipelines import igan
 from pipelines.recipes import Recipe
 from weights.errors import UserError
 
+from .conftest import events_of
 from .igan_helpers import (
     CODE,
     LATENT,
@@ -197,15 +199,15 @@ def test_the_tab_is_opened(page):
     mine, ann = handlers(page), Visitor()
     made = last(mine.greet(ann, "igan/shoes", "seed", 3))
     assert made[mine.part["board"]]["frame"]["size"] == [SIZE, SIZE] and "seed 3" in made[mine.part["status"]]
-    assert list(last(mine.greet(ann, "igan/shoes", "seed", 3))) == [mine.part["news"]], "it is there already"
-    assert list(last(mine.follow(ann, "igan/shoes", "seed", 3))) == [mine.part["news"]]
+    assert list(last(mine.greet(ann, "igan/shoes", "seed", 3))) == [], "it is there already"
+    assert last(mine.follow(ann, "igan/shoes", "seed", 3)) == {}
     other = last(mine.follow(ann, "stylegan2/faces", "seed", 3))
     assert other[mine.part["starts"]]["value"] == 4 and other[mine.part["realism"]]["interactive"] is False
 
 
 def test_only_the_newest_stroke_is_answered(pad):
     first, second = pad.mine.heard(pad.ann), pad.mine.heard(pad.ann)
-    assert list(pad.paint(RED, first)) == [pad.mine.part["news"]], "a newer one is on its way"
+    assert pad.paint(RED, first) == {}, "a newer one is on its way"
     assert pad.paint(RED, second)[pad.mine.part["sheet"]]
     running = pad.mine.paint(pad.ann, "igan/shoes", "seed", 3, RED, pad.mine.heard(pad.ann), *VALUES)
     next(running)
@@ -260,7 +262,7 @@ def test_candidates_are_pressed(pad):
     assert np.array_equal(np.asarray(pad.state.image), np.asarray(pad.state.candidates[1].image))
     made = last(pad.mine.choose(pad.ann, press("average")))
     assert "average" in frame(pad, made)["alt"]
-    assert list(last(pad.mine.choose(pad.ann, press("nonsense")))) == [pad.mine.part["news"]]
+    assert last(pad.mine.choose(pad.ann, press("nonsense"))) == {}
 
 
 def test_play(pad):
@@ -286,17 +288,17 @@ def test_play(pad):
 
 
 def test_a_recipe_that_is_loaded_back(pad, visitor, page, tmp_path):
-    drawn = drawing((20, 40, 220), line=True, patches=[PATCH])
+    drawn, load = drawing((20, 40, 220), line=True, patches=[PATCH]), events_of(page, "load_recipe")["ig-brush"]
     brush(visitor, RED)
     visitor("igan_fix")
     brush(visitor, drawn)
     answer = visitor("igan_choose", number=2)
-    made = last(pad.mine.load_recipe(pad.ann, value(answer[RECIPE])))
+    made = last(load(pad.ann, value(answer[RECIPE])))
     state = pad.ann.kept["igan"]
     assert np.array_equal(np.asarray(state.image), pixels(answer[SHEET])) and state.rank == 1 and len(state.rounds) == 1
     assert made[pad.mine.part["starts"]]["value"] == 4 and made[pad.mine.part["network"]]["value"] == "igan/shoes"
     shown = {}
-    for update in pad.mine.load_recipe(pad.ann, value(answer[RECIPE])):
+    for update in load(pad.ann, value(answer[RECIPE])):
         shown |= update.get(pad.mine.part["board"], {})
     laid = canvas.read(shown["value"], TOOLS)
     assert laid.patches == (canvas.Patch(*PATCH),) and set(laid.layers) == {"colour", "sketch"}
@@ -315,8 +317,28 @@ def test_a_recipe_that_is_loaded_back(pad, visitor, page, tmp_path):
     ):
         wrong.write_text(json.dumps({**recipe, **change}))
         with pytest.raises(UserError, match=words):
-            last(pad.mine.load_recipe(pad.ann, str(wrong)))
+            last(load(pad.ann, str(wrong)))
         assert state.rank == 1 and pad.ann.kept["igan"] is state and state.run is not None, "nothing is lost"
+
+
+def test_what_was_fixed_can_be_saved(visitor):
+    """Nothing was painted since, and the picture that stands there is the one that was fixed."""
+    painted = brush(visitor, RED)
+    visitor("igan_fix")
+    with zipfile.ZipFile(value(visitor("igan_save")[0])) as packed:
+        names = packed.namelist()
+        recipe = Recipe.from_json(packed.read(next(n for n in names if n.endswith(".json"))).decode())
+        saved = np.asarray(Image.open(io.BytesIO(packed.read(next(n for n in names if n.endswith("painted.png"))))))
+    assert np.array_equal(saved, pixels(painted[SHEET])) and len([n for n in names if "candidates/" in n]) == 4
+    assert recipe.function == "igan.brush"
+
+
+def test_what_was_sent_wins(page):
+    mine, ann = handlers(page), Visitor()
+    ann.sent["igan"] = Sent("stylegan2/faces", None, 6, 0.5)
+    last(mine.take_sent(ann))
+    assert last(mine.greet(ann, "igan/shoes", "seed", 3)) == {}
+    assert ann.kept["igan"].start.reference.name == "stylegan2/faces"
 
 
 def test_drawings_there_and_back():
@@ -331,9 +353,9 @@ def test_drawings_there_and_back():
 
 def test_what_other_tabs_send(page):
     mine, ann = handlers(page), Visitor()
-    assert list(last(mine.take_sent(ann))) == [mine.part["news"]]
+    assert list(last(mine.take_sent(ann))) == []
     ann.sent["igan"] = Sent("stylegan2/faces", None, 6, 0.5)
-    assert list(last(mine.greet(ann, "igan/shoes", "seed", 3))) == [mine.part["news"]], "another one is on its way"
+    assert list(last(mine.greet(ann, "igan/shoes", "seed", 3))) == [], "another one is on its way"
     made = last(mine.take_sent(ann))
     assert "igan" not in ann.sent and made[mine.part["network"]]["value"] == "stylegan2/faces"
     from pipelines import stylegan2

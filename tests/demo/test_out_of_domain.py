@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
-import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -19,7 +18,7 @@ from PIL import Image, ImageDraw
 
 import weights
 from demo import canvas
-from demo.session import Visitor
+from demo.session import Sent, Visitor
 from demo.tabs.out_of_domain import examples
 from models.deghosting import Deghosting
 from models.diffcam import DiffCAM
@@ -29,7 +28,7 @@ from pipelines.recipes import Recipe
 from weights import hub, paths, store
 from weights.errors import UserError
 
-from .conftest import forget_all, give_directions, tiny
+from .conftest import events_of, forget_all, give_directions, tiny
 
 STAGES, WHOLE, STATUS, CODE, NEWS = range(5)
 FACE, FULL, MASK, RECIPE = range(4)
@@ -104,7 +103,7 @@ def refused(visitor, endpoint: str, words: str, **arguments) -> str:
 
 
 def handlers(page):
-    return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == "soften").__self__
+    return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == "soften").__wrapped__.__self__
 
 
 def last(updates) -> dict:
@@ -335,7 +334,7 @@ def test_a_recipe_that_is_loaded_back(page, state, once):
     bob, path = Visitor(), paths.cache() / "kept.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    back = last(mine.load_recipe(bob, str(path)))
+    back = last(events_of(page, "load_recipe")["od-edit"](bob, str(path)))
     theirs = bob.kept["out_of_domain"]
     assert np.array_equal(np.asarray(theirs.made.result), result) and theirs.wanted == {"Smiling": 2.5}
     assert back[mine.part["threshold"]]["value"] == 0.2 and not theirs.deghost
@@ -351,7 +350,7 @@ def test_a_recipe_that_is_loaded_back(page, state, once):
     ):
         path.write_text(json.dumps({**recipe, **change}))
         with pytest.raises(UserError, match=words):
-            last(mine.load_recipe(bob, str(path)))
+            last(events_of(page, "load_recipe")["od-edit"](bob, str(path)))
         assert theirs.wanted == {"Smiling": 2.5}, "nothing is lost"
 
 
@@ -415,7 +414,13 @@ def test_examples_and_what_is_missing(page):
         and len(made[mine.part["stages"]]) == 1
     )
     assert "No encoder" in made[mine.part["missing"]] and "Diff-CAM" not in made[mine.part["missing"]]
-    assert last(mine.greet(ann, "stylegan2/faces")) == {mine.part["news"]: gr.skip()}, "once"
+    assert last(mine.greet(ann, "stylegan2/faces")) == {}, "once"
+    bob = Visitor()
+    bob.sent["out_of_domain"] = Sent("stylegan2/faces", None, 6, 0.5)
+    last(mine.take_sent(bob, "stylegan2/faces", "auto", "2"))
+    assert list(last(mine.greet(bob, "stylegan2/faces"))) == [mine.part["examples"]], "what was sent wins"
+    gone = last(mine.clear(bob))
+    assert gone[mine.part["stages"]] is None and bob.kept["out_of_domain"].found is None
     press = SimpleNamespace(key="1")
     shown = list(mine.example(ann, "stylegan2/faces", "auto", "3", press))
     mystate = ann.kept["out_of_domain"]

@@ -16,7 +16,9 @@ from gradio_client import handle_file
 from PIL import Image, ImageSequence
 
 import weights
-from demo import gpu, notebook
+from demo import gpu, notebook, runs
+
+from .conftest import events_of
 
 # Endpoint -> arguments for a short run, and the position of its pictures among what it gives.
 CELLS = {
@@ -84,12 +86,16 @@ def test_the_code_makes_the_picture(name, visitor, tmp_path, monkeypatch):
 
 
 def cells_of(page) -> dict[str, notebook.Cell]:
-    """The notebook's cells by what their recipe's button does."""
-    return {
-        fn.fn.__self__.slug: fn.fn.__self__
-        for fn in page.fns.values()
-        if getattr(fn.fn, "__name__", "") == "_load_recipe"
-    }
+    """The cells of the StyleGAN2 tab."""
+    return {fn.cell.slug: fn.cell for name, fn in events_of(page, "load_recipe").items() if name.startswith("sg2-")}
+
+
+def load(cell: notebook.Cell, path):
+    """What a recipe's button yields."""
+    from demo.lifecycle import read_recipe
+    from demo.session import Visitor
+
+    return cell._load_recipe(Visitor(), read_recipe(path, [run.function for run in cell.runs]))
 
 
 SLUGS = {
@@ -116,12 +122,10 @@ def taken(name: str, cell: notebook.Cell, values: dict) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_a_loaded_recipe_restores_controls_and_pixels(name, visitor, page):
-    from demo.session import Visitor
-
     result = visitor(name, **CELLS[name])
     before = shown(name, result)
     cell = cells_of(page)[SLUGS[name]]
-    for last in cell._load_recipe(Visitor(), result[-2]):
+    for last in load(cell, result[-2]):
         after = taken(name, cell, last)  # the files go when the event is over
     assert len(before) == len(after) and all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     run = next(r for r in cell.runs if r.function == json.loads(Path(result[-2]).read_text())["function"])
@@ -132,7 +136,6 @@ def test_a_loaded_recipe_restores_controls_and_pixels(name, visitor, page):
 
 
 def test_recipes_that_do_not_fit(page, tmp_path, visitor):
-    from demo.session import Visitor
     from weights.errors import UserError
 
     path = Path(visitor("stylegan2_sample", seeds="1")[-2])
@@ -143,7 +146,7 @@ def test_recipes_that_do_not_fit(page, tmp_path, visitor):
         changed = tmp_path / "changed.json"
         changed.write_text(json.dumps({**recipe, **changes}))
         with pytest.raises(UserError, match=match):
-            list(cells[cell]._load_recipe(Visitor(), changed))
+            list(load(cells[cell], changed))
 
     refused("mixing", "another cell")
     refused("sample", "another version", checkpoint={**recipe["checkpoint"], "sha256": "0" * 64})
@@ -345,7 +348,7 @@ def test_stop_closes_the_work(page, monkeypatch):
     monkeypatch.setattr(stylegan2, "interpolate", endless)
     cell = cells_of(page)["interpolation"]
     run = cell.runs[0]
-    monkeypatch.setattr(notebook, "PREVIEW_S", 0)
+    monkeypatch.setattr(runs, "PREVIEW_S", 0)
     values = [c.value for c in run.inputs.values()]
     # The recipe is made from the replaced function's signature, which takes seeds and anything.
     monkeypatch.setattr("pipelines.recipes.Recipe.check", lambda self: None)
@@ -428,12 +431,10 @@ def test_a_moved_slider_downloads_nothing(page, monkeypatch):
     from demo.session import Visitor
 
     monkeypatch.setattr(weights, "fetch", lambda *a, **k: pytest.fail("fetched"))
-    cell = cells_of(page)["directions"]
-    run = cell.runs[0]
-    live = cell._handler(run, "x", "", live=True)
-    values = [c.value for c in run.inputs.values()]
+    live = events_of(page, "stylegan2_move_live")["sg2-directions"]
+    values = [c.value for c in live.cell.runs[0].inputs.values()]
     (only,) = live(Visitor(), "stylegan2/ffhq-1024", None, *values)
-    assert all(value["__type__"] == "update" and "value" not in value for value in only)
+    assert all(value["__type__"] == "update" and "value" not in value for value in only.values())
 
 
 def test_progress_is_told_to_few_components(page):
@@ -514,12 +515,10 @@ def test_an_animation_that_is_too_large_says_so_at_once(page, monkeypatch):
 def test_a_box_that_is_being_filled_in_raises_no_alarm(page):
     from demo.session import Visitor
 
-    cell = cells_of(page)["directions"]
-    run = cell.runs[0]
-    live = cell._handler(run, "x", "", live=True)
-    values = {name: control.value for name, control in run.inputs.items()}
+    live = events_of(page, "stylegan2_move_live")["sg2-directions"]
+    values = {name: control.value for name, control in live.cell.runs[0].inputs.items()}
     (only,) = live(Visitor(), "stylegan2/faces", None, *{**values, "seed": None}.values())
-    assert "is empty" in only[-1]
+    assert "is empty" in only[live.cell.news]
 
 
 def test_the_history_cell_without_its_networks_says_so(visitor, shelf):
@@ -559,7 +558,7 @@ def test_recipes_of_the_cells_without_a_network_set_their_controls(page, history
         path.write_text(recipe.to_json(), encoding="utf-8")
         button = by_id[f"sg2-{slug}-recipe-load"]
         load = next(f.fn for f in page.fns.values() if any(t[0] == button._id for t in f.targets))
-        (shown,) = load(str(path))
+        (shown,) = load(None, str(path))
         updates = {c.elem_id.split("-", 2)[2]: u for c, u in shown.items() if isinstance(u, dict)}
         values = {name: u["value"] for name, u in updates.items() if "value" in u}
         for name, value in recipe.arguments.items():
@@ -568,4 +567,4 @@ def test_recipes_of_the_cells_without_a_network_set_their_controls(page, history
         assert all(f"{name}={value}" in code for name, value in recipe.arguments.items())
         path.write_text(recipe.to_json().replace('"seed": 3', '"seed": -3').replace('"z_dim": 64', '"z_dim": 1e9'))
         with pytest.raises(UserError):
-            list(load(str(path)))
+            list(load(None, str(path)))

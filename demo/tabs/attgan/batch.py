@@ -13,11 +13,12 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import controls, gpu, networks, results, uploads
+from ... import controls, networks, results, uploads
 from ...networks import size_text
-from ...notebook import Cell, Notebook, note
+from ...notebook import Cell, Notebook, going, note
 from . import jobs
-from .handlers import Handlers, state_of
+from .display import state_of
+from .handlers import Handlers
 from .text import summary_of
 
 PROSE = """
@@ -48,23 +49,10 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 elem_classes="nb-upload",
             )
             changes = gr.JSON(None, visible=False, label="Changes")
-        with gr.Column(elem_classes="nb-result", min_width=0):
+        with cell.result("All of them · ZIP", recipes=False):
             gallery = controls.tiles(cell, "gallery", "The photographs, changed")
-            cell.news = gr.HTML("", label="News", elem_classes="nb-news", elem_id=cell.id("news"))
-            cell.status = gr.HTML("", label="What ran", elem_classes="nb-status", elem_id=cell.id("status"))
-            with gr.Row(elem_classes="nb-tools"):
-                archive = gr.DownloadButton(
-                    "All of them · ZIP", size="sm", min_width=0, elem_id=cell.id("download"), elem_classes="nb-after"
-                )
 
     def attgan_batch(visitor, network=None, photos=None, changes=None) -> Iterator[dict]:
-        try:
-            yield from made(visitor, network, photos, changes)
-        except UserError as error:
-            yield {cell.news: note(str(error), "nb-error")}
-            raise
-
-    def made(visitor, network, photos, changes) -> Iterator[dict]:
         wanted = wishes(state_of(visitor).wanted if changes is None else changes)
         paths = [Path(path) for path in photos or []]
         if not paths:
@@ -90,13 +78,13 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                         image.thumbnail((TILE, TILE), Image.Resampling.LANCZOS)
                         image.save(file)
                         tiles.append((str(file), name))
-                    yield {gallery: list(tiles), cell.news: note(f"{i + 1} of {len(paths)}"), cell.status: ""}
+                    yield {gallery: list(tiles), cell.news: going(f"{i + 1} of {len(paths)}")}
             seconds = time.perf_counter() - began
             ran = f"{len(tiles)} of {len(paths)} changed: {summary_of(wanted)} · {size_text(path.stat().st_size)}"
             yield {
                 gallery: tiles,
                 cell.status: note(f"{ran} · {seconds:.1f} s", "nb-ran"),
-                archive: str(path) if tiles else None,
+                cell.sheet: str(path) if tiles else None,
                 cell.code: code(reference, wanted),
                 cell.news: note(" ".join(missed), "nb-error") if missed else "",
             }
@@ -115,16 +103,13 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 for name, image, why in done:
                     yield name, image, NO_FACE if why == faces.NO_FACE else why
 
-    click = cell.run_button.click(
-        attgan_batch,
-        [book.chooser.session, book.chooser.network, photos, changes],
-        [gallery, cell.status, cell.code, archive, cell.news],
-        api_name="attgan_batch",
-        api_description=API,
-        show_progress="hidden",
-        **gpu.LANE,
-    )
-    cell._stops([click])
+    network = book.chooser.network
+    cell.makes([gallery], [network, photos, handlers.part["status"]])
+    inputs = [book.chooser.session, network, photos, changes]
+    outputs = [gallery, cell.status, cell.code, cell.sheet, cell.news]
+    cell.on(cell.run_button.click, attgan_batch, inputs, outputs, api_name="attgan_batch", api_description=API)
+    cell.stops()
+    cell.finish()
     return cell
 
 

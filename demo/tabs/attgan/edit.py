@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ... import controls, gpu
+from ... import controls
 from ...handover import Handover
 from ...notebook import Cell, Notebook
-from .handlers import MOST, Handlers, state_of
+from .display import FILES, state_of
+from .handlers import MOST, Handlers
 
 PROSE = r"""
 Choose a photograph. The face in it is found, aligned and read; the bars say what a second network sees in it.
@@ -34,15 +35,13 @@ Args:
 API_FILES = """The present edit of this session as files: the face, the whole photograph, the recipe.
 
 Args: none."""
-QUIET = {"show_progress": "hidden"}
-PRIVATE = {**QUIET, "api_visibility": "private"}
 RESULT = ("crop", "made", "whole", "odds", "status", "code", "news")
 
 
 def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handlers]:
     part, sliders = {}, []
     with book.cell("edit", "A face, and what it should have", PROSE) as cell:
-        with gr.Column(elem_classes="nb-controls", min_width=0):
+        with cell.controls():
             part["photo"] = controls.photograph(cell, ("upload", "webcam", "clipboard"))
             part["faces"] = controls.faces(cell, "faces", "Faces in it")
             part["middle"] = gr.Button("Centre crop", visible=False, elem_id=cell.id("middle"), min_width=0)
@@ -70,8 +69,7 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
                     gr.HTML("<h3>In the photograph</h3>", elem_classes="nb-small-heading")
                     part["whole"] = controls.before_after(cell, "whole", "jpeg")
                     with gr.Row(elem_classes="nb-tools"):
-                        small = {"size": "sm", "min_width": 0, "elem_classes": "nb-after"}
-                        part["full"] = gr.DownloadButton("The photograph · PNG", elem_id=cell.id("full"), **small)
+                        part["full"] = cell.download("The photograph · PNG", "full")
                 with gr.Column(min_width=0):
                     gr.HTML("<h3>What it has now</h3>", elem_classes="nb-small-heading")
                     part["odds"] = gr.HTML("", label="Probabilities", elem_id=cell.id("odds"))
@@ -87,27 +85,47 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
     part |= {"code": cell.code, "network": book.chooser.network}
     handlers = Handlers(part, sliders, book.chooser.technique)
 
-    session, network = book.chooser.session, book.chooser.network
-    private = {"outputs": handlers.everything, **PRIVATE, **gpu.LANE}
-    result = {"outputs": [part[name] for name in RESULT], **QUIET, **gpu.LANE}
-    events = [
-        part["photo"].input(handlers.look, [session, network, part["photo"]], trigger_mode="always_last", **private),
-        part["faces"].select(handlers.another, [session, network], **private),
-        part["middle"].click(handlers.middle, [session, network], **private),
-        network.change(handlers.follow, [session, network], **private),
-        part["ticks"].input(handlers.tick, [session, part["ticks"], *sliders], trigger_mode="always_last", **private),
-        gr.on([s.input for s in sliders], handlers.slid, [session, *sliders], trigger_mode="always_last", **private),
-        undo.click(handlers.undo, session, **private),
-        cell.recipe_load.upload(handlers.load_recipe, [session, cell.recipe_load], **private),
-        part["examples"].select(handlers.example, [session, network], **private),
-        tab.select(handlers.greet, [session, network], **private),
-    ]
+    _wire(cell, handlers, tab, undo)
+    _script(cell, handlers, (api_look, api_edit, api_files), (which, has, changes))
+    network = book.chooser.network
+    handover.takes("attgan", cell, handlers.take_sent, [network], handlers.everything)
+    return cell, handlers
+
+
+def _wire(cell: Cell, handlers: Handlers, tab: gr.Tab, undo: gr.Button) -> None:
+    part, sliders, chooser = handlers.part, handlers.sliders, cell.book.chooser
+    session, network, outputs = chooser.session, chooser.network, handlers.everything
+    cell.makes([part[name] for name in ("crop", "made", "whole", "odds")], [network, part["photo"]])
+
+    def on(trigger, function, inputs, **options) -> None:
+        handlers.writes(cell.on(trigger, function, inputs, outputs, **options), session)
+
+    newest = {"trigger_mode": "always_last"}
+    on(part["photo"].input, handlers.chosen, [session, network, part["photo"]], **newest)
+    on(part["faces"].select, handlers.another, [session, network])
+    on(part["middle"].click, handlers.middle, [session, network])
+    on(network.change, handlers.follow, [session, network])
+    on(part["ticks"].input, handlers.tick, [session, part["ticks"], *sliders], **newest)
+    on([s.input for s in sliders], handlers.slid, [session, *sliders], **newest)
+    on(undo.click, handlers.undo, [session])
+    on(part["examples"].select, handlers.example, [session, network])
+    on(tab.select, handlers.greet, [session, network])
+    handlers.writes(cell.loads("attgan.edit", handlers.load_recipe, outputs), session)
+    cell.clears(part["photo"], handlers.clear, outputs)
+    cell.finish()
+
+
+def _script(cell: Cell, handlers: Handlers, buttons: tuple, given: tuple) -> None:
+    """What scripts call; the page has boxes and sliders for it."""
+    part, chooser, (which, has, changes) = handlers.part, cell.book.chooser, given
+    session, result = chooser.session, [part[name] for name in RESULT]
+    look, edit, files = buttons
 
     def attgan_face(visitor, network=None, photo=None, face=None, has=None):
-        yield from only(part, handlers.look(visitor, network, photo, face, has))
+        yield from handlers.look(visitor, network, photo, face, has)
 
     def attgan_edit(visitor, changes=None):
-        yield from only(part, handlers.edit(visitor, changes))
+        yield from handlers.edit(visitor, changes)
 
     def attgan_files(visitor):
         state = state_of(visitor)
@@ -115,21 +133,9 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
         state.written = -1  # scripts are given them as often as they ask
         yield from handlers.files(visitor)
 
-    api_look.click(attgan_face, [session, network, part["photo"], which, has],
-                   api_name="attgan_face", api_description=API_FACE, **result)  # fmt: skip
-    api_edit.click(attgan_edit, [session, changes], api_name="attgan_edit", api_description=API_EDIT, **result)
-    files = [part[name] for name in ("sheet", "full", "recipe")]
-    api_files.click(attgan_files, session, files, api_name="attgan_files", api_description=API_FILES, **QUIET)
-    for event in events:
-        handlers.writes(event, session)
-    handover.takes("attgan", handlers.take_sent, [network], outputs=handlers.everything, **QUIET, **gpu.LANE)
-    return cell, handlers
-
-
-def only(part: dict, updates):
-    """Of every update what a script is given."""
-    shown = {id(part[name]) for name in RESULT}
-    for update in updates:
-        kept = {component: value for component, value in update.items() if id(component) in shown}
-        if kept:
-            yield kept
+    inputs = [session, chooser.network, part["photo"], which, has]
+    cell.on(look.click, attgan_face, inputs, result, api_name="attgan_face", api_description=API_FACE)
+    cell.on(edit.click, attgan_edit, [session, changes], result, api_name="attgan_edit", api_description=API_EDIT)
+    outputs = [part[name] for name in FILES]
+    cell.on(files.click, attgan_files, [session], outputs, api_name="attgan_files", api_description=API_FILES,
+            concurrency_limit=1)  # fmt: skip

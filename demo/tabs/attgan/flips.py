@@ -9,13 +9,12 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
-from weights.errors import UserError
-
-from ... import controls, gpu, results
+from ... import controls, results
 from ...notebook import Cell, Notebook, note
 from ...results import Result
 from . import jobs
-from .handlers import Handlers, state_of
+from .display import state_of
+from .handlers import Handlers
 from .text import code, recipe_for
 
 PROSE = """
@@ -50,11 +49,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
     shown = [gallery, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
 
     def attgan_flips(visitor, intensity=1.0) -> Iterator[dict]:
-        try:
-            yield from made(state_of(visitor).face(), intensity)
-        except UserError as error:
-            yield {cell.news: note(str(error), "nb-error")}
-            raise
+        yield from made(state_of(visitor).face(), intensity)
 
     def made(found, intensity) -> Iterator[dict]:
         from pipelines import animation, attgan
@@ -81,35 +76,19 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 cell.code: code(found, [f"result = attgan.flips(net, face, {intensity!r})"]),
                 cell.sheet: kept.save(sheet, "flips"),
                 cell.recipe: str(path),
-                cell.news: "",
             }
 
-    def load_recipe(visitor, path) -> Iterator[dict]:
-        try:
-            recipe, photo, found = yield from handlers.held(visitor, path, "attgan.flips", cell.news)
-            strongly = recipe.arguments.get("intensity", 1.0)
-            for shown in made(found, strongly):
-                yield handlers.lay(visitor, photo, found) | {intensity: gr.update(value=strongly)} | shown
-        except UserError as error:
-            yield {cell.news: note(str(error), "nb-error")}
-            raise
+    def load(visitor, recipe) -> Iterator[dict]:
+        photo, found = yield from handlers.held(visitor, recipe, cell.news)
+        strongly = recipe.arguments.get("intensity", 1.0)
+        for shown in made(found, strongly):
+            yield handlers.lay(visitor, photo, found) | {intensity: gr.update(value=strongly)} | shown
 
-    cell.run_button.click(
-        attgan_flips,
-        [book.chooser.session, intensity],
-        shown,
-        api_name="attgan_flips",
-        api_description=API,
-        show_progress_on=gallery,
-        **gpu.LANE,
-    )
-    loaded = cell.recipe_load.upload(
-        load_recipe,
-        [book.chooser.session, cell.recipe_load],
-        [*handlers.everything, intensity, *shown],
-        show_progress_on=gallery,
-        api_visibility="private",
-        **gpu.LANE,
-    )
-    handlers.writes(loaded, book.chooser.session)
+    cell.makes([gallery], [intensity, handlers.part["status"]])
+    inputs = [book.chooser.session, intensity]
+    cell.on(cell.run_button.click, attgan_flips, inputs, shown, api_name="attgan_flips", api_description=API,
+            show_progress_on=gallery)  # fmt: skip
+    outputs = [*handlers.everything, intensity, *shown]
+    handlers.writes(cell.loads("attgan.flips", load, outputs, show_progress_on=gallery), book.chooser.session)
+    cell.finish()
     return cell

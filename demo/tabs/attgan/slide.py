@@ -11,17 +11,16 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from weights.errors import UserError
-
 from ... import controls, gpu, results
 from ...controls import kinds
 from ...networks import size_text
-from ...notebook import PREVIEW_S, Cell, Notebook, note
+from ...notebook import PREVIEW_S, Cell, Notebook, going, note
 from ...pictures import enlarged
 from ...results import Result
 from . import jobs
 from .batch import wishes
-from .handlers import Handlers, state_of
+from .display import state_of
+from .handlers import Handlers
 from .text import code, recipe_for
 
 PROSE = r"""
@@ -69,12 +68,8 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
     shown = [strip, picture, video, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
 
     def attgan_slide(visitor, attribute, low=-1.5, high=1.5, frames=40, format="gif", fps=20) -> Iterator[dict]:
-        try:
-            state = state_of(visitor)
-            yield from made(state.face(), state.wanted, attribute, low, high, frames, format, fps)
-        except UserError as error:
-            yield {cell.news: note(str(error), "nb-error")}
-            raise
+        state = state_of(visitor)
+        yield from made(state.face(), state.wanted, attribute, low, high, frames, format, fps)
 
     def made(found, wanted, attribute, low, high, frames, kind, fps) -> Iterator[dict]:
         from pipelines import animation, checks
@@ -93,7 +88,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                     yield {
                         picture: enlarged(image),
                         video: None,
-                        cell.news: note(f"{len(pictures)} of {frames} frames"),
+                        cell.news: going(f"{len(pictures)} of {frames} frames"),
                     }
         with results.folder() as folder:
             recipe = recipe_for("attgan.slide", found, arguments, {"format": kind, "fps": fps})
@@ -122,39 +117,27 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 cell.code: code(found, [call], f'animation.save(result, "animation.{kind}", fps={fps!r})'),
                 cell.sheet: str(path),
                 cell.recipe: str(note_of),
-                cell.news: "",
             }
 
-    def load_recipe(visitor, path) -> Iterator[dict]:
-        try:
-            recipe, photo, found = yield from handlers.held(visitor, path, "attgan.slide", cell.news)
-            output, given = recipe.output or {}, {"low": -2.0, "high": 2.0, "frames": 9, **recipe.arguments}
-            others = wishes(given.get("attributes") or {})
-            values = [given["attribute"], given["low"], given["high"], given["frames"]]
-            values += [output.get("format", "gif"), output.get("fps", 20)]
-            laid = None
-            for shown in made(found, others, *values):
-                if laid is None:  # by now it is known that the recipe's values are sound
-                    laid = handlers.lay(visitor, photo, found, others)
-                    laid |= {c: gr.update(value=v) for c, v in zip(controls_of, values, strict=True)}
-                yield laid | shown
-        except UserError as error:
-            yield {cell.news: note(str(error), "nb-error")}
-            raise
+    def load(visitor, recipe) -> Iterator[dict]:
+        photo, found = yield from handlers.held(visitor, recipe, cell.news)
+        output, given = recipe.output or {}, {"low": -2.0, "high": 2.0, "frames": 9, **recipe.arguments}
+        others = wishes(given.get("attributes") or {})
+        values = [given["attribute"], given["low"], given["high"], given["frames"]]
+        values += [output.get("format", "gif"), output.get("fps", 20)]
+        laid = None
+        for shown in made(found, others, *values):
+            if laid is None:  # by now it is known that the recipe's values are sound
+                laid = handlers.lay(visitor, photo, found, others)
+                laid |= {c: gr.update(value=v) for c, v in zip(controls_of, values, strict=True)}
+            yield laid | shown
 
     controls_of = [attribute, low, high, frames, kind, fps]
+    cell.makes([strip, picture, video], [*controls_of, handlers.part["status"]])
     inputs = [book.chooser.session, *controls_of]
-    click = cell.run_button.click(
-        attgan_slide, inputs, shown, api_name="attgan_slide", api_description=API, show_progress="hidden", **gpu.LANE
-    )
-    loaded = cell.recipe_load.upload(
-        load_recipe,
-        [book.chooser.session, cell.recipe_load],
-        [*handlers.everything, *controls_of, *shown],
-        show_progress="hidden",
-        api_visibility="private",
-        **gpu.LANE,
-    )
+    cell.on(cell.run_button.click, attgan_slide, inputs, shown, api_name="attgan_slide", api_description=API)
+    loaded = cell.loads("attgan.slide", load, [*handlers.everything, *controls_of, *shown])
     handlers.writes(loaded, book.chooser.session)
-    cell._stops([click, loaded])
+    cell.stops()
+    cell.finish()
     return cell

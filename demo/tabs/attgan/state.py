@@ -15,6 +15,7 @@ from weights.errors import UserError
 
 from ...networks import Reference
 from ...pictures import UPLOADED
+from ...session import Newest
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,11 @@ class Found:
 
 
 @dataclass
-class State:
+class State(Newest):
     """What is ``wanted`` of the face that was ``found``, what became of it, and what the classifier sees in that.
 
     ``greeted``: the tab was opened before. ``version`` goes up with every edit: files are made of the newest only.
+    ``faced`` goes up with every face.
     """
 
     photo: Image.Image | None = None
@@ -63,6 +65,7 @@ class State:
     odds: dict[str, float] | None = None
     source: str = UPLOADED
     greeted: bool = False
+    faced: int = 0
     version: int = 0
     written: int = -1
 
@@ -74,6 +77,7 @@ class State:
     def take(self, found: Found) -> None:
         """One of its faces."""
         self.found = found
+        self.faced += 1
         self.clear()
 
     def clear(self) -> None:
@@ -83,6 +87,11 @@ class State:
     def edit(self, wanted: dict[str, float], edited: Image.Image, odds: dict[str, float]) -> None:
         self.wanted, self.edited, self.odds = dict(wanted), edited, odds
         self.version += 1
+
+    @property
+    def key(self) -> str:
+        """The same for the same edit of the same face."""
+        return f"{self.faced} {sorted(self.wanted.items())}"
 
     def face(self) -> Found:
         """The face that is being edited. Raises UserError as long as there is none."""

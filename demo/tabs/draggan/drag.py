@@ -6,12 +6,13 @@ from functools import partial
 
 import gradio as gr
 
-from ... import canvas, controls, gpu
+from ... import canvas, controls
 from ...controls import kinds
 from ...handover import Handover
+from ...lifecycle import QUIET
 from ...notebook import Cell, Notebook
 from ...running import named
-from . import examples
+from . import animation, examples
 from .handlers import Handlers
 
 PROSE = r"""
@@ -71,14 +72,12 @@ OPTIONAL_CONTROLS = (
     ("stop_distance", "Arrived within, px", None),
     ("mask_weight", "λ", "holds what must stay"),
 )
-QUIET = {"show_progress": "hidden"}
-PRIVATE = {**QUIET, "api_visibility": "private"}
 
 
 def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handlers]:
     part = {}
     with book.cell("drag", "Press, pull", PROSE) as cell:
-        with gr.Column(elem_classes="nb-controls", min_width=0):
+        with cell.controls():
             parameters = _controls(cell, part)
         with cell.result("Picture · PNG"):
             tries = _examples(cell)
@@ -104,7 +103,7 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
     _wire(cell, handlers, tab, animate, stop, undo, reset, tries)
     for to in ("attgan", "igan"):
         handover.offers(cell.send_buttons[to], to, [], handlers.sent)
-    handover.takes("draggan", handlers.take_sent, [], outputs=list(part.values()), **QUIET, **gpu.LANE)
+    handover.takes("draggan", cell, handlers.take_sent, [], list(part.values()))
     return cell, handlers
 
 
@@ -188,8 +187,8 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
             part["compare"] = controls.before_after(cell, "compare")
             with gr.Row(elem_classes="nb-tools"):
                 part["size"] = controls.file_size(cell)
-                part["latent"] = gr.DownloadButton("Latent · safetensors", elem_id=cell.id("latent"), **small)
-                part["latent_npz"] = gr.DownloadButton("Latent · npz", elem_id=cell.id("latent-npz"), **small)
+                part["latent"] = cell.download("Latent · safetensors", "latent", classes=None)
+                part["latent_npz"] = cell.download("Latent · npz", "latent-npz", classes=None)
                 for to, words in (("attgan", "Tick attributes in AttGAN"), ("igan", "Paint in iGAN")):
                     cell.send_buttons[to] = gr.Button(words, elem_id=cell.id(f"send-{to}"), **small)
         with gr.Column(elem_classes=["nb-controls", "nb-film-tools"], min_width=0):
@@ -208,43 +207,45 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
 
 def _wire(cell, handlers: Handlers, tab, animate, stop, undo, reset, tries) -> None:
     part, chooser = handlers.part, cell.book.chooser
-    session = chooser.session
-    everything = list(part.values())
+    session, everything = chooser.session, list(handlers.part.values())
     result = [part[name] for name in (*RESULT, *SHOWN)]
     picture = [session, chooser.network, chooser.class_index, part["seed"], part["truncation_psi"]]
-    private = {"outputs": everything, "api_visibility": "private", **QUIET, **gpu.LANE}
     at_once = {"queue": False, **QUIET}
+    cell.makes([part["board"], part["compare"], part["film"], part["video"]], picture[1:])
 
     # The picture to start from: it follows its controls, and comes by itself when the tab is first looked at.
-    live = partial(handlers.open, live=True)
+    newest = {"trigger_mode": "always_last"}
     moved = [part["seed"].input, part["truncation_psi"].input, chooser.class_index.input]
-    gr.on(moved, live, picture, trigger_mode="always_last", **private)
-    chooser.network.change(handlers.follow, picture, trigger_mode="always_last", **private)
-    tab.select(handlers.greet, picture, **private)
+    cell.on(moved, partial(handlers.open, live=True), picture, everything, **newest)
+    cell.on(chooser.network.change, handlers.follow, picture, everything, **newest)
+    cell.on(tab.select, handlers.greet, picture, everything)
     drawn = controls.another(part["another"], part["seed"])
-    for event in (part["show"].click, drawn.then):
-        event(handlers.open, picture, **private)
-    part["latent_load"].upload(handlers.take_latent, [session, chooser.network, part["latent_load"]], **private)
+    for trigger in (part["show"].click, drawn.then):
+        cell.on(trigger, handlers.open, picture, everything)
+    latent = [session, chooser.network, part["latent_load"]]
+    cell.on(part["latent_load"].upload, handlers.take_latent, latent, everything)
 
     # Pulling.
     drag = named(
         handlers.drag, ["visitor", "network", "class_index", "seed", "truncation_psi", "drawing"], handlers.parameters
     )
     inputs = [*picture, part["board"], *(part[name] for name in handlers.parameters)]
-    asked = part["go"].click(handlers.ask, session, part["news"], **{**at_once, "api_visibility": "private"})
-    asked.then(drag, inputs, api_name="draggan_drag", api_description=API_DRAG, outputs=result, **QUIET, **gpu.LANE)
+    asked = part["go"].click(handlers.ask, session, None, **{**at_once, "api_visibility": "private"})
+    cell.on(asked.then, drag, inputs, result, api_name="draggan_drag", api_description=API_DRAG)
     stop.click(handlers.stop, session, part["news"], api_name="draggan_stop", api_description=API_STOP, **at_once)
-    undo.click(handlers.undo, session, result, api_name="draggan_undo", api_description=API_UNDO, **at_once)
-    reset.click(handlers.reset, session, result, api_name="draggan_reset", api_description=API_RESET, **at_once)
-    cell.recipe_load.upload(handlers.load_recipe, [session, cell.recipe_load], **private)
+    for button, function, words in ((undo, handlers.undo, API_UNDO), (reset, handlers.reset, API_RESET)):
+        name = f"draggan_{function.__name__}"
+        cell.on(button.click, function, [session], result, api_name=name, api_description=words, queue=False,
+                concurrency_limit=None)  # fmt: skip
+    cell.loads("draggan.replay", handlers.load_recipe, everything)
     for key, button in tries.items():
-        button.click(partial(handlers.play_example, example=examples.EXAMPLES[key]), session, **private)
-
-    part["size"].input(
-        handlers.resized, [session, part["size"]], [part["sheet"], part["news"]], api_visibility="private", **QUIET
-    )
-    animate.click(
-        named(handlers.animate, ["visitor", "format", "fps", "points", "size"]),
+        play = partial(handlers.play_example, example=examples.EXAMPLES[key])
+        cell.on(button.click, play, [session], everything)
+    resized = [part["sheet"], part["news"]]
+    cell.on(part["size"].input, handlers.resized, [session, part["size"]], resized, trails=True)
+    cell.on(
+        animate.click,
+        named(partial(animation.animate, part), ["visitor", "format", "fps", "points", "size"]),
         [session, part["format"], part["fps"], part["points"], part["film_size"]],
         [part[name] for name in ("file", "film", "video", "film_news", "news")],
         api_name="draggan_animate",
@@ -252,4 +253,6 @@ def _wire(cell, handlers: Handlers, tab, animate, stop, undo, reset, tries) -> N
         show_progress_on=part["film_news"],
         concurrency_id="files",
         concurrency_limit=2,
+        trails=True,
     )
+    cell.finish()

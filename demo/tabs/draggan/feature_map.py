@@ -11,10 +11,11 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import canvas, controls, gpu, networks, results, running, uploads
-from ...notebook import Cell, Notebook, note, report_errors_in
+from ... import canvas, controls, networks, results, running
+from ...notebook import Cell, Notebook, note
 from ...results import Result
-from .handlers import Handlers, state_of
+from .display import state_of
+from .handlers import Handlers
 
 PROSE = r"""
 How does it know that a mouth is still that mouth when it has moved? Not by its colours. On its way to the picture the
@@ -43,11 +44,9 @@ Args:
 
 def build(book: Notebook, handlers: Handlers) -> Cell:
     with book.cell("look", "What the network looks at", PROSE) as cell:
-        with gr.Column(elem_classes="nb-controls", min_width=0):
+        with cell.controls("Look", stop=None):
             gr.Markdown("The picture is the one above, the place its point 1.", elem_classes="nb-hint")
             size = controls.optional(cell, "features", "Feature map, px", placeholder="as the drags have it")
-            with gr.Row(elem_classes="nb-buttons"):
-                run = gr.Button("Look", variant="primary", elem_id=cell.id("run"), min_width=0)
         with cell.result("The three · PNG"):
             with gr.Row(elem_classes="nb-looks"):
                 pictures = [
@@ -61,7 +60,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
     shown = [*pictures, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
     session = book.chooser.session
 
-    def look(visitor, drawing, feature_resolution) -> Iterator[dict]:
+    def draggan_look(visitor, drawing=None, feature_resolution=None) -> Iterator[dict]:
         state = state_of(visitor)
         drawn = canvas.read(drawing)
         if state.start is None:
@@ -73,12 +72,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
             arguments["feature_resolution"] = resolution
         yield from carry_out(state.start.reference, arguments)
 
-    def again(visitor, path) -> Iterator[dict]:
-        from pipelines.recipes import Recipe
-
-        recipe = Recipe.from_json(uploads.recipe(path))
-        if recipe.function != "features.look":
-            raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
+    def load(visitor, recipe) -> Iterator[dict]:
         reference = networks.resolve(visitor, recipe.checkpoint, book.chooser.technique)
         size_now = recipe.arguments.get("feature_resolution")
         for made in carry_out(reference, recipe.arguments, recipe.sha256):
@@ -110,21 +104,14 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                     rest = (note(ran, "nb-ran"), start.recipe.code(), made.save(sheet, "look"), str(recipe), "")
                     yield dict(zip(shown, (*files, *rest), strict=True))
 
-    told = report_errors_in(cell.news)
-
-    def draggan_look(visitor, drawing=None, feature_resolution=None):
-        yield from told(look)(visitor, drawing, feature_resolution)
-
-    lane = {**gpu.LANE, "show_progress_on": pictures}
-    run.click(
-        draggan_look,
-        [session, handlers.part["board"], size],
-        shown,
-        api_name="draggan_look",
-        api_description=API,
-        **lane,
+    first, network = handlers.part, book.chooser.network
+    cell.makes(pictures, [size, network, *(first[name] for name in ("seed", "truncation_psi", "board", "status"))])
+    inputs, shown_on = [session, first["board"], size], {"show_progress_on": pictures}
+    cell.on(
+        cell.run_button.click, draggan_look, inputs, shown, api_name="draggan_look", api_description=API, **shown_on
     )
-    cell.recipe_load.upload(told(again), [session, cell.recipe_load], [*shown, size], api_visibility="private", **lane)
+    cell.loads("features.look", load, [*shown, size], **shown_on)
+    cell.finish()
     return cell
 
 

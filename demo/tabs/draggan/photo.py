@@ -15,13 +15,15 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import controls, gpu, networks, results, uploads
+from ... import controls, networks, results, uploads
 from ...handover import Handover
+from ...lifecycle import PRIVATE, QUIET, going, note
 from ...networks import Reference
-from ...notebook import Cell, Notebook, note
+from ...notebook import Cell, Notebook
 from ...session import OwnFile, Sent
 from . import jobs, methods
-from .handlers import Handlers, enlarged
+from .display import enlarged
+from .handlers import Handlers
 
 PROSE = r"""
 A drag moves a latent, so a photograph needs one: the $w^+$ from which the network makes what is most like it. It is
@@ -73,7 +75,7 @@ class Found:
 def build(book: Notebook, handlers: Handlers, handover: Handover) -> Cell:
     part = {}
     with book.cell("photo", "Your own photograph", PROSE) as cell:
-        with gr.Column(elem_classes="nb-controls", min_width=0):
+        with cell.controls("Find it", stop="always"):
             part["photo"] = controls.photograph(cell)
             part["straight"] = gr.Checkbox(
                 True,
@@ -98,84 +100,81 @@ def build(book: Notebook, handlers: Handlers, handover: Handover) -> Cell:
             part["tuning_steps"] = gr.Slider(
                 10, 1000, 200, step=10, label="Steps of tuning", visible=False, elem_id=cell.id("tuning-steps")
             )
-            with gr.Row(elem_classes="nb-buttons"):
-                run = gr.Button("Find it", variant="primary", elem_id=cell.id("run"), min_width=0)
-                stop = gr.Button("Stop", variant="stop", elem_id=cell.id("stop"), min_width=0)
-        with gr.Column(elem_classes="nb-result", min_width=0):
+        with cell.result(sheet=None, recipes=False, tools=lambda: part.update(_tools(cell))):
             with gr.Row(elem_classes=["nb-looks", "nb-pair"]):
                 part["shown"] = controls.picture(cell, "crop", "Photograph: the part that is shown to the network")
                 part["made"] = controls.picture(cell, "made", "Inversion: what the network makes of it")
-            part["news"] = gr.HTML("", label="News", elem_classes="nb-news", elem_id=cell.id("news"))
-            part["status"] = gr.HTML("", label="What ran", elem_classes="nb-status", elem_id=cell.id("status"))
-            with gr.Row(elem_classes="nb-tools"):
-                small = {"size": "sm", "min_width": 0, "elem_classes": "nb-after"}
-                send = gr.Button("Drag it", variant="primary", elem_id=cell.id("send"), **small)
-                part["latent"] = gr.DownloadButton("Latent · safetensors", elem_id=cell.id("latent"), **small)
-                part["latent_npz"] = gr.DownloadButton("Latent · npz", elem_id=cell.id("latent-npz"), **small)
-                part["network"] = gr.DownloadButton(
-                    "Tuned network · safetensors", visible=False, elem_id=cell.id("network"), **small
-                )
+        part |= {"news": cell.news, "status": cell.status}
     part["code"] = cell.code
-    chooser = book.chooser
-    session, quiet = chooser.session, {"show_progress": "hidden", "api_visibility": "private"}
+    _wire(cell, part, handover)
+    return cell
+
+
+def _tools(cell: Cell) -> dict[str, gr.components.Component]:
+    return {
+        "send": cell.button("Drag it", "send", variant="primary"),
+        "latent": cell.download("Latent · safetensors", "latent"),
+        "latent_npz": cell.download("Latent · npz", "latent-npz"),
+        "network": cell.download("Tuned network · safetensors", "network", visible=False),
+    }
+
+
+def _wire(cell: Cell, part: dict, handover: Handover) -> None:
+    chooser = cell.book.chooser
+    session, technique = chooser.session, chooser.technique
     crop = [part[name] for name in ("photo", "straight", "zoom", "across", "down")]
-    for event in (part["photo"].change, *(control.input for control in crop[1:])):
-        event(
-            partial(preview, technique=chooser.technique),
-            [session, chooser.network, *crop],
-            [part["shown"], part["news"]],
-            trigger_mode="always_last",
-            **quiet,
-        )
-    placing = [part[name] for name in ("zoom", "across", "down")]
-    part["straight"].change(
-        lambda on: [gr.update(visible=not on)] * len(placing), part["straight"], placing, queue=False, **quiet
-    )
+    names = ("photo", "straight", "zoom", "across", "down", "method", "steps", "tuning", "tuning_steps")
+    given = [part[name] for name in names]
+    cell.makes([part["shown"], part["made"]], [chooser.network, chooser.class_index, *given])
+    everything = [part[name] for name in ("shown", "made", "latent", "code", "status", "network", "news", "latent_npz")]
+
+    # What the network will be shown; a result of the last photograph goes with it.
+    def chosen(visitor, network, photo, *where) -> Iterator[dict]:
+        if photo:
+            yield cleared(part, cell, visitor) | preview(part, technique, visitor, network, photo, *where)
+
+    def moved(visitor, network, photo, *where) -> Iterator[dict]:
+        if photo:
+            yield preview(part, technique, visitor, network, photo, *where)
+
+    def clear(visitor) -> Iterator[dict]:
+        yield cleared(part, cell, visitor) | {part["shown"]: None, part["news"]: ""}
+
+    newest = {"trigger_mode": "always_last", "live": True, "trails": True}
+    shown = [part["shown"], part["news"]]
+    cell.on(part["photo"].input, chosen, [session, chooser.network, *crop], everything, **newest)
+    cell.on([c.input for c in crop[1:]], moved, [session, chooser.network, *crop], shown, **newest)
+    placing, quiet = [part[name] for name in ("zoom", "across", "down")], {"queue": False, **PRIVATE}
+    part["straight"].change(lambda on: [gr.update(visible=not on)] * len(placing), part["straight"], placing, **quiet)
     chooser.network.change(
-        partial(methods.offered, technique=chooser.technique),
+        partial(methods.offered, technique=technique),
         [session, chooser.network, part["method"]],
         [part["method"], part["steps"]],
-        **quiet,
+        **PRIVATE,
     )
-    part["method"].change(
-        lambda method: gr.update(visible=method != "encoder"), part["method"], part["steps"], queue=False, **quiet
-    )
-    part["tuning"].change(lambda on: gr.update(visible=on), part["tuning"], part["tuning_steps"], queue=False, **quiet)
-
-    order = ("shown", "made", "latent", "code", "status", "network", "news", "latent_npz")
-    names = ("photo", "straight", "zoom", "across", "down", "method", "steps", "tuning", "tuning_steps")
+    part["method"].change(lambda method: gr.update(visible=method != "encoder"), part["method"], part["steps"], **quiet)
+    part["tuning"].change(lambda on: gr.update(visible=on), part["tuning"], part["tuning_steps"], **quiet)
 
     def draggan_invert(
         visitor, network=None, class_index=None, photo=None, straight=True, zoom=1, across=0.5, down=0.5, method="w+",
         steps=300, tuning=False, tuning_steps=200,
     ):  # fmt: skip
-        finding = Finding(part, visitor, chooser.technique)
-        try:
-            yield from finding.run(
-                network, class_index, photo, (straight, zoom, across, down), method, steps, tuning, tuning_steps
-            )
-        except UserError as error:
-            yield {part["news"]: note(str(error), "nb-error")}
-            raise
+        finding = Finding(part, visitor, technique)
+        yield from finding.run(
+            network, class_index, photo, (straight, zoom, across, down), method, steps, tuning, tuning_steps
+        )
 
-    asked = run.click(lambda: note("Waiting for its turn …"), None, part["news"], queue=False, **quiet)
-    found = asked.then(
-        draggan_invert,
-        [*chooser.inputs, *(part[name] for name in names)],
-        [part[name] for name in order],
-        api_name="draggan_invert",
-        api_description=API,
-        show_progress="hidden",
-        **gpu.LANE,
+    found = cell.on(cell.run_button.click, draggan_invert, [*chooser.inputs, *given], everything,
+                    api_name="draggan_invert", api_description=API)  # fmt: skip
+    found.success(chooser.refresh, session, chooser.network, **quiet)
+    cell.stop_button.click(halt, session, part["news"], api_name="draggan_invert_stop", api_description=API_STOP,
+                           queue=False, **QUIET)  # fmt: skip
+    handover.offers(part["send"], "draggan", [], sent)
+    part["send"].click(
+        None, None, None, js="() => document.getElementById('dg-drag').scrollIntoView({behavior: 'smooth'})"
     )
-    found.success(chooser.refresh, session, chooser.network, queue=False, **quiet)
-    stop.click(
-        halt, session, part["news"], api_name="draggan_invert_stop", api_description=API_STOP, queue=False,
-        show_progress="hidden",
-    )  # fmt: skip
-    handover.offers(send, "draggan", [], sent)
-    send.click(None, None, None, js="() => document.getElementById('dg-drag').scrollIntoView({behavior: 'smooth'})")
-    return cell
+    cell.clears(part["photo"], clear, everything)
+    cell.finish()
 
 
 @dataclass(frozen=True)
@@ -187,15 +186,20 @@ class Part:
     said: str = ""
 
 
-def preview(visitor, network, photo, *where, technique):
+def preview(part: dict, technique, visitor, network, photo, *where) -> dict:
     """The part of the photograph that the network will be shown."""
-    if not photo:
-        return None, ""
     try:
         found = part_of(uploads.image(photo), networks.resolve(visitor, network, technique), *where)
-        return enlarged(found.image), note(found.said) if found.said else ""
     except UserError as error:
-        return None, note(str(error), "nb-error")
+        return {part["shown"]: None, part["news"]: note(str(error), "nb-error")}
+    return {part["shown"]: enlarged(found.image), part["news"]: note(found.said) if found.said else ""}
+
+
+def cleared(part: dict, cell: Cell, visitor) -> dict:
+    """Nothing was found for the photograph that is there now; what runs for another ends."""
+    halt(visitor)
+    visitor.kept.pop(KEPT, None)
+    return {**cell.cleared(), part["made"]: None, part["network"]: gr.update(value=None, visible=False)}
 
 
 def part_of(photo: Image.Image, reference: Reference, straight, zoom: float, across: float, down: float) -> Part:
@@ -256,6 +260,8 @@ class Finding:
 
     def run(self, network, class_index, path, where, method, steps, tuning, tuning_steps) -> Iterator[dict]:
         photo = uploads.image(path)
+        own = self.visitor.own.get(network)
+        network = own.base if own and own.base else network  # a network that was tuned to a photograph stays with it
         reference = networks.resolve(self.visitor, network, self.technique)
         for far in networks.fetching(reference):
             yield {self.part["news"]: far}
@@ -266,7 +272,7 @@ class Finding:
         if class_index is not None:
             arguments["class_index"] = class_index
         try:
-            yield {self.part["shown"]: enlarged(found.photo), self.part["status"]: ""}
+            yield {self.part["shown"]: enlarged(found.photo)}
             yield from self.search(found, arguments)
             with results.folder() as folder:
                 if tuning and not found.stopped and found.latent is not None:
@@ -274,7 +280,7 @@ class Finding:
                 if found.latent is not None:
                     yield self.result(found, arguments, part.code, tuning, int(tuning_steps), Path(folder))
                 else:
-                    yield {self.part["news"]: note("Stopped before it began.")}
+                    yield {self.part["news"]: note("Stopped before it began.", "nb-stopped")}
         finally:
             found.running = False
 
@@ -307,9 +313,8 @@ class Finding:
                     yield self.far(found, f"Tuning, step {step.step} of {steps}", step.loss, step.step / seconds)
                 if step.done:
                     info = weights.read(path).info
-                    own = OwnFile(
-                        info.sha256, info.technique, "Tuned to a photograph", info.img_resolution, "tuned here"
-                    )
+                    title, base = "Tuned to a photograph", found.reference.name
+                    own = OwnFile(info.sha256, info.technique, title, info.img_resolution, "tuned here", base)
                     self.visitor.add(info.name, own)
                     found.own = info.name
                     found.facts += [f"tuned in {step.step}", f"distance {step.loss:.4f}"]
@@ -318,7 +323,7 @@ class Finding:
 
     def far(self, found: Found, what: str, loss: float, rate: float) -> dict:
         words = f"{what} · distance {loss:.4f} · {rate:.0f} a second"
-        return {self.part["made"]: enlarged(found.image), self.part["news"]: note(words)}
+        return {self.part["made"]: enlarged(found.image), self.part["news"]: going(words)}
 
     def result(self, found: Found, arguments: dict, cut: str, tuning: bool, tuning_steps: int, folder: Path) -> dict:
         path, npz = (
@@ -335,7 +340,6 @@ class Finding:
             "network": gr.update(value=str(tuned), visible=True) if found.own else gr.update(value=None, visible=False),
             "code": code(found.reference, arguments, cut, tuning_steps if found.own else None),
             "status": note(ran, "nb-ran"),
-            "news": "",
         }
         return {self.part[name]: value for name, value in values.items()}
 

@@ -16,6 +16,7 @@ from PIL import Image
 from weights.errors import UserError
 
 from ...networks import Reference
+from ...session import Newest
 
 MAX_PULLS = 64  # as many as a recipe holds
 MAX_FRAMES = 240  # kept for the animation; of longer drags every second, fourth, ... picture
@@ -131,14 +132,18 @@ class Pull:
 
 
 @dataclass
-class State:
-    """``asked`` and ``called_off`` are of a drag that waits for its turn: Stop can be pressed before it begins."""
+class State(Newest):
+    """``asked`` and ``called_off`` are of a drag that waits for its turn: Stop can be pressed before it begins.
+
+    ``lent``: parameters that an example has set, for its picture alone.
+    """
 
     start: Start | None = None
     pulls: list[Pull] = field(default_factory=list)
     asked: bool = False
     called_off: bool = False
     size: str = "1x"  # of the picture's file
+    lent: tuple[str, ...] = ()
 
     def put(self, start: Start) -> None:
         """A new picture. What runs ends."""

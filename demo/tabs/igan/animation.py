@@ -15,9 +15,10 @@ from PIL import Image
 from weights.errors import UserError
 
 from ... import canvas, networks, results
-from ...notebook import note, report_errors
+from ...lifecycle import going, note
 from . import jobs
-from .handlers import Handlers, state_of, write
+from .display import state_of, write
+from .handlers import Handlers
 from .state import State
 from .text import recipe_of
 
@@ -52,7 +53,6 @@ class Film:
         else:
             yield from state.frames[1]
 
-    @report_errors
     def play(self, visitor) -> Iterator[dict]:
         """From the first picture to what was found, on the pad."""
         state = state_of(visitor)
@@ -64,7 +64,6 @@ class Film:
                 return
             yield self.at(state, image, i) | {self.part["play"]: gr.update(value=i)}
 
-    @report_errors
     def slide(self, visitor, place) -> Iterator[dict]:
         """One of the pictures on the way."""
         state = state_of(visitor)
@@ -82,7 +81,6 @@ class Film:
         shown = image if image.size == state.start.size else image.resize(state.start.size, Image.Resampling.BICUBIC)
         return {self.part["board"]: gr.update(frame=canvas.frame(shown, words, passing=True))}
 
-    @report_errors
     def animate(self, visitor, frames, kind, fps, size="1x") -> Iterator[dict]:
         """The way as a file."""
         from pipelines import animation, checks
@@ -106,7 +104,7 @@ class Film:
         with results.folder() as folder, closing(jobs.between(start.reference, first, last, frames)) as made:
             for image in made:
                 pictures.append(image)
-                yield {self.part["film_news"]: note(f"{len(pictures)} of {frames} frames")}
+                yield {self.part["film_news"]: going(f"{len(pictures)} of {frames} frames")}
             factor = max(1, LEAST // start.resolution)
             side = tuple(v * factor for v in start.size)
             larger = [p.resize(side, Image.Resampling.BICUBIC) if factor > 1 else p for p in pictures]
@@ -128,18 +126,20 @@ class Film:
     def _film_news(self, words: str) -> dict:
         return {self.part["film_news"]: note(words)}
 
-    @report_errors
     def save(self, visitor) -> Iterator[dict]:
         """The picture, its latent, the recipe and the candidates in one file."""
         state = state_of(visitor)
-        recipe_of(state)  # says so when nothing was painted
+        if state.candidate is None and state.rounds and state.fixed:
+            recipe, candidates = state.fixed  # nothing was painted since: the picture is the one that was fixed
+        else:
+            recipe, candidates = recipe_of(state), state.candidates  # says so when nothing was painted
         with results.folder() as folder:
-            there = write(state, Path(folder))
+            there = write(state, Path(folder), recipe)
             path = there["sheet"].with_suffix(".zip")
             with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
                 for file in there.values():
                     packed.write(file, file.name)
-                for i, candidate in enumerate(state.candidates):
+                for i, candidate in enumerate(candidates):
                     packed.writestr(f"candidates/{i + 1:02d}.png", png(candidate.image))
             yield {self.part["save_file"]: str(path)}
 

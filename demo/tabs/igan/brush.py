@@ -6,14 +6,16 @@ from functools import partial
 
 import gradio as gr
 
-from ... import canvas, controls, gpu, tiles
+from ... import canvas, controls, tiles
 from ...controls import kinds
 from ...handover import Handover
+from ...lifecycle import PRIVATE, QUIET
 from ...notebook import Cell, Notebook
 from ...running import named
 from .animation import STEPS, Film
 from .examples import EXAMPLES
-from .handlers import PHOTO, SCRATCH, SEED, Handlers
+from .handlers import Handlers
+from .picture import PHOTO, SCRATCH, SEED
 from .text import TOOLS
 
 PROSE = r"""
@@ -72,8 +74,6 @@ Args: none."""
 RESULT = ("sheet", "latent", "recipe", "code", "status", "news")
 SHOWN = ("board", "tiles", "answer", "meter", "play", "film", "video", "file", "film_news", "save_file", "starts",
          "realism", "origin")  # fmt: skip
-QUIET = {"show_progress": "hidden"}
-PRIVATE = {**QUIET, "api_visibility": "private"}
 # Saved as soon as it is packed: a browser takes a file when its link is pressed.
 TAKE = "() => setTimeout(() => document.querySelector('#ig-brush-save-file')?.click(), 150)"
 
@@ -81,7 +81,7 @@ TAKE = "() => setTimeout(() => document.querySelector('#ig-brush-save-file')?.cl
 def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handlers]:
     part: dict = {}
     with book.cell("brush", "Brushes: colour, line, warp", PROSE) as cell:
-        with gr.Column(elem_classes="nb-controls", min_width=0):
+        with cell.controls():
             settings = _controls(cell, part)
         with cell.result("Picture · PNG"):
             with gr.Row(elem_classes=["nb-inline", "nb-tries"], elem_id=cell.id("examples")):
@@ -121,10 +121,10 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
     for key, button in tries.items():
         event = partial(handlers.attempt, example=EXAMPLES[key][1])
         given = [book.chooser.session, book.chooser.network, *inputs]
-        button.click(event, given, list(part.values()), **PRIVATE, **gpu.LANE)
+        cell.on(button.click, event, given, list(part.values()))
     _script(cell, handlers, api, number)
     handover.offers(cell.send_buttons["draggan"], "draggan", [], handlers.sent)
-    handover.takes("igan", handlers.take_sent, [], outputs=list(part.values()), **QUIET, **gpu.LANE)
+    handover.takes("igan", cell, handlers.take_sent, [], list(part.values()))
     return cell, handlers
 
 
@@ -221,9 +221,8 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
             with gr.Column(min_width=0):
                 part["film"], part["video"] = controls.film(cell)
     with gr.Row(elem_classes="nb-tools"):
-        after = {**small, "elem_classes": "nb-after"}
         part["size"] = controls.file_size(cell)
-        part["latent"] = gr.DownloadButton("Latent · text", elem_id=cell.id("latent"), **after)
+        part["latent"] = cell.download("Latent · text", "latent")
         cell.send_buttons["draggan"] = gr.Button("Drag it in DragGAN", elem_id=cell.id("send-draggan"), **small)
         part["save_file"] = gr.DownloadButton(
             "Everything · zip", elem_id=cell.id("save-file"), elem_classes="nb-unseen", **small
@@ -233,25 +232,20 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
 
 def _wire(cell: Cell, handlers: Handlers, tab: gr.Tab, buttons: dict, animate: gr.Button, ticket: gr.Number) -> None:
     part, chooser, film = handlers.part, cell.book.chooser, Film(handlers)
-    session = chooser.session
-    everything = list(part.values())
+    session, everything = chooser.session, list(part.values())
     picture = [session, chooser.network, part["origin"], part["seed"]]
-    private = {"outputs": everything, **PRIVATE, **gpu.LANE}
-    at_once = {"queue": False, **QUIET}
+    at_once, fast = {"queue": False, **QUIET}, {"concurrency_limit": 2}
+    cell.makes([part["board"], part["tiles"], part["answer"]], picture[1:])
 
     # The picture to start from: it follows its controls, and comes by itself when the tab is first looked at.
-    gr.on(
-        [part["seed"].input, part["origin"].input],
-        partial(handlers.open, live=True),
-        picture,
-        trigger_mode="always_last",
-        **private,
-    )
-    chooser.network.change(handlers.follow, picture, trigger_mode="always_last", **private)
-    tab.select(handlers.greet, picture, **private)
+    newest = {"trigger_mode": "always_last"}
+    moved = [part["seed"].input, part["origin"].input]
+    cell.on(moved, partial(handlers.open, live=True), picture, everything, **newest)
+    cell.on(chooser.network.change, handlers.follow, picture, everything, **newest)
+    cell.on(tab.select, handlers.greet, picture, everything)
     drawn = controls.another(part["another"], part["seed"])
-    for event in (part["show"].click, drawn.then):
-        event(handlers.open, picture, **private)
+    for trigger in (part["show"].click, drawn.then):
+        cell.on(trigger, handlers.show, picture, everything)
 
     # Painting. What a stroke asks for carries a number, so that of several on their way the last one counts.
     inputs = [*picture, part["board"], ticket, *(part[name] for name in handlers.settings)]
@@ -262,41 +256,40 @@ def _wire(cell: Cell, handlers: Handlers, tab: gr.Tab, buttons: dict, animate: g
         part["starts"].input,
     ):
         heard = event(handlers.heard, session, ticket, trigger_mode="multiple", api_visibility="private", **at_once)
-        heard.then(handlers.paint, inputs, trigger_mode="multiple", **private)
-    part["tiles"].select(handlers.choose, session, everything, **PRIVATE, concurrency_limit=2)
-    fast = {"outputs": [part[name] for name in (*RESULT, *SHOWN)], **QUIET, "concurrency_limit": 2}
+        cell.on(heard.then, handlers.paint, inputs, everything, trigger_mode="multiple")
+    cell.on(part["tiles"].select, handlers.choose, [session], everything, **fast)
     buttons["stop"].click(
         handlers.stop, session, part["news"], api_name="igan_stop", api_description=API_STOP, **at_once
     )
-    buttons["fix"].click(handlers.fix, session, api_name="igan_fix", api_description=API_FIX, **fast)
-    buttons["restart"].click(handlers.restart, session, api_name="igan_restart", api_description=API_RESTART, **fast)
-    cell.recipe_load.upload(handlers.load_recipe, [session, cell.recipe_load], **private)
+    result = [part[name] for name in (*RESULT, *SHOWN)]
+    for name, words in (("fix", API_FIX), ("restart", API_RESTART)):
+        cell.on(buttons[name].click, getattr(handlers, name), [session], result, api_name=f"igan_{name}",
+                api_description=words, **fast)  # fmt: skip
+    cell.loads("igan.brush", handlers.load_recipe, everything)
 
-    buttons["play"].click(film.play, session, **private)
-    part["play"].input(film.slide, [session, part["play"]], trigger_mode="always_last", **private)
-    part["size"].input(
-        handlers.resized, [session, part["size"]], [part["sheet"], part["news"]], api_visibility="private", **QUIET
-    )
-    animate.click(
+    cell.on(buttons["play"].click, film.play, [session], everything, trails=True)
+    cell.on(part["play"].input, film.slide, [session, part["play"]], everything, trails=True, **newest)
+    resized = [part["sheet"], part["news"]]
+    cell.on(part["size"].input, handlers.resized, [session, part["size"]], resized, trails=True)
+    cell.on(
+        animate.click,
         named(film.animate, ["visitor", "frames", "format", "fps", "size"]),
         [session, part["frames"], part["format"], part["fps"], part["film_size"]],
         [part[name] for name in ("file", "film", "video", "film_news", "news")],
         api_name="igan_animate",
         api_description=API_ANIMATE,
-        show_progress="hidden",
-        **gpu.LANE,
+        trails=True,
     )
-    packed = buttons["save"].click(
-        film.save, session, [part["save_file"], part["news"]], concurrency_limit=2, **PRIVATE
-    )
+    file = [part["save_file"], part["news"]]
+    packed = cell.on(buttons["save"].click, film.save, [session], file, trails=True, **fast)
     packed.success(None, None, None, js=TAKE, **PRIVATE)
+    cell.finish()
 
 
 def _script(cell: Cell, handlers: Handlers, api: dict, number: gr.Number) -> None:
     """What scripts call; the page has the canvas and its tiles for it."""
     part, chooser = handlers.part, cell.book.chooser
-    session = chooser.session
-    result = {"outputs": [part[name] for name in (*RESULT, *SHOWN)], **QUIET, **gpu.LANE}
+    session, result = chooser.session, [part[name] for name in (*RESULT, *SHOWN)]
     given = ["visitor", "network", "origin", "seed", "drawing"]
     brush = named(
         lambda visitor, network, origin, seed, drawing, *values: handlers.paint(
@@ -306,10 +299,10 @@ def _script(cell: Cell, handlers: Handlers, api: dict, number: gr.Number) -> Non
         handlers.settings,
     )
     inputs = [session, chooser.network, part["origin"], part["seed"], part["board"]]
-    settings = [part[name] for name in handlers.settings]
-    api["brush"].click(brush, [*inputs, *settings], api_name="igan_brush", api_description=API_BRUSH, **result)
+    inputs += [part[name] for name in handlers.settings]
+    cell.on(api["brush"].click, brush, inputs, result, api_name="igan_brush", api_description=API_BRUSH)
     choose = named(handlers.pick, ["visitor", "number"])
-    api["choose"].click(choose, [session, number], api_name="igan_choose", api_description=API_CHOOSE, **result)
-    save = named(Film(handlers).save, ["visitor"])
-    outputs = [part["save_file"], part["news"]]
-    api["save"].click(save, session, outputs, api_name="igan_save", api_description=API_SAVE, **QUIET)
+    cell.on(api["choose"].click, choose, [session, number], result, api_name="igan_choose", api_description=API_CHOOSE)
+    save, outputs = named(Film(handlers).save, ["visitor"]), [part["save_file"], part["news"]]
+    cell.on(api["save"].click, save, [session], outputs, api_name="igan_save", api_description=API_SAVE, trails=True,
+            concurrency_limit=1)  # fmt: skip

@@ -6,18 +6,21 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
 
 from weights.errors import UserError
 
-from ... import controls, gpu, networks, results, tiles, uploads
+from ... import controls, gpu, networks, results, tiles
 from ...networks import Reference
-from ...notebook import Cell, Notebook, note, report_errors_in
+from ...notebook import Cell, Notebook, going, note
 from ...running import named
 from . import jobs
-from .handlers import Handlers, state_of
+from .display import state_of
+from .handlers import Handlers
+from .project import paints
 
 RING = r"""
 What a generator learns can be drawn where its latents are two numbers and its pictures are points. On the left is the
@@ -49,8 +52,6 @@ Args:
 """
 KEPT = "igan-plane"
 BEAT_S = 0.15
-QUIET = {"show_progress": "hidden"}
-PRIVATE = {**QUIET, "api_visibility": "private"}
 
 
 # -- the ring ----------------------------------------------------------------------------------------------------------
@@ -80,7 +81,7 @@ def build_ring(book: Notebook) -> Cell:
                 if step.done or seconds - shown_at > gpu.pace(BEAT_S):
                     shown_at = seconds
                     words = f"Step {step.step} of {steps:g} · {step.step / max(seconds, 1e-3):.0f} a second"
-                    yield {drawing: picture(image, step), cell.news: note(words)}
+                    yield {drawing: picture(image, step), cell.news: going(words)}
         with results.folder() as folder:
             sheet, kept = (Path(folder) / f"ring-seed-{seed:g}.{ending}" for ending in ("png", "json"))
             image.save(sheet)
@@ -94,30 +95,22 @@ def build_ring(book: Notebook) -> Cell:
                 cell.recipe: str(kept),
                 cell.code: recipe.code() + "result = steps[-1].image\n",
                 cell.status: note(ran, "nb-ran"),
-                cell.news: "",
                 drawing: picture(image, step),
             }
 
-    def again(path) -> Iterator[dict]:
-        from pipelines.recipes import Recipe
-
-        recipe = Recipe.from_json(uploads.recipe(path))
-        if recipe.function != "igan.ring":
-            raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
+    def load(visitor, recipe) -> Iterator[dict]:
         given = {"seed": 0, "steps": 1000, **recipe.arguments}
         for update in train(given["seed"], given["steps"]):
             yield {seed: gr.update(value=given["seed"]), steps: gr.update(value=given["steps"])} | update
 
-    run = named(report_errors_in(cell.news)(train), ["seed", "steps"])
-    click = cell.run_button.click(
-        run, [seed, steps], outputs, api_name="igan_ring", api_description=API_RING, **QUIET, **gpu.LANE
-    )
+    run = named(lambda seed, steps: train(seed, steps), ["seed", "steps"])
+    cell.makes([drawing], [seed, steps])
+    cell.on(cell.run_button.click, run, [seed, steps], outputs, api_name="igan_ring", api_description=API_RING)
     drawn = controls.another(cell.extra_button, seed)
-    following = drawn.then(run, [seed, steps], outputs, **PRIVATE, **gpu.LANE)
-    loaded = cell.recipe_load.upload(
-        report_errors_in(cell.news)(again), cell.recipe_load, [*outputs, seed, steps], **PRIVATE, **gpu.LANE
-    )
-    cell._stops([click, following, loaded])
+    cell.on(drawn.then, run, [seed, steps], outputs)
+    cell.loads("igan.ring", load, [*outputs, seed, steps])
+    cell.stops()
+    cell.finish()
     return cell
 
 
@@ -163,9 +156,8 @@ def build_plane(book: Notebook, handlers: Handlers) -> Cell:
         with cell.result("The map · PNG"):
             part["map"] = tiles.board("The map", ["gt-map"], elem_id=cell.id("map"))
             with gr.Row(elem_classes="nb-tools"):
-                small = {"size": "sm", "min_width": 0, "elem_classes": "nb-after"}
-                send = gr.Button("Paint on the one in the middle", elem_id=cell.id("send"), **small)
-                part["latent"] = gr.DownloadButton("Its latent · text", elem_id=cell.id("latent"), **small)
+                send = cell.button("Paint on the one in the middle", "send")
+                part["latent"] = cell.download("Its latent · text", "latent")
         part |= {name: getattr(cell, name) for name in ("news", "status", "sheet", "recipe")}
     part |= {"code": cell.code, "network": book.chooser.network}
     walk = Walk(part, handlers)
@@ -174,31 +166,22 @@ def build_plane(book: Notebook, handlers: Handlers) -> Cell:
     inputs = [session, network, *(part[name] for name in names)]
     result = [part[name] for name in ("sheet", "latent", "recipe", "code", "status", "news", "map")]
     everything = list(part.values())
-    told = report_errors_in(cell.news)
-    show = named(told(walk.show), ["visitor", "network", *names])
-    events = [
-        cell.run_button.click(
-            show, inputs, result, api_name="igan_plane", api_description=API_PLANE, **QUIET, **gpu.LANE
-        )
-    ]
+    cell.makes([part["map"]], [network, *inputs[2:]])
+    show = named(walk.show, ["visitor", "network", *names])
+    cell.on(cell.run_button.click, show, inputs, result, api_name="igan_plane", api_description=API_PLANE)
     drawn = controls.another(cell.extra_button, part["seed"])
-    events.append(drawn.then(told(walk.anew), inputs, everything, **PRIVATE, **gpu.LANE))
-    lane = {**PRIVATE, **gpu.LANE}
+    cell.on(drawn.then, walk.anew, inputs, everything)
     for button, factor in ((nearer, 0.6), (farther, 1 / 0.6)):
-        zoom = named(told(lambda *given, by=factor: walk.zoom(by, *given)), ["visitor", "network", *names])
-        events.append(button.click(zoom, inputs, everything, **lane))
+        cell.on(button.click, partial(walk.zoom, factor), inputs, everything)
 
     def go(visitor, network, seed, x, y, reach, rows, event: gr.EventData) -> Iterator[dict]:
-        yield from told(walk.go)(visitor, rows, event.key)
+        yield from walk.go(visitor, rows, event.key)
 
-    events.append(part["map"].select(go, inputs, everything, **lane))
-    events.append(cell.recipe_load.upload(told(walk.load), [session, cell.recipe_load], everything, **lane))
-    cell._stops(events)
-    outputs = list(dict.fromkeys([*handlers.part.values(), part["news"]]))
-    sent = send.click(told(walk.paint_on), session, outputs, **lane)
-    sent.success(
-        None, None, None, js="() => document.getElementById('ig-brush').scrollIntoView({behavior: 'smooth'})", **PRIVATE
-    )
+    cell.on(part["map"].select, go, inputs, everything)
+    cell.loads("igan.slice", walk.load, everything)
+    cell.stops()
+    paints(cell, handlers, send, walk.paint_on)
+    cell.finish()
     return cell
 
 
@@ -242,12 +225,7 @@ class Walk:
         for update in self.made(visitor, plane.reference, {**plane.arguments, "x": x, "y": y}):
             yield moved | update
 
-    def load(self, visitor, path) -> Iterator[dict]:
-        from pipelines.recipes import Recipe
-
-        recipe = Recipe.from_json(uploads.recipe(path))
-        if recipe.function != "igan.slice":
-            raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
+    def load(self, visitor, recipe) -> Iterator[dict]:
         reference = networks.resolve(visitor, recipe.checkpoint, self.handlers.technique)
         given = {"seed": 0, "x": 0.0, "y": 0.0, "reach": 1.5, "rows": 7, **recipe.arguments}
         laid = {self.part[name]: gr.update(value=given[name]) for name in ("seed", "x", "y", "reach", "rows")}
@@ -261,7 +239,7 @@ class Walk:
         began, out = time.perf_counter(), None
         for out in jobs.plane(reference, arguments, sha256):
             if isinstance(out, tuple) and out[0] == "far":
-                yield {self.part["news"]: note(f"{out[1]} of {out[2]} pictures", "nb-going")}
+                yield {self.part["news"]: going(f"{out[1]} of {out[2]} pictures")}
         plane, texts, recipe, title, device = out
         rows = len(plane.images)
         keys = [f"{i}-{j}" for i in range(rows) for j in range(rows)]
@@ -290,7 +268,6 @@ class Walk:
                 self.part["recipe"]: str(kept),
                 self.part["code"]: recipe.code() + "result = plane.picture\n",
                 self.part["status"]: note(ran, "nb-ran"),
-                self.part["news"]: "",
             }
 
     def paint_on(self, visitor) -> Iterator[dict]:

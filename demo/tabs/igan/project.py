@@ -14,11 +14,13 @@ from PIL import Image
 from weights.errors import UserError
 
 from ... import controls, gpu, networks, results, tiles, uploads
+from ...lifecycle import PRIVATE, QUIET
 from ...networks import Reference
-from ...notebook import Cell, Notebook, note, reporting_errors
+from ...notebook import Cell, Notebook, going, note
 from ...running import named
 from . import jobs
-from .handlers import Handlers, state_of
+from .display import state_of
+from .handlers import Handlers
 from .text import code, features
 
 PROSE = r"""
@@ -84,22 +86,24 @@ class Found:
 class Finding:
     """Functions for events of this cell."""
 
-    def __init__(self, part: dict, handlers: Handlers):
-        self.part, self.handlers = part, handlers
+    def __init__(self, cell: Cell, part: dict, handlers: Handlers):
+        self.cell, self.part, self.handlers = cell, part, handlers
 
     def find(self, visitor, network, photo, crop, steps, feature_weight) -> Iterator[dict]:
-        yield from reporting_errors(self.part["news"], self._find(visitor, network, uploads.image(photo), crop, steps,
-                                        feature_weight))  # fmt: skip
+        yield from self._find(visitor, network, uploads.image(photo), crop, steps, feature_weight)
+
+    def clear(self, visitor) -> Iterator[dict]:
+        """The photograph was taken away, and with it what was found for it."""
+        halt(visitor)
+        visitor.kept.pop(KEPT, None)
+        empty = {self.part["tiles"]: tiles.shown([]), self.part["features"]: "", self.part["news"]: ""}
+        yield {**self.cell.cleared(), **empty}
 
     def example(self, visitor, network, crop, steps, feature_weight, event: gr.EventData) -> Iterator[dict]:
         kept = visitor.kept.get(f"{KEPT}-tries") or {}
         if event.key not in kept:
-            yield {self.part["news"]: gr.skip()}
             return
-        made = reporting_errors(
-            self.part["news"], self._find(visitor, network, kept[event.key], crop, steps, feature_weight)
-        )
-        for update in made:
+        for update in self._find(visitor, network, kept[event.key], crop, steps, feature_weight):
             yield {self.part["photo"]: None} | update
 
     def greet(self, visitor, network) -> Iterator[dict]:
@@ -112,7 +116,6 @@ class Finding:
             reference = None
         kept = visitor.kept.get(f"{KEPT}-tries")
         if reference is None or not reference.at_hand or (kept and kept.get("network") == network):
-            yield {self.part["news"]: gr.skip()}
             return
         other = f"stylegan2/{reference.name.split('/')[-1]}"
         there = other in [e.name for e in weights.entries()] and weights.status(other) in ("shipped", "cached")
@@ -143,7 +146,7 @@ class Finding:
             [(cut, words, predicts)] = jobs.prepared(reference, photo, crop)
         found = visitor.kept[KEPT] = Found(reference, photo, crop, cut, features=words, note=said)
         found.arguments = {"steps": steps, "feature_weight": weight}
-        yield self.shown(found) | {self.part["status"]: ""}
+        yield self.shown(found)
         try:
             for way in WAYS:
                 if (way == "predictor" and not predicts) or found.stopped:
@@ -181,7 +184,7 @@ class Finding:
                 if step.done or seconds - shown_at > gpu.pace(BEAT_S):
                     shown_at = seconds
                     words = f"{way.capitalize()}, step {step.step} of {found.arguments['steps']} · error {step.l2:.4f}"
-                    yield self.shown(found, passing=True) | {self.part["news"]: note(words)}
+                    yield self.shown(found, passing=True) | {self.part["news"]: going(words)}
 
     def shown(self, found: Found, passing: bool = False) -> dict:
         shown = [tiles.Tile("photo", found.cut, "photograph", "The photograph, cropped for the network")]
@@ -199,7 +202,7 @@ class Finding:
         from pipelines.recipes import Recipe
 
         if not found.ways:
-            return self.shown(found) | {self.part["news"]: note("Stopped before it began.")}
+            return self.shown(found) | {self.part["news"]: note("Stopped before it began.", "nb-stopped")}
         info = found.reference.open().info
         arguments = {"image": encode_image(found.cut), "method": found.chosen, **found.arguments}
         recipe = Recipe("igan.project", info.name, info.sha256, arguments)
@@ -225,29 +228,20 @@ class Finding:
             self.part["recipe"]: str(kept),
             self.part["code"]: code(info.name, calls),
             self.part["status"]: note(f"{begun}{ran} · {info.title}", "nb-ran"),
-            self.part["news"]: "",
         }
 
     def choose(self, visitor, event: gr.EventData) -> Iterator[dict]:
         """Another of the three is what will be painted on."""
         found = visitor.kept.get(KEPT)
         if found is None or event.key not in found.ways or found.running:
-            yield {self.part["news"]: gr.skip()}
             return
         found.way = event.key
         with results.folder() as folder:
             yield self.result(found, Path(folder))
 
-    def load_recipe(self, visitor, path) -> Iterator[dict]:
-        yield from reporting_errors(self.part["news"], self._load(visitor, path))
-
-    def _load(self, visitor, path) -> Iterator[dict]:
+    def load_recipe(self, visitor, recipe) -> Iterator[dict]:
         from pipelines.images import decode_image
-        from pipelines.recipes import Recipe
 
-        recipe = Recipe.from_json(uploads.recipe(path))
-        if recipe.function != "igan.project":
-            raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
         given = {"steps": 200, "feature_weight": 0.002, **recipe.arguments}
         if not isinstance(given["image"], str):
             raise UserError("That recipe holds no photograph.")
@@ -267,9 +261,6 @@ class Finding:
 
     def paint_on(self, visitor) -> Iterator[dict]:
         """What was found is the picture to paint on, and its photograph is remembered for cell 3."""
-        yield from reporting_errors(self.part["news"], self._paint_on(visitor))
-
-    def _paint_on(self, visitor) -> Iterator[dict]:
         found = visitor.kept.get(KEPT)
         if found is None or not found.ways:
             raise UserError("There is no latent yet; choose a photograph and press Find it first.")
@@ -315,57 +306,37 @@ def build(book: Notebook, handlers: Handlers, tab: gr.Tab) -> Cell:
             part["tiles"] = tiles.board("Three ways", ["gt-large"], elem_id=cell.id("ways"))
             part["features"] = gr.HTML("", label="Features in use", elem_id=cell.id("features"))
             with gr.Row(elem_classes="nb-tools"):
-                small = {"size": "sm", "min_width": 0, "elem_classes": "nb-after"}
-                send = gr.Button("Paint on it", variant="primary", elem_id=cell.id("send"), **small)
-                part["latent"] = gr.DownloadButton("Latent · text", elem_id=cell.id("latent"), **small)
+                send = cell.button("Paint on it", "send", variant="primary")
+                part["latent"] = cell.download("Latent · text", "latent")
         part |= {name: getattr(cell, name) for name in ("news", "status", "sheet", "recipe")}
     part |= {"code": cell.code, "network": book.chooser.network}
-    finding = Finding(part, handlers)
+    finding = Finding(cell, part, handlers)
     session, network = book.chooser.session, book.chooser.network
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
     settings = [part[name] for name in ("crop", "steps", "feature_weight")]
     everything = list(part.values())
     order = [part[name] for name in ("sheet", "latent", "recipe", "code", "status", "news", "tiles", "features")]
-    names = ["visitor", "network", "photo", "crop", "steps", "feature_weight"]
-    asked = cell.run_button.click(lambda: note("Waiting for its turn …"), None, part["news"], queue=False, **quiet)
-    asked.then(
-        named(finding.find, names),
-        [session, network, part["photo"], *settings],
-        order,
-        api_name="igan_project",
-        api_description=API,
-        show_progress="hidden",
-        **gpu.LANE,
-    )
-    part["tries"].select(finding.example, [session, network, *settings], everything, **quiet, **gpu.LANE)
-    part["tiles"].select(finding.choose, session, everything, concurrency_limit=2, **quiet)
-    tab.select(finding.greet, [session, network], everything, **quiet, **gpu.LANE)
-    network.change(finding.greet, [session, network], everything, trigger_mode="always_last", **quiet, **gpu.LANE)
-    cell.recipe_load.upload(finding.load_recipe, [session, cell.recipe_load], everything, **quiet, **gpu.LANE)
+    cell.makes([part["tiles"]], [network, part["photo"], *settings])
+    find = named(finding.find, ["visitor", "network", "photo", "crop", "steps", "feature_weight"])
+    inputs = [session, network, part["photo"], *settings]
+    cell.on(cell.run_button.click, find, inputs, order, api_name="igan_project", api_description=API)
+    cell.on(part["tries"].select, finding.example, [session, network, *settings], everything)
+    cell.loads("igan.project", finding.load_recipe, everything)
+    cell.clears(part["photo"], finding.clear, everything)
+    cell.on(part["tiles"].select, finding.choose, [session], everything, concurrency_limit=2)
+    cell.on(tab.select, finding.greet, [session, network], everything, trails=True)
+    cell.on(network.change, finding.greet, [session, network], everything, trails=True, trigger_mode="always_last")
     cell.stop_button.click(
-        halt,
-        session,
-        part["news"],
-        api_name="igan_project_stop",
-        api_description=API_STOP,
-        queue=False,
-        show_progress="hidden",
+        halt, session, part["news"], api_name="igan_project_stop", api_description=API_STOP, queue=False, **QUIET
     )
-    outputs = list(dict.fromkeys([*handlers.part.values(), part["news"]]))
-    sent = send.click(
-        named(finding.paint_on, ["visitor"]),
-        session,
-        outputs,
-        api_name="igan_paint_on",
-        api_description=API_PAINT_ON,
-        show_progress="hidden",
-        **gpu.LANE,
-    )
-    sent.success(
-        None,
-        None,
-        None,
-        js="() => document.getElementById('ig-brush').scrollIntoView({behavior: 'smooth'})",
-        **quiet,
-    )
+    paints(cell, handlers, send, named(finding.paint_on, ["visitor"]), api_name="igan_paint_on",
+           api_description=API_PAINT_ON)  # fmt: skip
+    cell.finish()
     return cell
+
+
+def paints(cell: Cell, handlers: Handlers, button: gr.Button, paint_on, **wiring) -> None:
+    """A button that puts a picture on the pad, and shows the pad."""
+    outputs = list(dict.fromkeys([*handlers.part.values(), cell.news]))
+    sent = cell.on(button.click, paint_on, [cell.book.chooser.session], outputs, trails=True, **wiring)
+    to_pad = "() => document.getElementById('ig-brush').scrollIntoView({behavior: 'smooth'})"
+    sent.success(None, None, None, js=to_pad, **PRIVATE)

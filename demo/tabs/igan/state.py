@@ -14,6 +14,7 @@ from PIL import Image
 from weights.errors import UserError
 
 from ...networks import Reference
+from ...session import Newest
 
 MAX_ROUNDS = 32  # as many as a recipe holds
 Latent = int | str
@@ -69,11 +70,12 @@ class Run:
 
 
 @dataclass
-class State:
+class State(Newest):
     """``z0`` and ``base``: the latent of this round and its picture. ``rounds``: what was fixed, oldest first.
 
     ``chosen``: the number of the candidate that the visitor pressed, ``AVERAGE``, or None for the best one. ``first``:
-    the latent from which Play begins. ``photo``: what cell 2 found, if it is its picture that is painted on.
+    the latent from which Play begins. ``fixed``: (recipe, candidates) of what was fixed last. ``photo``: what cell 2
+    found, if it is its picture that is painted on.
     """
 
     start: Start | None = None
@@ -85,13 +87,8 @@ class State:
     first: Latent | None = None
     photo: Any = None
     frames: tuple | None = None  # (both latents, the pictures between them)
-    number: int = 0
     size: str = "1x"  # of the picture's file
-
-    def ask(self) -> int:
-        """The number of something new; what runs ends within its present step."""
-        self.number += 1
-        return self.number
+    fixed: tuple | None = None
 
     def put(self, start: Start, photo: Any = None) -> None:
         """A new picture. What runs ends."""

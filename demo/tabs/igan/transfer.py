@@ -15,11 +15,12 @@ from weights.errors import UserError
 from ... import controls, gpu, networks, results, uploads
 from ...controls import kinds
 from ...networks import Reference, size_text
-from ...notebook import Cell, Notebook, note, report_errors_in
+from ...notebook import Cell, Notebook, going, note
 from ...pictures import fitted
 from ...running import named
 from . import jobs
-from .handlers import Handlers, state_of
+from .display import state_of
+from .handlers import Handlers
 from .project import KEPT, Finding
 from .text import code
 
@@ -57,8 +58,6 @@ FILM_SIDE = 512  # pixels of the animation at most
 HELD_SIDE, HELD_TEXT = 1024, 900_000  # a photograph that a recipe can hold
 MORPH_SIDE = 1024  # of photographs that become one another
 BEAT_S = 0.3
-QUIET = {"show_progress": "hidden"}
-PRIVATE = {**QUIET, "api_visibility": "private"}
 
 
 def reduced(image: Image.Image, side: int = FILM_SIDE) -> Image.Image:
@@ -110,9 +109,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 with gr.Column(min_width=0):
                     part["film"], part["video"] = controls.film(cell)
             with gr.Row(elem_classes="nb-tools"):
-                part["file"] = gr.DownloadButton(
-                    "Animation file", size="sm", min_width=0, elem_id=cell.id("file"), elem_classes="nb-after"
-                )
+                part["file"] = cell.download("Animation file", "file")
         part |= {name: getattr(cell, name) for name in ("news", "status", "sheet", "recipe")}
     part["code"] = cell.code
     session = book.chooser.session
@@ -138,7 +135,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 pictures.append(reduced(last))
                 if time.perf_counter() - shown_at > gpu.pace(BEAT_S):
                     shown_at = time.perf_counter()
-                    far = note(f"{len(pictures)} of {arguments['frames']} frames")
+                    far = going(f"{len(pictures)} of {arguments['frames']} frames")
                     yield {part["film"]: pictures[-1], part["video"]: None, part["news"]: far}
         with results.folder() as folder:
             yield finished(reference, photo, crop, arguments, pictures, last, kind, fps, Path(folder), began)
@@ -168,20 +165,16 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
             "film": None if kind == "mp4" else path,
             "video": path if kind == "mp4" else None,
             "file": path,
-            "recipe": str(kept) if recipe is not None else None,
+            "recipe": gr.update(value=str(kept) if recipe is not None else None, interactive=recipe is not None),
             "code": code(info.name, calls, ("faces", "igan") if crop == "face" else ("igan",)),
             "status": note(f"{ran} · {info.title} · {seconds:.1f} s", "nb-ran"),
             "news": "" if recipe is not None else note("No recipe holds such a photograph; the code repeats it."),
         }
         return {part[key]: value for key, value in values.items()}
 
-    def load(visitor, path) -> Iterator[dict]:
+    def load(visitor, recipe) -> Iterator[dict]:
         from pipelines.images import decode_image
-        from pipelines.recipes import Recipe
 
-        recipe = Recipe.from_json(uploads.recipe(path))
-        if recipe.function != "igan.transfer":
-            raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
         given, output = dict(recipe.arguments), {"format": "gif", "fps": 12, **(recipe.output or {})}
         image = given.pop("image")
         if not isinstance(image, str):
@@ -196,15 +189,13 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
         ):
             yield {c: gr.update(value=v) for c, v in controls_.items()} | update
 
-    run = named(report_errors_in(cell.news)(transfer), ["visitor", "frames", "format", "fps"])
-    inputs = [session, part["frames"], part["format"], part["fps"]]
-    click = cell.run_button.click(
-        run, inputs, outputs, api_name="igan_transfer", api_description=API, **QUIET, **gpu.LANE
-    )
-    loaded = cell.recipe_load.upload(
-        report_errors_in(cell.news)(load), [session, cell.recipe_load], list(part.values()), **PRIVATE, **gpu.LANE
-    )
-    cell._stops([click, loaded])
+    run = named(transfer, ["visitor", "frames", "format", "fps"])
+    inputs = [part["frames"], part["format"], part["fps"]]
+    cell.makes([part["compare"], part["film"], part["video"]], [*inputs, handlers.part["status"]])
+    cell.on(cell.run_button.click, run, [session, *inputs], outputs, api_name="igan_transfer", api_description=API)
+    cell.loads("igan.transfer", load, list(part.values()))
+    cell.stops()
+    cell.finish()
     return cell
 
 
@@ -236,16 +227,9 @@ def build_morph(book: Notebook, handlers: Handlers) -> Cell:
                 elem_id=cell.id("crop"),
             )
             film_controls(cell, part)
-        with gr.Column(elem_classes="nb-result", min_width=0):
+        with cell.result("In the middle · PNG", recipes=False, tools=lambda: part.update(_morph_tools(cell))):
             part["film"], part["video"] = controls.film(cell)
-            part["news"] = gr.HTML("", label="News", elem_classes="nb-news", elem_id=cell.id("news"))
-            part["status"] = gr.HTML("", label="What ran", elem_classes="nb-status", elem_id=cell.id("status"))
-            with gr.Row(elem_classes="nb-tools"):
-                small = {"size": "sm", "min_width": 0, "elem_classes": "nb-after"}
-                part["sheet"] = gr.DownloadButton("In the middle · PNG", elem_id=cell.id("download"), **small)
-                part["file"] = gr.DownloadButton("Animation file", elem_id=cell.id("file"), **small)
-                tries = gr.Button("Try it with two pictures of the network", size="sm", min_width=0,
-                                  elem_id=cell.id("try"))  # fmt: skip
+        part |= {name: getattr(cell, name) for name in ("news", "status", "sheet")}
     part["code"] = cell.code
     session, network = book.chooser.session, book.chooser.network
     names = ("sheet", "film", "video", "file", "code", "status", "news")
@@ -263,7 +247,7 @@ def build_morph(book: Notebook, handlers: Handlers) -> Cell:
         crop = Finding.crop_of(reference, checks.choice(crop, "The crop", ("auto", "middle", "face")))
         arguments = {"frames": checked(frames, 3, kind, fps)}
         began, shown_at, pictures = time.perf_counter(), 0.0, []
-        yield {part["news"]: note("Looking for both latents …")}
+        yield {part["news"]: going("Looking for both latents …")}
         with closing(jobs.morphed(reference, photos, crop, arguments)) as steps:
             for step in steps:
                 search = not isinstance(step, Image.Image)
@@ -273,9 +257,10 @@ def build_morph(book: Notebook, handlers: Handlers) -> Cell:
                     continue
                 shown_at = time.perf_counter()
                 if search and step.total:
-                    yield {part["news"]: note(f"Looking for both latents: step {step.done} of {step.total} at most")}
+                    far = f"Looking for both latents: step {step.done} of {step.total} at most"
+                    yield {part["news"]: going(far)}
                 elif not search:
-                    far = note(f"{len(pictures)} of {arguments['frames']} frames")
+                    far = going(f"{len(pictures)} of {arguments['frames']} frames")
                     yield {part["film"]: reduced(step), part["video"]: None, part["news"]: far}
         info = reference.open().info
         with results.folder() as folder:
@@ -304,7 +289,6 @@ def build_morph(book: Notebook, handlers: Handlers) -> Cell:
                     f'animation.save(result, "animation.{kind}", fps={fps!r})',
                 ),
                 "status": note(f"{len(pictures)} frames one way, of {size} · {info.title} · {seconds:.1f} s", "nb-ran"),
-                "news": "",
             }
             yield {part[key]: value for key, value in values.items()}
 
@@ -319,26 +303,22 @@ def build_morph(book: Notebook, handlers: Handlers) -> Cell:
         yield from made(reference, pair, "middle", frames, format, fps)
 
     given = ("photo", "other", "crop", "frames", "format", "fps")
-    run = named(report_errors_in(part["news"])(morph), ["visitor", "network", *given])
-    click = cell.run_button.click(
-        run,
-        [session, network, *(part[name] for name in given)],
-        [part[name] for name in names],
-        api_name="igan_morph",
-        api_description=API_MORPH,
-        **QUIET,
-        **gpu.LANE,
-    )
-    tried = tries.click(
-        report_errors_in(part["news"])(attempt),
-        [session, network, *(part[name] for name in given[3:])],
-        [part[name] for name in names],
-        **PRIVATE,
-        **gpu.LANE,
-    )
-    cell.news = part["news"]
-    cell._stops([click, tried])
+    inputs, outputs = [part[name] for name in given], [part[name] for name in names]
+    cell.makes([part["film"], part["video"]], [network, *inputs])
+    run = named(morph, ["visitor", "network", *given])
+    cell.on(cell.run_button.click, run, [session, network, *inputs], outputs, api_name="igan_morph",
+            api_description=API_MORPH)  # fmt: skip
+    cell.on(part["tries"].click, attempt, [session, network, *inputs[3:]], outputs)
+    for photo in inputs[:2]:
+        cell.clears(photo, lambda visitor: iter([{**cell.cleared(), part["news"]: ""}]), outputs)
+    cell.stops()
+    cell.finish()
     return cell
+
+
+def _morph_tools(cell: Cell) -> dict[str, gr.components.Component]:
+    tries = cell.button("Try it with two pictures of the network", "try", after=False)
+    return {"file": cell.download("Animation file", "file"), "tries": tries}
 
 
 def place(cell: Cell, name: str, label: str) -> gr.Image:

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import gradio as gr
 
-from weights.errors import UserError
-
-from ... import controls, gpu, results, tables
-from ...notebook import Cell, Notebook, note
+from ... import controls, results, tables
+from ...notebook import Cell, Notebook, going, note
 from ...results import Result
 from . import jobs
 from .display import state_of
@@ -47,12 +45,8 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
     out = [gallery, table, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
 
     def od_compare(visitor, steps=None) -> Iterator[dict]:
-        try:
-            many = controls.number_or_none(steps, "Steps")
-            yield from made(state_of(visitor), {} if many is None else {"steps": many})
-        except UserError as error:
-            yield {cell.news: note(str(error), "nb-error")}
-            raise
+        many = controls.number_or_none(steps, "Steps")
+        yield from made(state_of(visitor), {} if many is None else {"steps": many})
 
     def made(state, given) -> Iterator[dict]:
         from pipelines import animation
@@ -60,7 +54,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
         found, began = state.ready(), time.perf_counter()
         arguments = {**state.options(), **given}
         own, last = {"own": state.own} if state.own else {}, None
-        yield {cell.news: note("Inverting …", "nb-going")}
+        yield {cell.news: going("Inverting …")}
         told = time.perf_counter()
         with closing(jobs.compared(found.reference, state.known, {**arguments, **own})) as steps_:
             for step in steps_:
@@ -68,7 +62,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 last = step
                 if new or time.perf_counter() - told > 0.3:
                     told = time.perf_counter()
-                    far = note(f"Step {step.done} of {step.total}", "nb-going")
+                    far = going(f"Step {step.done} of {step.total}")
                     yield {cell.news: far} | ({gallery: pictures(state, step)} if new else {})
         with results.folder() as folder:
             recipe = recipe_for("out_of_domain.compare", state, arguments)
@@ -87,41 +81,29 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 cell.code: code(state, [f"result = list({call('compare', state, arguments)})"]),
                 cell.sheet: kept.save(sheet, "compare"),
                 cell.recipe: str(path),
-                cell.news: "",
             }
 
-    def load_recipe(visitor, path) -> Iterator[dict]:
-        try:
-            recipe, given = handlers.held(path, "out_of_domain.compare")
-            many = given.get("steps")
-            named = {name: given[name] for name in ("edits", "apart", "steps") if given.get(name) is not None}
+    def load(visitor, recipe) -> Iterator[dict]:
+        given = handlers.held(recipe)
+        many = given.get("steps")
+        named = {name: given[name] for name in ("edits", "apart", "steps") if given.get(name) is not None}
 
-            def begin(reference, known, own):
-                return jobs.compared(reference, known, {**named, **own})
+        def begin(reference, known, own):
+            return jobs.compared(reference, known, {**named, **own})
 
-            for update in handlers.lay(visitor, recipe, given, begin):
-                laid = update
-            laid[steps] = gr.update(value="" if many is None else f"{many:g}")
-            for update in made(state_of(visitor), {} if many is None else {"steps": many}):
-                yield laid | update
-        except UserError as error:
-            yield {cell.news: note(str(error), "nb-error")}
-            raise
+        for update in handlers.lay(visitor, recipe, given, begin):
+            laid = update
+        laid[steps] = gr.update(value="" if many is None else f"{many:g}")
+        for update in made(state_of(visitor), {} if many is None else {"steps": many}):
+            yield laid | update
 
-    session, quiet = book.chooser.session, {"show_progress": "hidden"}
-    click = cell.run_button.click(
-        od_compare, [session, steps], out, api_name="od_compare", api_description=API, **quiet, **gpu.LANE
-    )
-    loaded = cell.recipe_load.upload(
-        load_recipe,
-        [session, cell.recipe_load],
-        [*handlers.everything, steps, *out],
-        api_visibility="private",
-        **quiet,
-        **gpu.LANE,
-    )
+    session = book.chooser.session
+    cell.makes([gallery, table], [steps, handlers.part["status"]])
+    cell.on(cell.run_button.click, od_compare, [session, steps], out, api_name="od_compare", api_description=API)
+    loaded = cell.loads("out_of_domain.compare", load, [*handlers.everything, steps, *out])
     handlers.writes(loaded, session)
-    cell._stops([click, loaded])
+    cell.stops()
+    cell.finish()
     return cell
 
 

@@ -10,9 +10,9 @@ import gradio as gr
 
 from weights.errors import UserError
 
-from ... import canvas, networks, results, uploads
+from ... import canvas, networks, results
 from ...controls import faces_of
-from ...notebook import note, report_errors
+from ...lifecycle import note, ran
 from ...pictures import CENTRE, UPLOADED, fitted
 from . import jobs
 from .state import State, Way
@@ -32,7 +32,7 @@ def state_of(visitor) -> State:
     return visitor.state("out_of_domain", State)
 
 
-class Shows:
+class Display:
     """``part`` has the cell's components by name; every function gives or yields what they become."""
 
     def __init__(self, part: dict, sliders: Sequence[gr.Slider], technique: str):
@@ -48,7 +48,7 @@ class Shows:
             "whole": tuple(fitted(picture) for picture in (state.photo, state.whole())) if state.made else None,
             "board": gr.update(frame=canvas.frame(board(state), about)),
             "news": note(words, "nb-error") if words else "",
-            "status": note(facts(state), "nb-ran" if state.made else ""),
+            "status": ran(facts(state), state.key) if state.made else note(facts(state)),
             "code": code_of(state) if state.made else self.part["code"].value,
             "sheet": None,
             "full": None,
@@ -126,31 +126,26 @@ class Shows:
             else:
                 yield {self.part["sheet"]: gr.skip()}
 
-    @report_errors
-    def load_recipe(self, visitor, path) -> Iterator[dict]:
+    def load_recipe(self, visitor, recipe) -> Iterator[dict]:
         """The face that a recipe holds, edited as it says."""
-        recipe, given = self.held(path, "out_of_domain.edit")
+        given = self.held(recipe)
         direction = given.get("direction")
         edits = [*given.get("edits", ()), *([[direction, given.get("strength", 3.0)]] if direction else [])]
         yield from self.lay(visitor, recipe, {**given, "edits": edits})
 
     @staticmethod
-    def held(path, function: str):
-        """A recipe of ``function`` and its arguments. Raises UserError."""
+    def held(recipe) -> dict:
+        """The arguments of a recipe that holds a face. Raises UserError."""
         from pipelines import checks
         from pipelines.defaults import MAX_EDITS
-        from pipelines.recipes import Recipe
 
-        recipe = Recipe.from_json(uploads.recipe(path))
-        if recipe.function != function:
-            raise UserError(f"That recipe is for another cell: it was made with {recipe.function}.")
         if not isinstance(recipe.arguments["image"], str) or not isinstance(recipe.arguments.get("latent"), str):
             raise UserError("That recipe holds no face with its latent.")
         checks.sequence(recipe.arguments.get("edits", []), "The list of edits", 0, MAX_EDITS)
         for name in ("own", "parts"):
             if not isinstance(recipe.arguments.get(name) or {}, dict):
                 raise UserError(f"That recipe's “{name}” is not a table.")
-        return recipe, recipe.arguments
+        return recipe.arguments
 
     def lay(self, visitor, recipe, given: dict, begin: Callable | None = None) -> Iterator[dict]:
         """Puts a recipe's face on the state, with what is wanted of it. Raises UserError before anything changes.
@@ -177,6 +172,7 @@ class Shows:
             with closing(begin(reference, known, {"own": own} if own else {})) as first:
                 next(first)
         state = state_of(visitor)
+        state.ask()
         state.put(photo, [], found)
         state.known, state.way, state.own, state.deghost = known, Way("from a recipe", None), own, deghost
         state.wanted, state.apart, state.change, state.made = dict(change.edits), apart, change, made

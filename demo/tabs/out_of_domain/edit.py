@@ -6,8 +6,9 @@ import gradio as gr
 
 from pipelines.defaults import SOFTNESS, THRESHOLD
 
-from ... import canvas, controls, gpu
+from ... import canvas, controls
 from ...handover import Handover
+from ...lifecycle import QUIET
 from ...notebook import Cell, Notebook
 from .display import FILES, TOOLS, state_of
 from .handlers import Handlers
@@ -56,8 +57,6 @@ Args: none."""
 API_STOP = """Stops the inversion that runs in this session; what it has found so far is used. Gives a sentence as HTML.
 
 Args: none."""
-QUIET = {"show_progress": "hidden"}
-PRIVATE = {**QUIET, "api_visibility": "private"}
 RESULT = ("stages", "whole", "status", "code", "news")
 WAYS = [("auto", "auto"), ("encoder", "encoder"), ("hybrid", "hybrid"), ("optimisation", "optimisation")]
 
@@ -65,7 +64,7 @@ WAYS = [("auto", "auto"), ("encoder", "encoder"), ("hybrid", "hybrid"), ("optimi
 def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handlers]:
     part, sliders = {}, []
     with book.cell("edit", "One thing changes, the rest stays", PROSE) as cell:
-        with gr.Column(elem_classes="nb-controls", min_width=0):
+        with cell.controls():
             _photograph(cell, part)
             part["ticks"] = gr.CheckboxGroup(
                 [],
@@ -135,13 +134,9 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
     handlers = Handlers(part, sliders, book.chooser.technique)
     _wire(cell, handlers, tab, undo, direction)
     _script(cell, handlers, api, which, edits, drawing)
-    session, network = book.chooser.session, book.chooser.network
-    given = [network, part["method"], part["steps"]]
-    handover.takes("out_of_domain", handlers.take_sent, given, outputs=handlers.everything, **QUIET, **gpu.LANE)
+    given = [book.chooser.network, part["method"], part["steps"]]
+    handover.takes("out_of_domain", cell, handlers.take_sent, given, handlers.everything)
     handover.offers(cell.send_buttons["draggan"], "draggan", [], handlers.sent)
-    part["stop"].click(
-        handlers.stop, session, part["news"], queue=False, api_name="od_stop", api_description=API_STOP, **QUIET
-    )
     return cell, handlers
 
 
@@ -165,9 +160,8 @@ def _stages(cell: Cell, part: dict) -> None:
             gr.HTML("<h3>In the photograph</h3>", elem_classes="nb-small-heading")
             part["whole"] = controls.before_after(cell, "whole", "jpeg")
             with gr.Row(elem_classes="nb-tools"):
-                small = {"size": "sm", "min_width": 0, "elem_classes": "nb-after"}
-                part["full"] = gr.DownloadButton("The photograph · PNG", elem_id=cell.id("full"), **small)
-                part["mask_file"] = gr.DownloadButton("The mask · PNG", elem_id=cell.id("mask"), **small)
+                part["full"] = cell.download("The photograph · PNG", "full")
+                part["mask_file"] = cell.download("The mask · PNG", "mask")
         with gr.Column(min_width=0):
             gr.HTML("<h3>Where it may change</h3>", elem_classes="nb-small-heading")
             part["board"] = canvas.board(
@@ -180,39 +174,41 @@ def _stages(cell: Cell, part: dict) -> None:
 
 
 def _wire(cell: Cell, handlers: Handlers, tab: gr.Tab, undo: gr.Button, direction: gr.UploadButton) -> None:
-    part, chooser = handlers.part, cell.book.chooser
+    part, chooser, outputs = handlers.part, cell.book.chooser, handlers.everything
     session, network = chooser.session, chooser.network
-    given = [session, network, part["method"], part["steps"]]
-    private = {"outputs": handlers.everything, **PRIVATE, **gpu.LANE}
-    live = {"trigger_mode": "always_last", **private}
+    given, photo = [session, network, part["method"], part["steps"]], part["photo"]
     mask = [part[name] for name in ("threshold", "softness", "cautious", "deghost")]
-    events = [
-        part["photo"].input(handlers.look, [session, network, part["photo"], part["method"], part["steps"]], **live),
-        part["faces"].select(handlers.another, given, **private),
-        part["middle"].click(handlers.middle, given, **private),
-        part["again"].click(handlers.again, given, **private),
-        part["examples"].select(handlers.example, given, **private),
-        part["ticks"].input(handlers.tick, [session, part["ticks"]], **live),
-        gr.on([slider.input for slider in handlers.sliders], handlers.slid, [session, *handlers.sliders], **live),
-        part["apart"].input(handlers.part_them, [session, part["apart"]], **live),
-        gr.on([control.input for control in mask], handlers.soften, [session, *mask], **live),
-        part["board"].input(handlers.paint, [session, part["board"]], **live),
-        undo.click(handlers.undo, session, **private),
-        direction.upload(handlers.take_direction, [session, direction], **private),
-        cell.recipe_load.upload(handlers.load_recipe, [session, cell.recipe_load], **private),
-    ]
-    for event in events:
-        handlers.writes(event, session)
-    tab.select(handlers.greet, [session, network], **private)
+    cell.makes([part["stages"], part["whole"]], [photo, *given[1:]])
+
+    def on(trigger, function, inputs, **options) -> None:
+        handlers.writes(cell.on(trigger, function, inputs, outputs, **options), session)
+
+    newest = {"trigger_mode": "always_last"}
+    on(photo.input, handlers.chosen, [session, network, photo, *given[2:]], **newest)
+    on(part["faces"].select, handlers.another, given)
+    on(part["middle"].click, handlers.middle, given)
+    on(part["again"].click, handlers.again, given)
+    on(part["examples"].select, handlers.example, given)
+    on(part["ticks"].input, handlers.tick, [session, part["ticks"]], **newest)
+    on([s.input for s in handlers.sliders], handlers.slid, [session, *handlers.sliders], **newest)
+    on(part["apart"].input, handlers.part_them, [session, part["apart"]], **newest)
+    on([control.input for control in mask], handlers.soften, [session, *mask], **newest)
+    on(part["board"].input, handlers.paint, [session, part["board"]], **newest)
+    on(undo.click, handlers.undo, [session])
+    on(direction.upload, handlers.take_direction, [session, direction])
+    cell.on(tab.select, handlers.greet, [session, network], outputs)
+    handlers.writes(cell.loads("out_of_domain.edit", handlers.load_recipe, outputs), session)
+    cell.clears(part["photo"], handlers.clear, outputs)
+    cell.finish()
 
 
 def _script(cell: Cell, handlers: Handlers, api: dict, which, edits, drawing) -> None:
+    """What scripts call; the page has boxes, sliders and the canvas for it."""
     part, chooser = handlers.part, cell.book.chooser
-    session = chooser.session
-    result = {"outputs": [part[name] for name in RESULT], **QUIET, **gpu.LANE}
+    session, result = chooser.session, [part[name] for name in RESULT]
 
     def od_photo(visitor, network=None, photo=None, method="auto", steps=None, face=None):
-        yield from only(part, handlers.look(visitor, network, photo, method, steps, face))
+        yield from handlers.look(visitor, network, photo, method, steps, face)
 
     def od_edit(
         visitor,
@@ -224,7 +220,7 @@ def _script(cell: Cell, handlers: Handlers, api: dict, which, edits, drawing) ->
         apart=False,
         cautious=True,
     ):
-        yield from only(part, handlers.edit(visitor, edits, threshold, softness, drawing, deghost, apart, cautious))
+        yield from handlers.edit(visitor, edits, threshold, softness, drawing, deghost, apart, cautious)
 
     def od_files(visitor):
         state = state_of(visitor)
@@ -233,26 +229,13 @@ def _script(cell: Cell, handlers: Handlers, api: dict, which, edits, drawing) ->
         yield from handlers.files(visitor)
 
     inputs = [session, chooser.network, part["photo"], part["method"], part["steps"], which]
-    api["photo"].click(od_photo, inputs, api_name="od_photo", api_description=API_PHOTO, **result)
-    inputs = [
-        session,
-        edits,
-        part["threshold"],
-        part["softness"],
-        drawing,
-        part["deghost"],
-        part["apart"],
-        part["cautious"],
-    ]
-    api["edit"].click(od_edit, inputs, api_name="od_edit", api_description=API_EDIT, **result)
+    cell.on(api["photo"].click, od_photo, inputs, result, api_name="od_photo", api_description=API_PHOTO)
+    mask = [part[name] for name in ("threshold", "softness")]
+    inputs = [session, edits, *mask, drawing, *(part[name] for name in ("deghost", "apart", "cautious"))]
+    cell.on(api["edit"].click, od_edit, inputs, result, api_name="od_edit", api_description=API_EDIT)
     files = [part[name] for name in FILES]
-    api["files"].click(od_files, session, files, api_name="od_files", api_description=API_FILES, **QUIET)
-
-
-def only(part: dict, updates):
-    """Of every update what a script is given."""
-    shown = {id(part[name]) for name in RESULT}
-    for update in updates:
-        kept = {component: value for component, value in update.items() if id(component) in shown}
-        if kept:
-            yield kept
+    cell.on(api["files"].click, od_files, [session], files, api_name="od_files", api_description=API_FILES,
+            concurrency_limit=1)  # fmt: skip
+    part["stop"].click(
+        handlers.stop, session, part["news"], queue=False, api_name="od_stop", api_description=API_STOP, **QUIET
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 
 import gradio as gr
@@ -11,42 +11,57 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import canvas, gpu, networks, uploads
+from ... import gpu, networks, uploads
 from ...controls import faces_of, number_or_none
-from ...notebook import note, report_errors
+from ...lifecycle import going, note
 from ...pictures import CENTRE, UPLOADED, crop_of, number_of, pictures_of, source_of
 from ...session import Sent
 from . import examples, jobs
-from .display import CHANGE, KEEP, TOOLS, Shows, state_of
+from .display import state_of
+from .edits import Edits
 from .examples import EXAMPLES, FACES
-from .state import MOST, OWN, State, Way
-from .text import board, stages, tile
+from .state import State, Way
+from .text import stages, tile
 
-TICKED = 3.0  # the strength of a direction that is ticked, in standard deviations of w
 SHOW_EVERY, PREVIEW_S = 5, 0.2
 MAX_STEPS = 1000
 
 
-class Handlers(Shows):
-    """Functions for events; ``part`` has the cell's components by name, and every function yields what they become."""
+class Handlers(Edits):
+    """Functions for events; every function yields what the cell's components become."""
 
     # -- a photograph
 
-    @report_errors
     def look(self, visitor, network, path, method=None, steps=None, face=None) -> Iterator[dict]:
         """Finds the faces of a photograph, takes the most prominent one or the one asked for, and inverts it."""
-        reference = networks.resolve(visitor, network, self.technique)
-        yield from self._look(state_of(visitor), reference, uploads.image(path), method, steps, face)
+        reference, photo = networks.resolve(visitor, network, self.technique), uploads.image(path)
+        state = state_of(visitor)
+        yield from self._look(state, state.ask(), reference, photo, method, steps, face)
+
+    def chosen(self, visitor, network, path, method, steps) -> Iterator[dict]:
+        """A photograph was chosen; of one that was taken away ``clear`` is told, too."""
+        if path:
+            yield from self.look(visitor, network, path, method, steps)
+
+    def clear(self, visitor) -> Iterator[dict]:
+        """The photograph was taken away."""
+        state = state_of(visitor)
+        state.ask()
+        state.stopped = True
+        state.put(None, [], None)
+        yield self.nothing() | {self.part["news"]: ""}
 
     def _look(
-        self, state: State, reference, photo: Image.Image, method, steps, which=None, source: str = UPLOADED
+        self, state: State, mine: int, reference, photo: Image.Image, method, steps, which=None, source: str = UPLOADED
     ) -> Iterator[dict]:
         from pipelines import faces
 
         for far in networks.fetching(reference):
             yield {self.part["news"]: far}
-        yield {self.part["news"]: note("Looking for faces …")}
+        yield {self.part["news"]: going("Looking for faces …")}
         there = [] if which == CENTRE else faces.detect(photo)
+        if state.number != mine:  # something newer was asked for meanwhile
+            return
         if not there and which != CENTRE:
             state.put(photo, [], None)
             yield self.nothing() | {
@@ -54,12 +69,15 @@ class Handlers(Shows):
                 self.part["news"]: note(faces.NO_FACE, "nb-error"),
             }
             return
-        yield from self._take(state, reference, photo, there, number_of(which, len(there)), method, steps, source)
+        number = number_of(which, len(there))
+        yield from self._take(state, mine, reference, photo, there, number, method, steps, source)
 
     def _take(
-        self, state: State, reference, photo, there: list, number, method, steps, source=UPLOADED, wish=None
+        self, state: State, mine: int, reference, photo, there: list, number, method, steps, source=UPLOADED, wish=None
     ) -> Iterator[dict]:
         found = jobs.found(reference, photo, there, number, source)  # until this goes well, nothing is lost
+        if state.number != mine:
+            return
         state.stopped = True  # an earlier search of the same visitor
         state.put(photo, there, found)
         many = len(there) > 1
@@ -72,7 +90,6 @@ class Handlers(Shows):
         yield self.face(state) | laid
         yield from self._invert(state, method, steps, wish)
 
-    @report_errors
     def another(self, visitor, network, method, steps, event: gr.EventData) -> Iterator[dict]:
         """Another face of the same photograph."""
         state = state_of(visitor)
@@ -80,18 +97,16 @@ class Handlers(Shows):
             return
         reference = networks.resolve(visitor, network, self.technique)
         number = number_of(event.key, len(state.faces))
-        yield from self._take(state, reference, state.photo, state.faces, number, method, steps)
+        yield from self._take(state, state.ask(), reference, state.photo, state.faces, number, method, steps)
 
-    @report_errors
     def middle(self, visitor, network, method, steps) -> Iterator[dict]:
         """No face was found, and the visitor wants the middle of the photograph."""
         state = state_of(visitor)
         if state.photo is None:
             raise UserError("There is no photograph yet; choose one first.")
         reference = networks.resolve(visitor, network, self.technique)
-        yield from self._take(state, reference, state.photo, state.faces, CENTRE, method, steps)
+        yield from self._take(state, state.ask(), reference, state.photo, state.faces, CENTRE, method, steps)
 
-    @report_errors
     def greet(self, visitor, network) -> Iterator[dict]:
         """The tab is opened: faces to try, and the first of them on the state, not inverted yet."""
         state = state_of(visitor)
@@ -102,44 +117,45 @@ class Handlers(Shows):
         state.greeted = True
         update = {self.part["examples"]: faces_of(tries)}
         reference = networks.resolve(visitor, network, self.technique)
-        if state.photo is None and "out_of_domain" not in visitor.sent and reference.at_hand:
+        if not state.number and not visitor.expects("out_of_domain") and reference.at_hand:
+            mine = state.ask()
             found = jobs.found(reference, tries[0][0], [], CENTRE)
-            state.put(tries[0][0], [], found)
-            update |= self.face(state)
+            if state.number == mine:
+                state.put(tries[0][0], [], found)
+                update |= self.face(state)
         yield update
 
-    @report_errors
     def example(self, visitor, network, method, steps, event: gr.EventData) -> Iterator[dict]:
         """A face that our own network makes, with something before it."""
-        chosen = EXAMPLES[int(event.key)]
+        chosen, state = EXAMPLES[int(event.key)], state_of(visitor)
+        mine = state.ask()
         [face] = pictures_of(visitor, [Sent(FACES, seed=chosen.seed)])
         reference = networks.resolve(visitor, network, self.technique)
         for far in networks.fetching(reference):
             yield {self.part["news"]: far}
         photo = examples.picture(chosen, face)
-        state = state_of(visitor)
-        taken = self._take(state, reference, photo, [], CENTRE, method, steps, wish=chosen.edit)
+        taken = self._take(state, mine, reference, photo, [], CENTRE, method, steps, wish=chosen.edit)
         for update in taken:
             yield {self.part["photo"]: None} | update
 
-    @report_errors
     def take_sent(self, visitor, network, method, steps) -> Iterator[dict]:
         """A face that another tab has sent here."""
-        sent = visitor.sent.pop("out_of_domain", None)
+        sent = visitor.receive("out_of_domain")
         if sent is None:
             return
+        state = state_of(visitor)
+        mine = state.ask()
         [photo] = pictures_of(visitor, [sent])
         reference = networks.resolve(visitor, network, self.technique)
         source = source_of(sent, photo)
         if source != UPLOADED:
             source = f"import weights\n{source}"
-        for update in self._take(state_of(visitor), reference, photo, [], CENTRE, method, steps, source):
+        for update in self._take(state, mine, reference, photo, [], CENTRE, method, steps, source):
             yield {self.part["photo"]: None} | update
         yield from self.files(visitor)
 
     # -- its latent
 
-    @report_errors
     def again(self, visitor, network, method, steps) -> Iterator[dict]:
         """The same face, inverted once more, or for another network; what is wanted of it stays wanted."""
         state = state_of(visitor)
@@ -150,8 +166,8 @@ class Handlers(Shows):
             for far in networks.fetching(reference):
                 yield {self.part["news"]: far}
             found = state.found
-            taken = self._take(state, reference, state.photo, state.faces, found.which, method, steps, found.source)
-            yield from taken
+            given = (state.photo, state.faces, found.which, method, steps, found.source)
+            yield from self._take(state, state.ask(), reference, *given)
             return
         yield from self._invert(state, method, steps)
 
@@ -197,162 +213,3 @@ class Handlers(Shows):
         state = state_of(visitor)
         running, state.stopped = state.searching, True
         return note("Stopping …" if running else "Nothing is running.")
-
-    # -- what is wanted of it
-
-    @report_errors
-    def tick(self, visitor, chosen: list[str]) -> Iterator[dict]:
-        """Directions were ticked or unticked."""
-        state = state_of(visitor)
-        state.ready()
-        with state.tried():
-            state.wanted = {name: state.wanted.get(name, TICKED) for name in state.names if name in chosen}
-            for update in self._make(state):
-                del update[self.part["ticks"]]  # boxes that were ticked meanwhile stay ticked
-                yield update
-
-    @report_errors
-    def part_them(self, visitor, apart) -> Iterator[dict]:
-        """Directions without what they have of each other, or with it."""
-        state = state_of(visitor)
-        with state.tried():
-            state.apart, state.change = bool(apart), None
-            if state.known is not None:
-                yield from self._only_result(state)
-
-    @report_errors
-    def slid(self, visitor, *values: float) -> Iterator[dict]:
-        """Sliders of strength were moved."""
-        state = state_of(visitor)
-        if state.known is None:  # a slider with no face under it
-            return
-        moved = dict(zip(state.names, values, strict=False))
-        with state.tried():
-            state.wanted = {n: float(moved[n]) if moved.get(n) is not None else v for n, v in state.wanted.items()}
-            yield from self._only_result(state)
-
-    @report_errors
-    def soften(self, visitor, threshold, softness, cautious, deghost) -> Iterator[dict]:
-        """The sliders of the mask."""
-        state = state_of(visitor)
-        with state.tried():
-            state.mask |= {"threshold": threshold, "softness": softness, "cautious": bool(cautious)}
-            state.deghost = bool(deghost)
-            if state.known is not None:
-                yield from self._only_result(state)
-
-    @report_errors
-    def paint(self, visitor, drawing) -> Iterator[dict]:
-        """Something was painted on the mask."""
-        state = state_of(visitor)
-        if state.known is None:
-            return
-        with state.tried():
-            self._painted(state, drawing)
-            yield from self._only_result(state)
-
-    @staticmethod
-    def _painted(state: State, drawing) -> None:
-        from pipelines import out_of_domain
-
-        size, layers = state.found.size, canvas.read(drawing, TOOLS).layers
-        for tool, name in ((CHANGE, "add"), (KEEP, "keep")):
-            area = layers[tool.name].area((size, size)) if tool.name in layers else None
-            state.mask[name] = None if area is None else out_of_domain.encode_mask(area, size)
-
-    @report_errors
-    def edit(
-        self,
-        visitor,
-        edits=None,
-        threshold=None,
-        softness=None,
-        drawing=None,
-        deghost=True,
-        apart=False,
-        cautious=True,
-    ) -> Iterator[dict]:
-        """Everything at once, from a script."""
-        from pipelines import out_of_domain
-
-        state = state_of(visitor)
-        state.ready()
-        if not isinstance({} if edits is None else edits, Mapping):
-            raise UserError("Edits are strengths by direction, such as Smiling: 3.")
-        values = {"threshold": threshold, "softness": softness}
-        usual = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS}
-        with state.tried():
-            state.wanted, state.deghost = dict(edits or {}), bool(deghost)
-            state.apart, state.change = bool(apart), None
-            state.mask = {name: usual[name] if value is None else value for name, value in values.items()}
-            state.mask["cautious"] = bool(cautious)
-            self._painted(state, drawing)
-            yield from self._make(state)
-
-    @report_errors
-    def undo(self, visitor) -> Iterator[dict]:
-        """Nothing is wanted any more, and nothing painted."""
-        state = state_of(visitor)
-        if state.found is None:
-            return
-        with state.tried():
-            state.wanted = {}
-            state.mask |= {"add": None, "keep": None}
-            if state.known is not None:
-                for update in self._make(state):
-                    frame = {**update[self.part["board"]], **gr.update(value=canvas.drawn(board(state).size))}
-                    yield update | {self.part["board"]: frame}
-
-    @report_errors
-    def take_direction(self, visitor, path) -> Iterator[dict]:
-        """Directions out of a file of one's own; the first of them is ticked."""
-        state = state_of(visitor)
-        found = state.ready()
-        if not path:
-            raise UserError("There is no direction yet; choose a file first.")
-        new = {}
-        for name, text in jobs.directions(found.reference, str(path)).items():
-            while name in found.names:
-                name = f"{name} (file)"
-            new[name] = text
-        if len({*state.own, *new}) > OWN or len({*state.names, *new}) > MOST:
-            raise UserError(f"Up to {OWN} directions of your own at a time; open the face again to begin anew.")
-        with state.tried():
-            state.own, state.change = {**state.own, **new}, None
-            state.wanted[next(iter(new))] = TICKED
-            yield from self._make(state)
-
-    def _make(self, state: State) -> Iterator[dict]:
-        if self._done(state):
-            yield self.face(state)
-
-    def _only_result(self, state: State) -> Iterator[dict]:
-        """The answer to a slider, which leaves all sliders to the hand that moves them."""
-        if self._done(state):
-            yield {self.part[name]: value for name, value in self._result(state).items()}
-
-    def _done(self, state: State) -> bool:
-        found, known = state.ready(), state.known
-        wanted = {name: float(v) if isinstance(v, (int, float)) else v for name, v in state.wanted.items()}
-        same = state.change is not None and dict(state.change.edits) == {n: v for n, v in wanted.items() if v}
-        change = state.change if same else None
-        edits = [[name, value] for name, value in wanted.items()]
-        change, made = jobs.made(
-            found.reference, known, change, edits, state.own, state.apart, state.mask, state.deghost
-        )
-        if state.known is not known:  # another face came meanwhile
-            return False
-        state.change, state.made = change, made
-        state.wanted = {name: float(value) for name, value in wanted.items()}
-        state.version += 1
-        return True
-
-    @staticmethod
-    def sent(visitor) -> Sent | None:
-        """T, on its way to another tab: a photograph has no latent that makes it, its edit has."""
-        from pipelines import out_of_domain
-
-        state = state_of(visitor)
-        if state.change is None:
-            return None
-        return Sent(state.found.reference.name, latent=out_of_domain.encode_latent(state.change.latent))

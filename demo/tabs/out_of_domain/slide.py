@@ -15,7 +15,7 @@ from weights.errors import UserError
 from ... import controls, gpu, results
 from ...controls import kinds
 from ...networks import size_text
-from ...notebook import PREVIEW_S, Cell, Notebook, note
+from ...notebook import PREVIEW_S, Cell, Notebook, going, note
 from ...pictures import enlarged
 from ...results import Result
 from . import jobs
@@ -67,11 +67,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
     out = [strip, picture, video, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
 
     def od_slide(visitor, direction="", low=0.0, high=4.0, frames=24, format="gif", fps=16) -> Iterator[dict]:
-        try:
-            yield from made(state_of(visitor), direction, low, high, frames, format, fps)
-        except UserError as error:
-            yield {cell.news: note(str(error), "nb-error")}
-            raise
+        yield from made(state_of(visitor), direction, low, high, frames, format, fps)
 
     def made(state, name, low, high, frames, kind, fps) -> Iterator[dict]:
         from pipelines import animation, checks
@@ -89,7 +85,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 pictures.append(image)
                 if time.perf_counter() - told > gpu.pace(PREVIEW_S):
                     told = time.perf_counter()
-                    far = note(f"{len(pictures)} of {frames} frames")
+                    far = going(f"{len(pictures)} of {frames} frames")
                     yield {picture: enlarged(image), video: None, cell.news: far}
         with results.folder() as folder:
             recipe = recipe_for("out_of_domain.slide", state, arguments, {"format": kind, "fps": fps})
@@ -116,51 +112,35 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 ),
                 cell.sheet: str(path),
                 cell.recipe: str(text),
-                cell.news: "",
             }
 
-    def load_recipe(visitor, path) -> Iterator[dict]:
+    def load(visitor, recipe) -> Iterator[dict]:
         from pipelines import animation, checks
 
-        try:
-            recipe, given = handlers.held(path, "out_of_domain.slide")
-            output, given = (
-                recipe.output or {},
-                {"low": 0.0, "high": 3.0, "frames": 24, "edits": [], "apart": False, **given},
-            )
-            checks.choice(output.get("format", "gif"), "The file", animation.formats())
-            checks.number(output.get("fps", fps.value), "Frames a second", 1, 60)
-            named = {name: given[name] for name in ("direction", "low", "high", "frames", "edits", "apart")}
+        output = recipe.output or {}
+        given = {"low": 0.0, "high": 3.0, "frames": 24, "edits": [], "apart": False, **handlers.held(recipe)}
+        checks.choice(output.get("format", "gif"), "The file", animation.formats())
+        checks.number(output.get("fps", fps.value), "Frames a second", 1, 60)
+        named = {name: given[name] for name in ("direction", "low", "high", "frames", "edits", "apart")}
 
-            def begin(reference, known, own):
-                return jobs.slid(reference, known, {**named, **own})
+        def begin(reference, known, own):
+            return jobs.slid(reference, known, {**named, **own})
 
-            for update in handlers.lay(visitor, recipe, given, begin):
-                laid = update
-            values = [given["direction"], given["low"], given["high"], given["frames"]]
-            values += [output.get("format", "gif"), output.get("fps", fps.value)]
-            laid |= {c: gr.update(value=v) for c, v in zip(controls_of, values, strict=True)}
-            for update in made(state_of(visitor), *values):
-                yield laid | update
-        except UserError as error:
-            yield {cell.news: note(str(error), "nb-error")}
-            raise
+        for update in handlers.lay(visitor, recipe, given, begin):
+            laid = update
+        values = [given["direction"], given["low"], given["high"], given["frames"]]
+        values += [output.get("format", "gif"), output.get("fps", fps.value)]
+        laid |= {c: gr.update(value=v) for c, v in zip(controls_of, values, strict=True)}
+        for update in made(state_of(visitor), *values):
+            yield laid | update
 
     controls_of = [direction, low, high, frames, kind, fps]
-    session, quiet = book.chooser.session, {"show_progress": "hidden"}
-    click = cell.run_button.click(
-        od_slide, [session, *controls_of], out, api_name="od_slide", api_description=API, **quiet, **gpu.LANE
-    )
-    loaded = cell.recipe_load.upload(
-        load_recipe,
-        [session, cell.recipe_load],
-        [*handlers.everything, *controls_of, *out],
-        api_visibility="private",
-        **quiet,
-        **gpu.LANE,
-    )
-    handlers.writes(loaded, session)
-    cell._stops([click, loaded])
+    session = book.chooser.session
+    cell.makes([strip, picture, video], [*controls_of, handlers.part["status"]])
+    cell.on(cell.run_button.click, od_slide, [session, *controls_of], out, api_name="od_slide", api_description=API)
+    handlers.writes(cell.loads("out_of_domain.slide", load, [*handlers.everything, *controls_of, *out]), session)
+    cell.stops()
+    cell.finish()
     return cell
 
 

@@ -6,6 +6,7 @@ its map for an edit; a slider of the mask only blends.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from weights.errors import UserError
 
 from ...networks import Reference
 from ...pictures import UPLOADED
+from ...session import Newest
 
 MOST = 16  # sliders on the page
 OWN = 4  # directions of one's own
@@ -58,12 +60,12 @@ class Way:
 
 
 @dataclass
-class State:
+class State(Newest):
     """``known`` is ``out_of_domain.Inverted``, ``change`` T and its map, ``made`` every stage as it is shown.
 
     ``wanted``: strength by direction; ``own``: directions out of files, as text; ``apart``: named ones without what
     they have of each other. ``add``, ``keep``: painted areas as text. ``version`` goes up with every edit: files are
-    made of the newest only.
+    made of the newest only; ``faced`` with every face.
     """
 
     photo: Image.Image | None = None
@@ -71,6 +73,7 @@ class State:
     found: Found | None = None
     known: Any = None
     way: Way | None = None
+    faced: int = 0
     wanted: dict[str, float] = field(default_factory=dict)
     own: dict[str, str] = field(default_factory=dict)
     mask: dict[str, Any] = field(default_factory=dict)  # threshold, softness, add, keep, cautious
@@ -84,11 +87,12 @@ class State:
     version: int = 0
     written: int = -1
 
-    def put(self, photo: Image.Image, faces: list, found: Found | None) -> None:
+    def put(self, photo: Image.Image | None, faces: list, found: Found | None) -> None:
         """Another photograph or another face of it; what belonged to the last one goes."""
         if found is None or self.found is None or found.sha256 != self.found.sha256:
             self.own = {}
         self.photo, self.faces, self.found = photo, list(faces), found
+        self.faced += 1
         self.known = self.way = self.change = self.made = None
         self.wanted, self.mask = {}, {k: v for k, v in self.mask.items() if k in ("threshold", "softness", "cautious")}
         self.version += 1
@@ -102,6 +106,11 @@ class State:
         except Exception:
             self.wanted, self.own, self.mask, self.deghost, self.apart, self.change = before
             raise
+
+    @property
+    def key(self) -> str:
+        """The same for the same edit of the same face."""
+        return f"{self.faced}-{zlib.crc32(str(self.options()).encode())}"
 
     @property
     def names(self) -> list[str]:

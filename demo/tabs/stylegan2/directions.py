@@ -12,6 +12,7 @@ from weights import latent_directions
 from weights.errors import UserError
 
 from ... import controls, gpu, networks
+from ...lifecycle import PRIVATE
 from ...notebook import Cell, Notebook, Run, note
 from ...results import Display, Result
 from ...running import in_worker
@@ -197,7 +198,6 @@ def _fits(reference: networks.Reference, own: dict) -> Iterator[bool]:
 
 
 def _files(cell: Cell, chooser: networks.Chooser, knobs: Knobs, group, direction, own: gr.State, file) -> None:
-    quiet = {"show_progress": "hidden", **gpu.LANE}
     there = [own, direction, *knobs.owned.values()]
 
     def fit(visitor, network, own_, chosen):
@@ -220,38 +220,28 @@ def _files(cell: Cell, chooser: networks.Chooser, knobs: Knobs, group, direction
         ]
 
     def stylegan2_direction(visitor, network=None, path=None, own_=None):
-        try:
-            reference = networks.resolve(visitor, network, chooser.technique)
-            for far in networks.fetching(reference):
-                yield {cell.news: far}
-            [found] = _read(reference, path)
-            taken = {name if name not in _names(network) else f"{name} (file)": text for name, text in found.items()}
-            taken = {**(own_ or {}), **taken}
-            if len(taken) > OWN:
-                raise UserError(f"Up to {OWN} directions of your own at a time; open the page again to begin anew.")
-            sliders = dict(zip(knobs.owned.values(), _owned(knobs, taken), strict=True))
-            update = {own: taken, direction: gr.update(choices=_choices(network, taken)), **sliders}
-            yield {**update, cell.news: note(f"{', '.join(found)}: the slider is below the numbered ones.")}
-        except UserError as error:
-            yield {cell.news: note(str(error), "nb-error")}
-            raise
+        reference = networks.resolve(visitor, network, chooser.technique)
+        for far in networks.fetching(reference):
+            yield {cell.news: far}
+        [found] = _read(reference, path)
+        taken = {name if name not in _names(network) else f"{name} (file)": text for name, text in found.items()}
+        taken = {**(own_ or {}), **taken}
+        if len(taken) > OWN:
+            raise UserError(f"Up to {OWN} directions of your own at a time; open the page again to begin anew.")
+        sliders = dict(zip(knobs.owned.values(), _owned(knobs, taken), strict=True))
+        update = {own: taken, direction: gr.update(choices=_choices(network, taken)), **sliders}
+        yield {**update, cell.news: note(f"{', '.join(found)}: the slider is below the numbered ones.")}
 
     session = chooser.session
     chooser.network.change(
         fit,
         [session, chooser.network, own, direction],
         [group, *knobs.named.values(), *there],
-        api_visibility="private",
-        **quiet,
+        **PRIVATE,
+        **gpu.LANE,
     )
-    file.upload(
-        stylegan2_direction,
-        [session, chooser.network, file, own],
-        [cell.news, *there],
-        api_name="stylegan2_direction",
-        api_description=API_DIRECTION,
-        **quiet,
-    )
+    cell.on(file.upload, stylegan2_direction, [session, chooser.network, file, own], [cell.news, *there],
+            api_name="stylegan2_direction", api_description=API_DIRECTION)  # fmt: skip
 
 
 # -- from sliders to amounts, and back

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html import escape
 
 import gradio as gr
 
-from weights.errors import UserError
-
-from ... import controls, gpu, results, tables
+from ... import controls, results, tables
 from ...notebook import Cell, Notebook, note
 
 PROSE = """
@@ -38,35 +37,31 @@ def build(book: Notebook) -> Cell:
     with book.cell("history", "What changed from ProGAN to StyleGAN2", PROSE) as cell:
         with cell.controls("Show the comparison", extra="Another seed", stop=None):
             seed = controls.seed(cell, 1)
-        with gr.Column(elem_classes="nb-result", min_width=0):
+        with cell.result():
             shown = gr.HTML("", label="Comparison", elem_id=cell.id("comparison"), elem_classes="nb-figure")
-            news = gr.HTML("", label="News", elem_classes="nb-news", elem_id=cell.id("news"))
-            status = gr.HTML("", label="What ran", elem_classes="nb-status", elem_id=cell.id("status"))
-            with gr.Row(elem_classes="nb-tools"):
-                sheet = gr.DownloadButton(
-                    "Contact sheet · PNG", size="sm", min_width=0, elem_id=cell.id("download"), elem_classes="nb-after"
-                )
-                cell.recipe_buttons()
-    cell.news = news
-    outputs = [shown, status, cell.code, sheet, cell.recipe, news]
-    wiring = {"inputs": seed, "outputs": outputs, "show_progress_on": shown, **gpu.LANE}
-    cell.takes_recipes("history.compare", {"seed": seed}, _compare, outputs)
-    cell.run_button.click(compare, api_name="stylegan2_history", api_description=API, **wiring)
+    outputs = [shown, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
+    cell.makes([shown], [seed])
+
+    def stylegan2_history(seed=1) -> Iterator[dict]:
+        for values in compare(1 if seed is None else seed):
+            yield dict(zip(outputs, values, strict=True))
+
+    def load(visitor, recipe) -> Iterator[dict]:
+        given = recipe.arguments.get("seed", 1)
+        for update in stylegan2_history(given):
+            yield {seed: gr.update(value=given), **update}
+
+    cell.on(cell.run_button.click, stylegan2_history, [seed], outputs, api_name="stylegan2_history",
+            api_description=API, show_progress_on=shown)  # fmt: skip
     drawn = controls.another(cell.extra_button, seed)
-    drawn.then(compare, api_visibility="private", **wiring)
+    cell.on(drawn.then, stylegan2_history, [seed], outputs, show_progress_on=shown)
+    cell.loads("history.compare", load, [seed, *outputs], show_progress_on=shown)
+    cell.finish()
     return cell
 
 
-def compare(seed: int | None = 1):
+def compare(seed: int) -> Iterator[tuple]:
     """Yields the cell's values once; a generator, so that its files live until the page has copied them."""
-    try:
-        yield from _compare(1 if seed is None else seed)
-    except UserError as error:
-        yield *[gr.skip()] * 5, note(str(error), "nb-error")
-        raise
-
-
-def _compare(seed: int):
     from pipelines import animation, recipes
 
     recipe = recipes.make("history.compare", seed=int(seed) if seed == int(seed) else seed)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import gradio as gr
 
 from weights.errors import UserError
 
 from ... import controls
 from ...handover import Handover
+from ...lifecycle import PRIVATE
 from ...notebook import Cell, Notebook, Run
 from ...results import Display, Result
 from ...session import Sent, Visitor
@@ -34,7 +37,6 @@ SEND = {
     "igan": "Paint in iGAN",
     "out_of_domain": "Edit it out of domain",
 }
-PRESSED = "sample-pressed"  # under which a visitor keeps which picture of the gallery was pressed
 # Sixteen seeds in a row, from anywhere.
 DRAW = "() => { const n = Math.floor(Math.random() * 100000); return `${n}-${n + 15}`; }"
 
@@ -60,28 +62,48 @@ def build(book: Notebook, handover: Handover) -> Cell:
     )
     inputs = {"seeds": seeds, "truncation_psi": psi, "noise_mode": noise, "noise_seed": noise_seed}
     others = cell.extra_button.click(None, None, seeds, js=DRAW, queue=False, api_visibility="private")
-    cell.does(
-        Run("stylegan2.sample", inputs, [gallery], show, restore=restore), "stylegan2_sample", API, after=[others]
-    )
+    run = Run("stylegan2.sample", inputs, [gallery], show, restore=restore, keeps=keep)
+    cell.does(run, "stylegan2_sample", API, after=[others])
     cell.finish()
-    session, quiet = book.chooser.session, {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
-    gallery.select(pressed, session, None, **quiet)
-    gallery.change(lambda visitor: visitor.kept.pop(PRESSED, None) and None, session, None, **quiet)
+    gallery.select(pressed, book.chooser.session, None, queue=False, **PRIVATE)
     for tab, button in cell.send_buttons.items():
-        handover.offers(button, tab, [book.chooser.network, book.chooser.class_index, psi, gallery], sent)
+        handover.offers(button, tab, [], sent)
     return cell
 
 
+@dataclass
+class Gallery:
+    """The pictures that stand there, as what makes them, and which of them was pressed last."""
+
+    pictures: tuple[Sent, ...] = ()
+    pressed: int = 0
+
+
+def gallery_of(visitor: Visitor) -> Gallery:
+    return visitor.state("sample", Gallery)
+
+
+def keep(visitor: Visitor, made: Result) -> None:
+    """What can be sent on is what is seen, whatever the controls say meanwhile."""
+    from pipelines import stylegan2
+
+    given = made.arguments
+    visitor.kept["sample"] = Gallery(
+        tuple(
+            Sent(made.recipe.checkpoint, given.get("class_index"), seed, given["truncation_psi"])
+            for seed in stylegan2.parse_seeds(given["seeds"])
+        )
+    )
+
+
 def pressed(visitor: Visitor, event: gr.SelectData) -> None:
-    visitor.kept[PRESSED] = event.index
+    gallery_of(visitor).pressed = event.index
 
 
-def sent(visitor: Visitor, network: str, class_index: int | None, truncation_psi: float, pictures: list | None):
-    """The picture that was pressed last, the first one if none was; its caption says its seed."""
-    if not pictures:
-        return None
-    caption = pictures[min(visitor.kept.get(PRESSED, 0), len(pictures) - 1)][1]
-    return Sent(network, class_index, int(caption.split()[-1]), truncation_psi)
+def sent(visitor: Visitor) -> Sent | None:
+    """The picture that was pressed last, the first one if none was."""
+    gallery = gallery_of(visitor)
+    return gallery.pictures[min(gallery.pressed, len(gallery.pictures) - 1)] if gallery.pictures else None
 
 
 def restore(arguments: dict, output: dict | None) -> dict:

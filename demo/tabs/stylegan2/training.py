@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
+
 import gradio as gr
 
-from ... import gpu, results, tables
-from ...notebook import Cell, Notebook
+from ... import results, tables
+from ...notebook import Cell, Notebook, note
 
 PROSE = """
 `python -m training stylegan2` trains a generator on a folder or a zip of your pictures, on a CPU or a GPU. A run that
@@ -61,7 +64,7 @@ def build(book: Notebook) -> Cell:
                     [64, 128, 256, 512], value=128, label="Most feature maps", elem_id=cell.id("channel-max")
                 ),
             }
-        with gr.Column(elem_classes="nb-result", min_width=0):
+        with cell.result(sheet=None):
             table = gr.HTML("", label="Parameters", elem_id=cell.id("table"), elem_classes="nb-figure")
             command = gr.Code(
                 "",
@@ -75,20 +78,31 @@ def build(book: Notebook) -> Cell:
                 elem_id=cell.id("command"),
                 elem_classes="nb-command",
             )
-            cell.news = gr.HTML("", label="News", elem_classes="nb-news", elem_id=cell.id("news"))
-            with gr.Row(elem_classes="nb-tools"):
-                cell.recipe_buttons()
+    given = list(inputs.values())
     outputs = [table, command, cell.code, cell.recipe, cell.news]
-    wiring = {"inputs": list(inputs.values()), "outputs": outputs, "show_progress_on": table, **gpu.LANE}
-    cell.takes_recipes("stylegan2.parameter_count", inputs, count, outputs)
-    cell.run_button.click(count, api_name="stylegan2_parameter_count", api_description=API, **wiring)
-    wiring |= {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on([control.change for control in inputs.values()], count, trigger_mode="always_last", **wiring)
-    cell.at_start = lambda page: page.load(count, **wiring)
+    shown = [*outputs, cell.status]
+    cell.makes([table], given)
+
+    @functools.wraps(count)
+    def counted(*values) -> Iterator[dict]:
+        for *made, ran in count(*values):
+            yield {**dict(zip(outputs, made, strict=True)), cell.status: note(ran, "nb-ran")}
+
+    def load(visitor, recipe) -> Iterator[dict]:
+        values = {name: recipe.arguments.get(name, control.value) for name, control in inputs.items()}
+        for update in counted(*values.values()):
+            yield {**{inputs[name]: gr.update(value=value) for name, value in values.items()}, **update}
+
+    cell.on(cell.run_button.click, counted, given, outputs, api_name="stylegan2_parameter_count", api_description=API,
+            show_progress_on=table)  # fmt: skip
+    cell.on([control.change for control in given], counted, given, shown, live=True, trigger_mode="always_last")
+    cell.loads("stylegan2.parameter_count", load, [*given, *shown], show_progress_on=table)
+    cell.at_start = lambda page: cell.on(page.load, counted, given, shown, live=True)
+    cell.finish()
     return cell
 
 
-def count(resolution=64, mapping_layers=4, z_dim=128, w_dim=128, channel_base=1024, channel_max=128):
+def count(resolution=64, mapping_layers=4, z_dim=128, w_dim=128, channel_base=1024, channel_max=128) -> Iterator[tuple]:
     """Yields the cell's values once; a generator, so that its file lives until the page has copied it."""
     from pipelines import recipes, stylegan2
 
@@ -100,7 +114,8 @@ def count(resolution=64, mapping_layers=4, z_dim=128, w_dim=128, channel_base=10
     with results.folder() as folder:
         kept = results.Path(folder) / "parameter-count.json"
         kept.write_text(recipe.to_json(), encoding="utf-8")
-        yield table_of(rows, counted), command_for(yours), recipe.code(), str(kept), ""
+        ran = f"{counted['yours']['total'] / 1e6:.1f} million parameters"
+        yield table_of(rows, counted), command_for(yours), recipe.code(), str(kept), "", ran
 
 
 def table_of(rows: dict[str, dict], counted: dict[str, dict[str, int]]) -> str:

@@ -1,0 +1,171 @@
+"""What is wanted of the face: directions ticked, sliders moved, areas painted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import gradio as gr
+
+from weights.errors import UserError
+
+from ... import canvas
+from ...session import Sent
+from . import jobs
+from .display import CHANGE, KEEP, TOOLS, Display, state_of
+from .state import MOST, OWN, State
+from .text import board
+
+TICKED = 3.0  # the strength of a direction that is ticked, in standard deviations of w
+
+
+class Edits(Display):
+    """Functions for events; every function yields what the cell's components become."""
+
+    def tick(self, visitor, chosen: list[str]) -> Iterator[dict]:
+        """Directions were ticked or unticked."""
+        state = state_of(visitor)
+        state.ready()
+        with state.tried():
+            state.wanted = {name: state.wanted.get(name, TICKED) for name in state.names if name in chosen}
+            for update in self._make(state):
+                del update[self.part["ticks"]]  # boxes that were ticked meanwhile stay ticked
+                yield update
+
+    def part_them(self, visitor, apart) -> Iterator[dict]:
+        """Directions without what they have of each other, or with it."""
+        state = state_of(visitor)
+        with state.tried():
+            state.apart, state.change = bool(apart), None
+            if state.known is not None:
+                yield from self._only_result(state)
+
+    def slid(self, visitor, *values: float) -> Iterator[dict]:
+        """Sliders of strength were moved."""
+        state = state_of(visitor)
+        if state.known is None:  # a slider with no face under it
+            return
+        moved = dict(zip(state.names, values, strict=False))
+        with state.tried():
+            state.wanted = {n: float(moved[n]) if moved.get(n) is not None else v for n, v in state.wanted.items()}
+            yield from self._only_result(state)
+
+    def soften(self, visitor, threshold, softness, cautious, deghost) -> Iterator[dict]:
+        """The sliders of the mask."""
+        state = state_of(visitor)
+        with state.tried():
+            state.mask |= {"threshold": threshold, "softness": softness, "cautious": bool(cautious)}
+            state.deghost = bool(deghost)
+            if state.known is not None:
+                yield from self._only_result(state)
+
+    def paint(self, visitor, drawing) -> Iterator[dict]:
+        """Something was painted on the mask."""
+        state = state_of(visitor)
+        if state.known is None:
+            return
+        with state.tried():
+            self._painted(state, drawing)
+            yield from self._only_result(state)
+
+    @staticmethod
+    def _painted(state: State, drawing) -> None:
+        from pipelines import out_of_domain
+
+        size, layers = state.found.size, canvas.read(drawing, TOOLS).layers
+        for tool, name in ((CHANGE, "add"), (KEEP, "keep")):
+            area = layers[tool.name].area((size, size)) if tool.name in layers else None
+            state.mask[name] = None if area is None else out_of_domain.encode_mask(area, size)
+
+    def edit(
+        self,
+        visitor,
+        edits=None,
+        threshold=None,
+        softness=None,
+        drawing=None,
+        deghost=True,
+        apart=False,
+        cautious=True,
+    ) -> Iterator[dict]:
+        """Everything at once, from a script."""
+        from pipelines import out_of_domain
+
+        state = state_of(visitor)
+        state.ready()
+        if not isinstance({} if edits is None else edits, Mapping):
+            raise UserError("Edits are strengths by direction, such as Smiling: 3.")
+        values = {"threshold": threshold, "softness": softness}
+        usual = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS}
+        with state.tried():
+            state.wanted, state.deghost = dict(edits or {}), bool(deghost)
+            state.apart, state.change = bool(apart), None
+            state.mask = {name: usual[name] if value is None else value for name, value in values.items()}
+            state.mask["cautious"] = bool(cautious)
+            self._painted(state, drawing)
+            yield from self._make(state)
+
+    def undo(self, visitor) -> Iterator[dict]:
+        """Nothing is wanted any more, and nothing painted."""
+        state = state_of(visitor)
+        if state.found is None:
+            return
+        with state.tried():
+            state.wanted = {}
+            state.mask |= {"add": None, "keep": None}
+            if state.known is not None:
+                for update in self._make(state):
+                    frame = {**update[self.part["board"]], **gr.update(value=canvas.drawn(board(state).size))}
+                    yield update | {self.part["board"]: frame}
+
+    def take_direction(self, visitor, path) -> Iterator[dict]:
+        """Directions out of a file of one's own; the first of them is ticked."""
+        state = state_of(visitor)
+        found = state.ready()
+        if not path:
+            raise UserError("There is no direction yet; choose a file first.")
+        new = {}
+        for name, text in jobs.directions(found.reference, str(path)).items():
+            while name in found.names:
+                name = f"{name} (file)"
+            new[name] = text
+        if len({*state.own, *new}) > OWN or len({*state.names, *new}) > MOST:
+            raise UserError(f"Up to {OWN} directions of your own at a time; open the face again to begin anew.")
+        with state.tried():
+            state.own, state.change = {**state.own, **new}, None
+            state.wanted[next(iter(new))] = TICKED
+            yield from self._make(state)
+
+    def _make(self, state: State) -> Iterator[dict]:
+        if self._done(state):
+            yield self.face(state)
+
+    def _only_result(self, state: State) -> Iterator[dict]:
+        """The answer to a slider, which leaves all sliders to the hand that moves them."""
+        if self._done(state):
+            yield {self.part[name]: value for name, value in self._result(state).items()}
+
+    def _done(self, state: State) -> bool:
+        found, known = state.ready(), state.known
+        wanted = {name: float(v) if isinstance(v, (int, float)) else v for name, v in state.wanted.items()}
+        same = state.change is not None and dict(state.change.edits) == {n: v for n, v in wanted.items() if v}
+        change = state.change if same else None
+        edits = [[name, value] for name, value in wanted.items()]
+        change, made = jobs.made(
+            found.reference, known, change, edits, state.own, state.apart, state.mask, state.deghost
+        )
+        if state.known is not known:  # another face came meanwhile
+            return False
+        state.change, state.made = change, made
+        state.wanted = {name: float(value) for name, value in wanted.items()}
+        state.version += 1
+        return True
+
+    @staticmethod
+    def sent(visitor) -> Sent | None:
+        """T, on its way to another tab: a photograph has no latent that makes it, its edit has."""
+        from pipelines import out_of_domain
+
+        state = state_of(visitor)
+        if state.change is None:
+            return None
+        return Sent(state.found.reference.name, latent=out_of_domain.encode_latent(state.change.latent))
