@@ -165,8 +165,9 @@ def test_animations(visitor, tmp_path):
                 assert film.size == (256, 256)
                 # Six pictures of each drag, of which one is in both, and a second to look at the end.
                 assert sum(frame.info["duration"] for frame in ImageSequence.Iterator(film)) == 1100 + 1000
-    with Image.open(visitor("draggan_animate", format="webp", size="2x")[0]) as large:
-        assert large.size == (512, 512)
+    large = visitor("draggan_animate", format="webp", size="2x")[0]
+    with Image.open(large["value"] if isinstance(large, dict) else large) as film:
+        assert film.size == (512, 512)
     bare = visitor("draggan_animate", format="webp", points=False)[0]
     assert Path(bare["value"] if isinstance(bare, dict) else bare).stat().st_size > 100
 
@@ -323,7 +324,7 @@ def test_a_face_in_a_photograph_is_laid_straight(page, visitor, photograph, tmp_
 def test_a_network_tuned_to_a_photograph(page, photograph, tmp_path, monkeypatch):
     ann, part = Visitor(), handlers(page).part
     finding = photo.Finding(
-        {n: n for n in ("shown", "made", "latent", "code", "status", "network", "news")}, ann, "stylegan2"
+        {n: n for n in ("shown", "made", "latent", "latent_npz", "code", "status", "network", "news")}, ann, "stylegan2"
     )
     made = last(finding.run("stylegan2/faces", None, str(photograph), (True, 1, 0.5, 0.5), "w", 10, True, 12))
     name = ann.latest("stylegan2")

@@ -61,7 +61,7 @@ def test_another_network_may_lack_what_was_chosen(encoded):
 
 def found(photograph, network, method):
     """What the cell shows at the end."""
-    names = ("shown", "made", "latent", "code", "status", "network", "news")
+    names = ("shown", "made", "latent", "latent_npz", "code", "status", "network", "news")
     finding = photo.Finding({n: n for n in names}, Visitor(), "stylegan2")
     where = (False, 1, 0.5, 0.5)
     return list(finding.run(network, None, str(photograph), where, method, 10, False, 10))[-1]
