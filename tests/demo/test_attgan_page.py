@@ -109,7 +109,7 @@ def test_recipes_of_the_other_cells(page, visitor, photo, tmp_path):
     made = last(loader(page, "slide")(ann, value(slide[6])))
     values = {name: made[by_id[f"ag-slide-{name}"]]["value"] for name in ("attribute", "low", "frames", "format")}
     assert values == {"attribute": "Young", "low": -1, "frames": 4, "format": "webp"}
-    assert ann.kept["attgan"].wanted == {"Male": 2} and "4 frames" in made[by_id["ag-slide-status"]]
+    assert ann.kept["attgan"].wanted == {"Male": 2} and "6 frames there and back" in made[by_id["ag-slide-status"]]
     for cell, recipe, changes in (
         ("flips", flips[4], {"intensity": 1e9}),
         ("slide", slide[6], {"frames": 10**9}),
