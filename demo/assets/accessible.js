@@ -8,8 +8,8 @@
 
   /** Where the line is, in percent of the picture's width. */
   const tell = (line) => {
-    const [here, whole] = [line, line.parentElement].map((part) => part.getBoundingClientRect());
-    const share = Math.round((100 * (here.left + here.width / 2 - whole.left)) / (whole.width || 1));
+    const at = Number(/translateX\(([-\d.]+)px\)/.exec(line.style.transform)?.[1]); // where it goes; it may be on its way
+    const share = Math.round((100 * at) / (line.parentElement.clientWidth || 1)) || 0;
     line.setAttribute("aria-valuenow", share);
     line.setAttribute("aria-valuetext", `before: the left ${share} %; after: the rest`);
   };

@@ -31,7 +31,7 @@ CONTROLS = """() => {
 STOP = """() => {
   const here = document.activeElement;
   const marked = [here, here.closest("label"), here.querySelector("circle, rect"), here.querySelector("img"),
-    here.closest(".cm-editor"), here.parentElement].filter(Boolean);
+    here.closest(".cm-editor"), here.parentElement, here.closest(".wrap")].filter(Boolean);
   const seen = marked.some((e) => {
     const { outlineStyle, boxShadow, stroke } = getComputedStyle(e);
     return outlineStyle !== "none" || boxShadow !== "none" || (e !== here && stroke !== "none" && e.closest("svg"));
