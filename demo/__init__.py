@@ -18,7 +18,7 @@ from .handover import Handover
 from .limits import Gate
 from .page import Page
 from .session import Visitor
-from .tabs import attgan, checkpoints, draggan, igan, out_of_domain, stylegan2
+from .tabs import attgan, checkpoints, draggan, igan, out_of_domain, start, stylegan2
 from .visitors import Sessions
 
 __all__ = ["build", "launch_options"]
@@ -37,6 +37,8 @@ def build() -> gr.Blocks:
         gr.HTML((theme.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
         handover = Handover(session)
         with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Start here", id="start", elem_id="tab-start"):
+                start.build()
             with gr.Tab("StyleGAN2", id="stylegan2", elem_id="tab-stylegan2"):
                 chooser = stylegan2.build(session, page, handover)
             with gr.Tab("DragGAN", id="draggan", elem_id="tab-draggan") as tab:
@@ -64,7 +66,10 @@ def launch_options() -> dict:
             "lifespan": _serving,
             "middleware": [Middleware(login.Required), Middleware(Gate)],
             # A path in Gradio's own way of serving files would say where this is installed.
-            "routes": [Mount(f"/{theme.FONTS_AT}", StaticFiles(directory=theme.FONTS))],
+            "routes": [
+                Mount(f"/{at}", StaticFiles(directory=folder))
+                for at, folder in ((theme.FONTS_AT, theme.FONTS), (theme.TOUR_AT, theme.TOUR))
+            ],
         },
         "max_file_size": uploads.MAX_UPLOAD,
         "show_error": True,

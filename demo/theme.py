@@ -20,9 +20,11 @@ SCRIPTS = (
     "canvas.js",
     "accessible.js",
     "messages.js",
+    "start.js",
     "tiles.js",
 )
 FONTS_AT = "fonts"  # below the page's address
+TOUR_AT, TOUR = "tour", ASSETS / "tour"  # pictures of the first page; docs/pictures.py makes them
 FONTS = ASSETS / "fonts"  # Newsreader, under the SIL Open Font License beside it
 
 # Light: a light table with a contact sheet, marked in grease pencil. Dark: the darkroom under its safelight.

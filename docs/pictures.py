@@ -5,6 +5,7 @@ draggan  docs/draggan.gif: three of the drags that the page offers with one clic
 attgan   docs/attgan.gif: generated faces, one attribute after the other turned over
 out      docs/out-of-domain.gif: faces with something before them, edited without a mask (above) and with one
 igan     docs/igan.gif: strokes on an empty pad, and the pictures that answer
+tour     demo/assets/tour: a small square of each of these five for the page "Start here"; after all others
 sheet    examples.png, not kept: before and after of all of them, to be looked at
 """
 
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageSequence
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -203,6 +204,38 @@ def make_sheet() -> None:
     animation.strip(pictures, captions).save("examples.png")
 
 
+TOUR = ROOT / "demo" / "assets" / "tour"
+# Of each animation the square that the page shows: its left upper corner and its side in the file.
+SQUARES = {
+    "walk": (0, 0, SIZE),
+    "draggan": (0, 0, SIZE),
+    "attgan": (0, 0, SIZE),
+    "igan": (0, SIZE + 6, SIZE),
+    "out-of-domain": (3 * (SMALL + 6), SMALL + 6, SMALL),
+}
+INSET = 68  # pixels of a side of the drawing pad, in a corner of the picture that answers
+
+
+def make_tour() -> None:
+    """Moving ones for everybody, and still ones for those who asked their system for less motion."""
+    TOUR.mkdir(exist_ok=True)
+    for name, (x, y, side) in SQUARES.items():
+        frames, times = [], []
+        with Image.open(DOCS / f"{name}.gif") as film:
+            for frame in ImageSequence.Iterator(film):
+                whole = frame.convert("RGB")
+                square = whole.crop((x, y, x + side, y + side)).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+                if name == "igan":
+                    pad = whole.crop((0, 0, SIZE, SIZE)).resize((INSET, INSET), Image.Resampling.LANCZOS)
+                    square.paste("black", (0, SIZE - INSET - 1, INSET + 1, SIZE))
+                    square.paste(pad, (0, SIZE - INSET))
+                frames.append(square)
+                times.append(frame.info.get("duration", 100))
+        path = TOUR / f"{name}.webp"
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=times, loop=0, quality=62, method=6)
+        frames[len(frames) // 2].save(TOUR / f"{name}-still.webp", quality=80, method=6)
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ("walk", "draggan", "attgan", "igan", "out"):
+    for name in sys.argv[1:] or ("walk", "draggan", "attgan", "igan", "out", "tour"):
         globals()[f"make_{name}"]()

@@ -64,7 +64,10 @@ def test_the_page_opens(window, size):
     visit.screenshot("page-top")
     visit.screenshot("page-whole", whole=True)
     tabs = visit.page.get_by_role("tab")
-    assert tabs.all_inner_texts() == ["StyleGAN2", "DragGAN", "AttGAN", "iGAN", "Out of domain", "Checkpoints"]
+    assert tabs.all_inner_texts() == [
+        "Start here",
+        *("StyleGAN2", "DragGAN", "AttGAN", "iGAN", "Out of domain", "Checkpoints"),
+    ]
     for tab in tabs.all():
         expect(tab).to_be_in_viewport()
     visit.page.get_by_role("tab", name="Checkpoints").click()
@@ -89,6 +92,7 @@ def test_dark_theme(window):
     readable(visit)
     visit.screenshot("page-dark")
     visit.page.reload()
+    visit.page.get_by_role("tab", name="StyleGAN2").click()
     visit.shows("sample-gallery", 16)
     assert "dark" in visit.page.evaluate("() => document.body.className")
     switch.press("Enter")

@@ -104,6 +104,8 @@ class Visit:
         self.page.on("requestfailed", lambda request: self._busy.discard(request))
         self.page.goto(f"{address}/{options}")
         self._read_config()
+        if "#recipe=" not in options:  # such a link opens a tab by itself
+            self.page.get_by_role("tab", name="StyleGAN2").click()
         # What the page does by itself: a first gallery and the table of parameters.
         self.ran("sample")
         expect(self.at("training-table").locator("table")).to_be_visible()
