@@ -211,9 +211,19 @@ SQUARES = {
     "draggan": (0, 0, SIZE),
     "attgan": (0, 0, SIZE),
     "igan": (0, SIZE + 6, SIZE),
-    "out-of-domain": (3 * (SMALL + 6), SMALL + 6, SMALL),
 }
+STRENGTHS = 10  # frames of the page's first example out of domain, from the photograph to the edit
 INSET = 68  # pixels of a side of the drawing pad, in a corner of the picture that answers
+
+
+def kept() -> list[Image.Image]:
+    """The page's first example out of domain, there and back."""
+    nets, example = out_of_domain.load("faces"), examples.EXAMPLES[0]
+    face = stylegan2.picture(nets.generator, stylegan2.latent(nets.generator, example.seed))
+    photo = faces.centre_crop(examples.picture(example, face), nets.size).image
+    frames = list(out_of_domain.slide(nets, photo, example.edit[0], 0.0, example.edit[1], STRENGTHS))
+    frames = [image.resize((SIZE, SIZE), Image.Resampling.BICUBIC) for image in frames]
+    return [frames[0]] * 4 + frames + [frames[-1]] * 6 + frames[::-1]
 
 
 def make_tour() -> None:
@@ -231,9 +241,17 @@ def make_tour() -> None:
                     square.paste(pad, (0, SIZE - INSET))
                 frames.append(square)
                 times.append(frame.info.get("duration", 100))
-        path = TOUR / f"{name}.webp"
-        frames[0].save(path, save_all=True, append_images=frames[1:], duration=times, loop=0, quality=62, method=6)
-        frames[len(frames) // 2].save(TOUR / f"{name}-still.webp", quality=80, method=6)
+        save_tour(name, frames, times)
+    frames = kept()
+    save_tour("out-of-domain", frames, [100] * len(frames))
+
+
+def save_tour(name: str, frames: list[Image.Image], times: list[int]) -> None:
+    half = len(frames) // 2  # many begin with little to see
+    frames, times = frames[half:] + frames[:half], times[half:] + times[:half]
+    rest = {"save_all": True, "append_images": frames[1:], "duration": times, "loop": 0}
+    frames[0].save(TOUR / f"{name}.webp", quality=62, method=6, **rest)
+    frames[0].save(TOUR / f"{name}-still.webp", quality=80, method=6)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@
     draggan: ["DragGAN", "dg-drag", [press("#dg-drag-try-turn")]],
     attgan: ["AttGAN", "ag-edit", [face, glasses]],
     igan: ["iGAN", "ig-brush", [press("#ig-brush-try-red")]],
-    "out-of-domain": ["Out of domain", "od-edit", [press("#od-edit-examples .gt-tile[data-key='3']")]],
+    "out-of-domain": ["Out of domain", "od-edit", [press("#od-edit-examples .gt-tile[data-key='0']")]],
   };
   const PHOTO = { DragGAN: "dg-photo", AttGAN: "ag-edit", iGAN: "ig-project", "Out of domain": "od-edit" };
   let photo = null;

@@ -25,7 +25,7 @@ TOUR = (
     ("draggan", "DragGAN", "Drag a point of a picture to where it should be."),
     ("attgan", "AttGAN", "Tick what a face should have: glasses, a beard, blond hair."),
     ("igan", "iGAN", "Paint a stroke; the nearest pictures of the network follow."),
-    ("out-of-domain", "Out of domain", "Change a smile, and keep the hand in front of the face."),
+    ("out-of-domain", "Out of domain", "Change the smile, and keep the hat that the network cannot make."),
 )
 PHOTO = (("DragGAN", "Drag it"), ("AttGAN", "Tick attributes"), ("iGAN", "Paint on it"), ("Out of domain", "Edit it"))
 
