@@ -245,7 +245,7 @@ def test_the_animation(given, once):
     refused(given, "od_slide", "Nothing is to be changed")
     given("od_edit", edits={"Smiling": 3, "Young": 1})
     strip, picture, _video, status, code, file, recipe, _news = given("od_slide", high=2, frames=4)
-    assert status.count("smiling, 4 frames") == 1 and "edits=[['Young', 1.0]]" in code
+    assert status.count("smiling, 6 frames there and back") == 1 and "edits=[['Young', 1.0]]" in code
     with Image.open(value(file)) as film:
         assert film.n_frames >= 4
     frames = Recipe.from_json(Path(value(recipe)).read_text()).run()
