@@ -100,7 +100,8 @@ def test_every_function_of_a_recipe_is_tried_here():
 
 
 @pytest.mark.parametrize("function", WITHOUT_NETWORK)
-def test_recipes_without_a_network(function):
+def test_recipes_without_a_network(function, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # the code saves what it makes
     recipe = recipes.make(function, **WITHOUT_NETWORK[function])
     back = Recipe.from_json(recipe.to_json())
     scope = {}
