@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import statistics
+import sys
 import tempfile
 import time
 
@@ -73,6 +74,7 @@ def main(device: str = "cpu", quick: bool = False, count: int | None = None) -> 
         with tempfile.TemporaryDirectory() as folder, Server(folder, device, flags=flags) as server:
             row, wrong = asyncio.run(all_at_once(server, visitors))
             rows.append([name, *row])
+            print(" ".join(rows[-1]), file=sys.stderr, flush=True)
             failed += [f"{name}: {line}" for line in wrong]
     print(measure.table(["", "answers", "a minute", "median s", "95 % s", "MB"], rows))
     for line in failed[:10]:
