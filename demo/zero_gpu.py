@@ -19,7 +19,7 @@ SECONDS = {
     "igan": 20,
     "out_of_domain": 30,
 }
-OTHERS = 20  # what belongs to no technique: pictures that go from tab to tab
+OTHERS = 20  # of other techniques, and of pictures that go from tab to tab
 # What is optimised asks for each step, too.
 STEP_S = 0.1
 MOST = 120  # what a visitor without an account may ask for; see SPACE_LIMIT_S in gpu.py, too

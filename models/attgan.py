@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from . import stored
+
 SLOPE = 0.01  # of the PyTorch program's leaky ReLUs; the TensorFlow one has 0.2
 NORMS = ("batchnorm", "instancenorm", "none")
 
@@ -77,6 +79,7 @@ class _Linear(nn.Module):
         return self.layers(x)
 
 
+@stored("attgan", "generator")
 class Generator(nn.Module):
     """Encoder and decoder (He et al. 2019, section 3.4 and table 1).
 
@@ -181,6 +184,7 @@ class Generator(nn.Module):
         return self.decode(self.encode(x), a)
 
 
+@stored("attgan", "discriminator")
 class Discriminator(nn.Module):
     """Shared convolutions, then two heads: real or made ``[N, 1]`` and the attributes' logits ``[N, n_attrs]``."""
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from . import stored
+
 KINDS = ("residual", "plain")
 
 
@@ -38,6 +40,7 @@ def _plain(n_in: int, n_out: int, stride: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False), nn.BatchNorm2d(n_out), nn.LeakyReLU(0.1))
 
 
+@stored("attributes", "classifier")
 class Classifier(nn.Module):
     """Logits of attributes: ``[N, 3, S, S]`` in [-1, 1] -> ``[N, len(attrs)]``; any S, best at ``img_size``.
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from . import stored
+
 PRIORS = ("normal", "uniform")
 START = 4  # pixels of a side of the first map
 MAX_DOUBLINGS = 8  # 1024 px
@@ -171,6 +173,7 @@ class Predictor(Discriminator):
         return torch.tanh(z) if self.bounded else z
 
 
+@stored("igan", "generator")
 class DCGAN(nn.Module):
     """A generator with what belongs to it: its discriminator and its predictor, each of which may be missing.
 

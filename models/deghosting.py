@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import stored
 from .diffcam import brought_to
 from .stylegan2 import Generator
 
@@ -90,6 +91,7 @@ class PixelShuffle(nn.Module):
         return F.pixel_shuffle(self.upsample_conv(x), 2)
 
 
+@stored("deghosting", "network")
 class Deghosting(nn.Module):
     """``[N, 3, R, R]`` in [-1, 1], blended -> the same size, without ghosts.
 

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import stored
 from .attributes import Residual
 
 BODIES = ("light", "resnet")
@@ -63,6 +64,7 @@ class Bottleneck(nn.Module):
         return F.relu(self.bn3(self.conv3(y)) + (x if self.downsample is None else self.downsample(x)))
 
 
+@stored("diffcam", "network")
 class DiffCAM(nn.Module):
     """Names the attribute in which two pictures differ, and shows where: ``[N, 3, H, W]`` twice, in [-1, 1].
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import stored
 from .layers import ARCHITECTURES, SQRT_HALF, Conv2dLayer, FullyConnectedLayer, MappingNetwork, channel_widths
 from .operations import downsample2d, fir_kernel
 
@@ -103,6 +104,7 @@ class DiscriminatorEpilogue(nn.Module):
         return x
 
 
+@stored("stylegan2", "discriminator")
 class Discriminator(nn.Module):
     """Images ``[N, 3, H, W]`` (and c ``[N, c_dim]``) -> logits ``[N, 1]``. The batch must divide by the mbstd group."""
 

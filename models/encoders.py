@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import stored
 from .attributes import Residual
 from .layers import FullyConnectedLayer
 
@@ -84,6 +85,7 @@ class GradualStyleBlock(nn.Module):
         return self.linear(self.convs(x).flatten(1))
 
 
+@stored("psp", "encoder")
 class GradualStyleEncoder(nn.Module):
     """The encoder of pSp and of e4e; the defaults are the published sizes for a generator of 1024 px.
 
@@ -184,6 +186,7 @@ def _raised(x: Tensor, beside: Tensor) -> Tensor:
 PATCH = 4  # pixels of a side that become the channels of one place: full detail at a sixteenth of the work
 
 
+@stored("encoder", "encoder")
 class Encoder(nn.Module):
     """An encoder for the generators that ship: ``w+ = w_avg + w_std * (w0 + deltas)``, w0 the same in all rows.
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from . import stored
+
 # Left and right eye (as seen in the picture), nose, left and right corner of the mouth, in pixels of the `celeba` crop
 # at 128 px, pixel centres whole numbers: means over training photographs, made symmetric.
 CELEBA_128 = ((47.2, 56.0), (80.2, 56.0), (63.7, 75.5), (49.7, 90.2), (77.7, 90.2))
@@ -36,6 +38,7 @@ class _Stage(nn.Module):
         return x + self.beside(x)
 
 
+@stored("landmarks", "network")
 class LandmarkNet(nn.Module):
     """``[N, 3, S, S]`` in [-1, 1] -> points ``[N, 5, 2]`` (x, y; the picture reaches from -1 to 1) and a logit ``[N]``.
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import stored
 from .diffcam import brought_to
 
 
@@ -19,6 +20,7 @@ def _layer(n_in: int, n_out: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(n_in, n_out, 3, 1, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU())
 
 
+@stored("occlusion", "network")
 class OcclusionNet(nn.Module):
     """Two pictures ``[N, 3, H, W]`` in [-1, 1], I and I' -> logits ``[N, 1, S, S]`` of what does not belong.
 

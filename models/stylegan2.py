@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import stored
 from .discriminator import Discriminator
 from .layers import (
     ARCHITECTURES,
@@ -397,6 +398,7 @@ class SynthesisNetwork(nn.Module):
         }
 
 
+@stored("stylegan2", "generator")
 class Generator(nn.Module):
     """Mapping and synthesis. ``config`` holds the constructor's arguments, all of which JSON can carry."""
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from . import stored
 from .alias_free import filtered_leaky_relu, lowpass_filter
 from .layers import FullyConnectedLayer, MappingNetwork
 from .operations import SQRT2, modulated_conv2d
@@ -286,6 +287,7 @@ class SynthesisNetwork(nn.Module):
         return (img, kept) if return_features else img
 
 
+@stored("stylegan3", "generator")
 class Generator(nn.Module):
     """Mapping and synthesis. ``config`` holds the constructor's arguments, all of which JSON can carry.
 

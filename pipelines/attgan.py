@@ -23,6 +23,7 @@ from weights.errors import UserError
 
 from . import checks, progress
 from .images import decode_image, encode_image, to_pil
+from .registry import recipe
 
 __all__ = [
     "Change",
@@ -175,6 +176,7 @@ def opposite(face: Face, name: str, intensity: float = 1.0) -> dict[str, float]:
 # -- pictures --------------------------------------------------------------------------------------------------------
 
 
+@recipe("image")
 def edit(
     net: Generator,
     image: Image.Image | str | Face,
@@ -192,6 +194,7 @@ def edit(
     return _decoded(net, face, [change(net, face.has, attributes)])[0]
 
 
+@recipe("images")
 def flips(
     net: Generator,
     image: Image.Image | str | Face,
@@ -210,6 +213,7 @@ def flips(
     return dict(zip([RECONSTRUCTION, *face.has], _decoded(net, face, changes), strict=True))
 
 
+@recipe("frames")
 def slide(
     net: Generator,
     image: Image.Image | str | Face,

@@ -13,6 +13,7 @@ from models.stylegan2 import Generator
 
 from . import checks, draggan, stylegan2
 from .images import heat_map, to_pil
+from .registry import recipe
 
 SHOWN = 384  # pixels: feature maps are enlarged to about this, in whole cells
 
@@ -32,6 +33,7 @@ class Look:
     channels: int
 
 
+@recipe("look")
 @torch.no_grad()
 def look(
     net: Generator,

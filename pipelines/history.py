@@ -24,6 +24,7 @@ from weights.errors import UserError
 
 from . import stylegan2
 from .images import heat_map, to_pil
+from .registry import recipe
 
 NETWORKS = ("adain", "growing", "skip", "path-length")
 
@@ -99,17 +100,18 @@ class History:
     path_length: Comparison
 
 
+def fingerprint() -> str:
+    """One hash for the four networks, for recipes."""
+    hashes = [net.info.sha256 for _name, net in sorted(networks().items())]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+@recipe("history", checkpoint="history", fingerprint=fingerprint)
 def compare(seed: int = 1) -> History:
     """Pictures and maps of one seed beside the measurements."""
     return History(
         samples(seed), droplet(seed), droplet_numbers(), contributions(seed), growing_numbers(), path_length_numbers()
     )
-
-
-def fingerprint() -> str:
-    """One hash for the four networks, for recipes."""
-    hashes = [net.info.sha256 for _name, net in sorted(networks().items())]
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def droplet_numbers() -> Comparison:

@@ -17,45 +17,16 @@ from typing import Any
 import weights
 from weights.errors import UserError
 
-from . import animation, checks, sizes
+from . import animation, checks, registry, sizes
 
 FORMAT = 1
 MAX_TEXT = 1_000_000
 MAX_CANDIDATE = 63
-# Function -> how the shown code names its result. Only these can be asked for by a recipe.
-FUNCTIONS = {
-    "stylegan2.sample": "images",
-    "stylegan2.truncation": "images",
-    "stylegan2.mix": "rows",
-    "stylegan2.interpolate": "frames",
-    "stylegan2.noise": "variation",
-    "stylegan2.move": "image",
-    "stylegan2.move_strip": "images",
-    "history.compare": "history",
-    "stylegan2.parameter_count": "counts",
-    "draggan.replay": "steps",
-    "features.look": "look",
-    "attgan.edit": "image",
-    "attgan.flips": "images",
-    "attgan.slide": "frames",
-    "igan.project": "steps",
-    "igan.brush": "steps",
-    "igan.interpolate": "frames",
-    "igan.transfer": "frames",
-    "igan.morph": "frames",
-    "igan.slice": "plane",
-    "igan.ring": "steps",
-    "out_of_domain.edit": "edit",
-    "out_of_domain.slide": "frames",
-    "out_of_domain.compare": "steps",
-}
 SEVERAL = ("frames", "steps")  # what comes one after another
 NO_PICTURES = ("counts",)
 # The first and the last line of shown code.
 RUN_IN = "# Run this in the folder of ganbook (the one with app.py), or where ganbook is installed."
 SAVE = 'pictures.save(result, "result")'
-# These do not take a network; what stands for the checkpoint in their recipes, and how its hash is known.
-WITHOUT_NETWORK = {"history.compare": "history", "stylegan2.parameter_count": "none", "igan.ring": "none"}
 
 
 @dataclass(frozen=True)
@@ -106,7 +77,7 @@ class Recipe:
 
     def check(self) -> None:
         """Raises UserError when a field is missing, of the wrong type, or names something that is not here."""
-        if not isinstance(self.function, str) or self.function not in FUNCTIONS:
+        if not isinstance(self.function, str) or registry.find(self.function) is None:
             raise UserError("That recipe asks for something that this version does not have.")
         if not isinstance(self.checkpoint, str) or not isinstance(self.sha256, str):
             raise UserError("That recipe does not say which checkpoint it was made with.")
@@ -115,7 +86,7 @@ class Recipe:
         if not re.fullmatch(r"[\w.:/-]{1,100}", self.checkpoint) or not re.fullmatch(r"[0-9a-f]{0,64}", self.sha256):
             raise UserError("That recipe does not say which checkpoint it was made with.")
         self._check_output()
-        first = 0 if self.function in WITHOUT_NETWORK else 1
+        first = 1 if self._entry.takes_network else 0
         known = set(list(inspect.signature(self._function()).parameters)[first:])
         unknown = sorted(set(self.arguments) - known)
         if unknown:
@@ -143,6 +114,10 @@ class Recipe:
         if not isinstance(output.get("loop", True), bool):
             raise UserError("Whether the animation loops is true or false.")
 
+    @property
+    def _entry(self) -> registry.RecipeFunction:
+        return registry.find(self.function)
+
     def _function(self):
         module, name = self.function.split(".")
         return getattr(importlib.import_module(f"pipelines.{module}"), name)
@@ -153,8 +128,8 @@ class Recipe:
         ``net`` saves loading it; its hash must be the recipe's. Raises UserError when the checkpoint is another one.
         """
         self.check()
-        if self.function in WITHOUT_NETWORK:
-            if self.sha256 != _hash_without_network(self.function):
+        if not self._entry.takes_network:
+            if self.sha256 != _fingerprint(self._entry):
                 raise UserError("That recipe was made with other networks than those that ship with this version.")
             result = self._function()(**self.arguments)
             return list(result) if isinstance(result, Iterator) else result
@@ -170,9 +145,9 @@ class Recipe:
     def code(self) -> str:
         """Python that makes the result again and leaves it in ``result``."""
         module, name = self.function.split(".")
-        if self.function in WITHOUT_NETWORK:
+        if not self._entry.takes_network:
             values = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
-            call, result = f"{module}.{name}({values})", FUNCTIONS[self.function]
+            call, result = f"{module}.{name}({values})", self._entry.result
             call = f"list({call})" if result in SEVERAL else call
             saved = [] if result in NO_PICTURES else ["pictures"]
             imports = f"from pipelines import {', '.join(sorted([module, *saved]))}"
@@ -190,7 +165,7 @@ class Recipe:
         if len(call) > 88:
             call = f"{module}.{name}(\n    net,\n" + "".join(f"    {a},\n" for a in arguments) + ")"
         lines = [RUN_IN, "import weights", f"from pipelines import {', '.join(sorted(imports))}", "", load]
-        result = FUNCTIONS[self.function]
+        result = self._entry.result
         if result in SEVERAL:
             lines.append(f"result = {result} = list({call})")
         else:
@@ -207,15 +182,11 @@ class Recipe:
 
     @property
     def _animated(self) -> bool:
-        return FUNCTIONS[self.function] == "frames"
+        return self._entry.result == "frames"
 
 
-def _hash_without_network(function: str) -> str:
-    if function != "history.compare":
-        return ""
-    from . import history
-
-    return history.fingerprint()
+def _fingerprint(entry: registry.RecipeFunction) -> str:
+    return entry.fingerprint() if entry.fingerprint else ""
 
 
 def make(function: str, net: Any = None, output: dict[str, Any] | None = None, **arguments: Any) -> Recipe:
@@ -223,8 +194,9 @@ def make(function: str, net: Any = None, output: dict[str, Any] | None = None, *
 
     ``net`` is None for the functions that take none.
     """
-    if function in WITHOUT_NETWORK:
-        recipe = Recipe(function, WITHOUT_NETWORK[function], _hash_without_network(function), arguments, output)
+    entry = registry.find(function)
+    if entry is not None and not entry.takes_network:
+        recipe = Recipe(function, entry.checkpoint, _fingerprint(entry), arguments, output)
     else:
         recipe = Recipe(function, net.info.name, net.info.sha256, arguments, output)
     recipe.check()

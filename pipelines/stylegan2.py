@@ -27,6 +27,7 @@ from weights.errors import UserError
 from . import checks, progress
 from . import directions as named_directions
 from .images import heat_map, to_pil
+from .registry import recipe
 
 Generator = StyleGAN2 | stylegan3.Generator
 MAX_PICTURES = 64
@@ -194,6 +195,7 @@ def picture(net: Generator, w: Tensor, noise_mode: str = "const") -> Image.Image
 # -- the cells ---------------------------------------------------------------------------------------------------
 
 
+@recipe("images")
 def sample(
     net: Generator,
     seeds: Sequence[int] | str,
@@ -218,6 +220,7 @@ def sample(
     return _render(net, ws, noise_mode, noise_seed)
 
 
+@recipe("images")
 def truncation(
     net: Generator,
     seed: int,
@@ -237,6 +240,7 @@ def truncation(
     return _render(net, ws, noise_mode)
 
 
+@recipe("rows")
 def mix(
     net: Generator,
     row_seeds: Sequence[int] | str,
@@ -277,6 +281,7 @@ def _slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     return u * torch.lerp(la, lb, t)
 
 
+@recipe("frames")
 def interpolate(
     net: Generator,
     seeds: Sequence[int] | str,
@@ -341,6 +346,7 @@ class NoiseVariation:
     max_deviation: float
 
 
+@recipe("variation")
 @torch.no_grad()
 def noise(
     net: Generator,
@@ -423,6 +429,7 @@ def _spread(net: Generator, v: Tensor) -> float:
     return float((net.mapping(z, _c(net, len(z), None))[:, 0] @ v).std())
 
 
+@recipe("image")
 def move(
     net: Generator,
     seed: int,
@@ -450,6 +457,7 @@ def move(
     return _render(net, ws, noise_mode)[0]
 
 
+@recipe("images")
 def move_strip(
     net: Generator,
     seed: int,
@@ -469,6 +477,7 @@ def move_strip(
     return _render(net, torch.cat([ws + unit * a for a in amounts]), noise_mode)
 
 
+@recipe("counts", checkpoint="none")
 def parameter_count(
     resolution: int = 128,
     mapping_layers: int = 8,

@@ -23,6 +23,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+import models
+
 from . import formats, hub, isolation, paths, shelf, store
 from .catalogue import CatalogueEntry, CheckpointInfo, entry
 from .errors import NoRoom, ReadingStopped, RefusedFile, UserError, shown
@@ -270,7 +272,7 @@ def _obtain(found: CatalogueEntry, progress, offline=None) -> tuple[Path | None,
         original, sha256 = hub.download(found, progress, offline)
         size = original.stat().st_size
         try:
-            if (found.technique, "generator") in store.MODULES:
+            if (found.technique, "generator") in models.all_stored():
                 target = shelf.converted(sha256)
                 targets = {"generator": target, "encoder": shelf.converted(sha256, "encoder")}
                 alive = (lambda: progress(size, size)) if progress else None

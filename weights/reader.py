@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import importlib
 import json
 import logging
 import os
@@ -251,10 +250,11 @@ def _become_child(request: dict, output: int, control: socket.socket, pipes: tup
 
 def _load_everything() -> None:
     """What any child may need, so that none has to load it."""
-    from . import conversion, store  # noqa: F401
+    import models
 
-    for where in store.MODULES.values():
-        importlib.import_module(where.split(":")[0])
+    from . import conversion  # noqa: F401
+
+    models.all_stored()
 
 
 # -- one process for one file

@@ -1,6 +1,6 @@
 """Our own files: safetensors with the network's constructor arguments in the header.
 
-``save`` and ``load`` know no technique: ``MODULES`` says which class a file is for, and the class takes its ``config``.
+``save`` and ``load`` know no technique: ``models`` says which class a file is for, and the class takes its ``config``.
 Reading the header alone needs neither torch nor the safetensors library.
 """
 
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import functools
-import importlib
 import json
 import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import models
 
 from . import container
 from .atomic import replacing
@@ -23,21 +24,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-MODULES = {  # (technique, kind) -> class
-    ("stylegan2", "generator"): "models.stylegan2:Generator",
-    ("stylegan2", "discriminator"): "models.stylegan2:Discriminator",
-    ("stylegan3", "generator"): "models.stylegan3:Generator",
-    ("attgan", "generator"): "models.attgan:Generator",
-    ("attgan", "discriminator"): "models.attgan:Discriminator",
-    ("attributes", "classifier"): "models.attributes:Classifier",
-    ("landmarks", "network"): "models.landmarks:LandmarkNet",
-    ("igan", "generator"): "models.dcgan:DCGAN",
-    ("diffcam", "network"): "models.diffcam:DiffCAM",
-    ("occlusion", "network"): "models.occlusion:OcclusionNet",
-    ("deghosting", "network"): "models.deghosting:Deghosting",
-    ("encoder", "encoder"): "models.encoders:Encoder",
-    ("psp", "encoder"): "models.encoders:GradualStyleEncoder",
-}
 FORMAT = 1
 # Far above every published network, far below what would keep the machine busy for nothing.
 MAX_RESOLUTION = 4096
@@ -124,15 +110,13 @@ def build(technique: str, kind: str, config: dict, state: dict[str, torch.Tensor
     Raises:
         RefusedFile: unknown technique, impossible configuration, missing, unexpected or wrongly shaped tensors.
     """
-    where = MODULES.get((technique, kind))
-    if where is None:
+    network = models.all_stored().get((technique, kind))
+    if network is None:
         raise RefusedFile(
             f"This is a checkpoint of the technique {shown(technique, 20)} ({shown(kind, 20)}),"
             " which this version of ganbook does not have."
         )
     check_config(config, technique)
-    module_name, class_name = where.split(":")
-    network = getattr(importlib.import_module(module_name), class_name)
     try:
         with _unfilled(room=2 * sum(t.numel() for t in state.values()) + 2**20):
             net = network(**config)

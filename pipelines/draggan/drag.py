@@ -26,6 +26,7 @@ from .. import checks, stylegan2
 from ..adam import Adam
 from ..images import Mask, to_pil
 from ..latents import decode_latent, w_plus
+from ..registry import recipe
 from . import options as arguments
 from .motion import Engine, Point
 from .options import MAX_STEPS
@@ -294,6 +295,7 @@ def _state(w0: Tensor, points: list[Tracked], adam: Adam, box: Box | None) -> Dr
     )
 
 
+@recipe("steps")
 def replay(
     net: Generator,
     drags: Sequence[dict],

@@ -20,6 +20,7 @@ from weights.errors import UserError
 from .. import checks
 from ..adam import Adam
 from ..images import Mask, to_pil
+from ..registry import recipe
 from .constraints import Constraints, Edits, Warp, constraints, rounds
 from .latent_space import Latent, Network, Space
 
@@ -61,6 +62,7 @@ class BrushStep:
     done: bool
 
 
+@recipe("steps")
 def brush(
     net: Network,
     colour: Image.Image | np.ndarray | str | None = None,
@@ -217,6 +219,7 @@ def mean_picture(images: Tensor, costs: Tensor) -> Tensor:
     return (images * (weights / weights.sum())[:, None, None, None]).sum(dim=0, keepdim=True)
 
 
+@recipe("frames")
 def interpolate(net: Network, z0: Latent, z1: Latent, frames: int = 16) -> Iterator[Image.Image]:
     """Pictures from one latent to another in a straight line; the first and the last are theirs.
 

@@ -21,6 +21,7 @@ from weights.errors import UserError
 from .. import checks, progress
 from ..images import to_pil
 from ..latents import encode_latent
+from ..registry import recipe
 from .latent_space import MAX_BATCH, MAX_SEED, PSI, Network, Space
 from .toy_gan import RingStep, ring
 
@@ -62,6 +63,7 @@ class Slice:
         return encode_latent(self.latents[row, column][None])
 
 
+@recipe("plane")
 @torch.no_grad()
 def slice(
     net: Network,

@@ -24,6 +24,7 @@ from .. import checks
 from ..images import decode_image
 from ..photographs import photograph
 from ..progress import passed
+from ..registry import recipe
 from . import projection
 from .flow import Fields, edited
 from .latent_space import Latent, Network, Space
@@ -91,6 +92,7 @@ def pair(
     return a, b
 
 
+@recipe("frames")
 def morph(
     net: Network,
     image0: Image.Image | str,

@@ -20,6 +20,7 @@ from .. import checks, faces, perceptual
 from ..callback_iterator import iterate
 from ..images import decode_image, to_pil
 from ..photographs import photograph
+from ..registry import recipe
 from .latent_space import Latent, Network, Space
 
 METHODS = ("optimisation", "predictor", "hybrid")
@@ -60,6 +61,7 @@ def prepare(image: Image.Image | str, net: Network, crop: str = "middle") -> Ima
     return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
 
 
+@recipe("steps")
 def project(
     net: Network,
     image: Image.Image | str,

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from .. import checks
 from ..adam import Adam
+from ..registry import recipe
 
 RADIUS, SPREAD = 1.0, 0.08  # of the data: mean and deviation of the distance from the middle
 STEPS = 1000  # after which the generator's points are where the data are, for every seed that was tried
@@ -53,6 +54,7 @@ class RingStep:
     spread: float
 
 
+@recipe("steps", checkpoint="none")
 def ring(
     steps: int = STEPS, seed: int = 0, show_every: int = 25, *, size: int = 440, lines: int = 24
 ) -> Iterator[RingStep]:

@@ -25,6 +25,7 @@ from ..faces.align import AlignedFace
 from ..faces.paste import BROAD
 from ..images import decode_image
 from ..photographs import photograph
+from ..registry import recipe
 from .flow import GRID, Fields, follow
 from .latent_space import Latent, Network, Space
 
@@ -116,6 +117,7 @@ def apply(
     return _Place(image, box, aligned, motion, colour).changed(change.at(t) if t else None)
 
 
+@recipe("frames")
 def transfer(
     net: Network,
     image: Image.Image | str,

@@ -34,6 +34,7 @@ from weights.errors import UserError
 from .. import checks
 from ..defaults import MAX_STRENGTH, SOFTNESS, STEPS, THRESHOLD
 from ..images import Mask
+from ..registry import recipe
 from .networks import Networks, check_hashes, edits_of, gather, method_of
 from .stages import Inverted, OutOfDomainEdit, changed, composed, invert, inverted, soft_mask
 
@@ -77,6 +78,7 @@ class ComparisonStep:
 # -- all of it ---------------------------------------------------------------------------------------------------------
 
 
+@recipe("edit")
 def edit(
     nets: Networks | Generator,
     image: Image.Image | str | Inverted,
@@ -121,6 +123,7 @@ def edit(
     return composed(nets, known, change, soft_mask(change, threshold, softness, add, keep, cautious), deghost)
 
 
+@recipe("frames")
 def slide(
     nets: Networks | Generator,
     image: Image.Image | str | Inverted,
@@ -177,6 +180,7 @@ def slide(
     return made()
 
 
+@recipe("steps")
 def compare(
     nets: Networks | Generator,
     image: Image.Image | str | Inverted,

@@ -14,8 +14,8 @@ import gradio as gr
 import pytest
 
 from demo.visitors import Session
-from pipelines import animation
-from pipelines.recipes import FUNCTIONS, WITHOUT_NETWORK, Recipe
+from pipelines import animation, registry
+from pipelines.recipes import Recipe
 from weights.errors import UserError
 
 from .conftest import events_of
@@ -83,11 +83,11 @@ def test_every_endpoint_refuses_what_does_not_fit(page, watched, caplog):
     assert not [path for path in watched.iterdir() if path.name != "a"]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", registry.everything())
 def test_no_recipe_says_where_a_file_goes(function):
     """A recipe's format ends up in a file's name and in the code that the page shows."""
     parameters = [p for p in signature(function).values() if p.default is p.empty]
-    arguments = {p.name: None for p in parameters[0 if function in WITHOUT_NETWORK else 1 :]}
+    arguments = {p.name: None for p in parameters[1 if registry.find(function).takes_network else 0 :]}
     Recipe(function, "stylegan2/faces", "0" * 64, arguments, {"format": "webp", "fps": 12}).check()
     for kind in FORMATS:
         recipe = Recipe(function, "stylegan2/faces", "0" * 64, arguments, {"format": kind})

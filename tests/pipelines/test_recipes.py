@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines import attgan, draggan, features, igan, images, out_of_domain, recipes, stylegan2
+from pipelines import attgan, draggan, features, igan, images, out_of_domain, recipes, registry, stylegan2
 from pipelines.recipes import Recipe
 from weights.attributes import ATTRS
 from weights.errors import UserError
@@ -95,8 +95,9 @@ WITHOUT_NETWORK = {
 
 
 def test_every_function_of_a_recipe_is_tried_here():
-    assert set(CALLS) | set(WITHOUT_NETWORK) == set(recipes.FUNCTIONS)
-    assert set(WITHOUT_NETWORK) == set(recipes.WITHOUT_NETWORK)
+    there = registry.everything()
+    assert set(CALLS) | set(WITHOUT_NETWORK) == set(there)
+    assert set(WITHOUT_NETWORK) == {name for name, entry in there.items() if not entry.takes_network}
 
 
 @pytest.mark.parametrize("function", WITHOUT_NETWORK)
