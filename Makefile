@@ -106,7 +106,7 @@ clean:
 
 DATA ?= ../shared/data
 RUNS ?= runs
-NETWORKS := faces cartoons cats flowers history attributes attgan landmarks encoder directions diffcam deghosting occlusion igan-shoes igan-faces igan-flowers
+NETWORKS := $(shell sed -n 's/^\[\([a-z0-9-]*\)\]$$/\1/p' $(wildcard training/recipes.toml training/*/recipes.toml))
 TRAINED := $(addprefix train-,$(NETWORKS))
 
 $(TRAINED): train-%: $(VENV)/.run

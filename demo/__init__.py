@@ -18,7 +18,7 @@ from .handover import Handover
 from .limits import Gate
 from .page import Page
 from .session import Visitor
-from .tabs import attgan, checkpoints, draggan, igan, out_of_domain, start, stylegan2
+from .tabs import all_tabs, checkpoints
 from .visitors import Sessions
 
 __all__ = ["build", "launch_options"]
@@ -35,22 +35,15 @@ def build() -> gr.Blocks:
     with Page(title="ganbook", analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as page:
         session = gr.State(Visitor())
         gr.HTML((theme.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
-        handover = Handover(session)
+        found = all_tabs()
+        handover = Handover(session, {name: one.send for name, one in found.items() if one.send})
+        choosers = []
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("Start here", id="start", elem_id="tab-start"):
-                start.build()
-            with gr.Tab("StyleGAN2", id="stylegan2", elem_id="tab-stylegan2"):
-                chooser = stylegan2.build(session, page, handover)
-            with gr.Tab("DragGAN", id="draggan", elem_id="tab-draggan") as tab:
-                dragging = draggan.build(session, page, tab, handover)
-            with gr.Tab("AttGAN", id="attgan", elem_id="tab-attgan") as tab:
-                editing = attgan.build(session, page, tab, handover)
-            with gr.Tab("iGAN", id="igan", elem_id="tab-igan") as tab:
-                painting = igan.build(session, page, tab, handover)
-            with gr.Tab("Out of domain", id="out_of_domain", elem_id="tab-out-of-domain") as tab:
-                keeping = out_of_domain.build(session, page, tab, handover)
+            for name, one in found.items():
+                with gr.Tab(one.label, id=name, elem_id=f"tab-{name.replace('_', '-')}") as tab:
+                    choosers += filter(None, [one.build(session, page, tab, handover)])
             with gr.Tab("Checkpoints", id="checkpoints", elem_id="tab-checkpoints"):
-                checkpoints.build(session, page, [chooser, dragging, editing, painting, keeping])
+                checkpoints.build(session, page, choosers)
         handover.wire(tabs)
         remembered.wire(page)
     page.queue(max_size=gpu.QUEUE, api_open=False)  # no way round the queue and its limits

@@ -5,7 +5,7 @@ Tabs offer and take while they are built; when all of them are there, ``wire`` c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import gradio as gr
@@ -33,10 +33,13 @@ class _Taker:
 
 
 class Handover:
-    """``session`` is the visitor's; tabs are known by their ids."""
+    """``session`` is the visitor's; tabs are known by their ids.
 
-    def __init__(self, session: gr.State):
-        self.session = session
+    ``words`` has the tabs that take pictures, and what a button says that sends one there.
+    """
+
+    def __init__(self, session: gr.State, words: Mapping[str, str]):
+        self.session, self.words = session, words
         self._offers: list[_Offer] = []
         self._takers: dict[str, _Taker] = {}
 

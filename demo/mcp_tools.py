@@ -15,36 +15,18 @@ import gradio.mcp
 from gradio import route_utils
 from gradio_client import Client
 
-# What needs nothing that an earlier call has left: a session ends with its call.
-TOOLS = (
-    "stylegan2_sample",
-    "stylegan2_truncation",
-    "stylegan2_truncation_picture",
-    "stylegan2_mix",
-    "stylegan2_interpolate",
-    "stylegan2_noise",
-    "stylegan2_move",
-    "stylegan2_move_strip",
-    "stylegan2_history",
-    "stylegan2_parameter_count",
-    "draggan_drag",
-    "draggan_invert",
-    "attgan_face",
-    "attgan_batch",
-    "igan_brush",
-    "igan_project",
-    "igan_morph",
-    "igan_ring",
-    "igan_plane",
-    "od_photo",
-    "fetch_checkpoint",
-)
+from .tabs import all_tabs
+
+
+def tools() -> list[str]:
+    """The endpoints that are tools: those that need nothing of an earlier call, for a session ends with its call."""
+    return [*(name for tab in all_tabs().values() for name in tab.tools), "fetch_checkpoint"]
 
 
 class Tools(gradio.mcp.GradioMCPServer):
     def get_tool_to_endpoint(self) -> dict[str, str]:
         known = self.api_info["named_endpoints"]
-        return {self.tool_prefix + name: f"/{name}" for name in TOOLS if f"/{name}" in known}
+        return {self.tool_prefix + name: f"/{name}" for name in tools() if f"/{name}" in known}
 
     def warn_about_state_inputs(self) -> None:
         """No tool counts on a state."""

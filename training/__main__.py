@@ -1,32 +1,37 @@
-"""``python -m training NAME ...`` runs the trainer NAME; ``python -m training NAME --help`` lists its options."""
+"""``python -m training NAME ...`` runs the command NAME; ``python -m training NAME --help`` lists its options.
+
+A command is a module of this package, or a folder, with a line ``COMMAND = "what it makes"`` and ``main(argv)``.
+"""
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
+import re
 import sys
+from pathlib import Path
 
-TRAINERS = {
-    "stylegan2": "StyleGAN2 generator and discriminator",
-    "dcgan": "DCGAN generator and discriminator, for the iGAN tab",
-    "predictor": "network that says the latent of a photograph, for a DCGAN",
-    "attgan": "AttGAN: encoder, decoder and discriminator",
-    "attributes": "classifier of a face's attributes",
-    "landmarks": "network that finds the landmarks of a face",
-    "encoder": "network that says the latent w+ of a photograph, for a StyleGAN2 that ships",
-    "directions": "named directions in w of a StyleGAN2 that ships, from a classifier's scores",
-    "diffcam": "network that names an edit and shows where it is, from pairs of a StyleGAN2",
-    "deghosting": "network that removes what shines through after blending, with a frozen StyleGAN2",
-    "occlusion": "network that finds what lies before a face, from what a StyleGAN2 makes of it",
-    "measure": "what judges that no training sees say of a network",
-    "card": "export a training state: weights, card, sheet",
-    "run": "the recipes of the networks that ship, stage after stage",
-}
+import training
+
+LINE = re.compile(r'^COMMAND = "(.+)"$', re.MULTILINE)
+
+
+def commands() -> dict[str, str]:
+    """Name -> what it makes. Only reads the files, for importing them takes seconds."""
+    found = {}
+    for module in pkgutil.iter_modules(training.__path__):
+        path = Path(module.module_finder.path, module.name, "__init__.py" if module.ispkg else "")
+        line = LINE.search((path if module.ispkg else path.with_suffix(".py")).read_text(encoding="utf-8"))
+        if line:
+            found[module.name] = line[1]
+    return found
 
 
 def main(argv: list[str]) -> int:
-    if not argv or argv[0] not in TRAINERS:
+    found = commands()
+    if not argv or argv[0] not in found:
         print("usage: python -m training NAME [options]\n")
-        for name, what in TRAINERS.items():
+        for name, what in found.items():
             print(f"  {name:12} {what}")
         return 0 if argv and argv[0] in ("-h", "--help") else 2
     return importlib.import_module(f"training.{argv[0]}").main(argv[1:]) or 0

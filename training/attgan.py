@@ -33,6 +33,8 @@ from .editing import INTENSITY, flips, psnr, reconstructed, success
 from .losses import discriminator_loss, generator_loss, r1_penalty
 from .supervised import load_trained
 
+COMMAND = "AttGAN: encoder, decoder and discriminator"
+
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 # Defaults that the two recipes do not share: option -> (ours, paper).
 RECIPES = {

@@ -20,6 +20,8 @@ from . import loop
 from .data import Images, load_images
 from .supervised import PRECISIONS, Supervised
 
+COMMAND = "classifier of a face's attributes"
+
 # The thirteen that AttGAN edits, and what later directions ask for.
 ATTGAN = ATTRS
 MORE = ("Smiling",)

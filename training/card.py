@@ -3,22 +3,27 @@
 ``python -m training card --run runs/faces --name stylegan2/faces --data faces_128.zip``
 
 ``cards/TECHNIQUE.py`` writes it. Everything in a card comes from the run's state and from measurements made now;
-``cards/notes.toml`` holds only what a machine cannot know: the data's name, source and terms.
+``notes.toml`` beside it holds only what a machine cannot know: the data's name, source and terms.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 from pathlib import Path
+from types import ModuleType
+
+import training
 
 try:
     import tomllib
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
+COMMAND = "export a training state: weights, card, sheet"
+
 ROOT = Path(__file__).resolve().parent.parent
-NOTES = Path(__file__).parent / "cards" / "notes.toml"
 AS_STYLEGAN2 = ("history",)  # techniques whose networks are StyleGAN2s too
 
 
@@ -39,7 +44,18 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     technique = args.name.split("/")[0]
-    notes = tomllib.loads(NOTES.read_text(encoding="utf-8"))
-    writer = "stylegan2" if technique in AS_STYLEGAN2 else technique
-    module = importlib.import_module(f"training.cards.{writer}")
-    return module.export(args, {**notes["common"], **notes[args.name]})
+    known = notes()
+    return writer(technique).export(args, {**known["common"], **known[args.name]})
+
+
+def notes() -> dict[str, dict]:
+    """By the name of the checkpoint, and what is common to all: ``notes.toml`` of every folder here."""
+    files = [file for folder in training.__path__ for file in sorted(Path(folder).glob("*/notes.toml"))]
+    return {name: one for file in files for name, one in tomllib.loads(file.read_text(encoding="utf-8")).items()}
+
+
+def writer(technique: str) -> ModuleType:
+    """What writes the cards of a technique: ``cards/TECHNIQUE.py``, or ``card.py`` in the technique's folder."""
+    technique = "stylegan2" if technique in AS_STYLEGAN2 else technique
+    ours = importlib.util.find_spec(f"training.cards.{technique}") is not None
+    return importlib.import_module(f"training.cards.{technique}" if ours else f"training.{technique}.card")

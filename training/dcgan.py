@@ -22,6 +22,8 @@ from . import discriminators, loop, losses, metrics, sheets
 from .augment import AdaptiveProbability, augment
 from .data import Images, load_images
 
+COMMAND = "DCGAN generator and discriminator, for the iGAN tab"
+
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 SETTLE_BATCHES = 40  # of the batch size; statistics of that many pictures no longer change what is seen
 

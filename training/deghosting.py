@@ -38,6 +38,8 @@ from .data import Images, load_images
 from .editing import psnr
 from .supervised import Supervised
 
+COMMAND = "network that removes what shines through after blending, with a frozen StyleGAN2"
+
 VGG_LAYERS = 22  # up to conv4_3, as the authors
 INVERSION_ERROR = 0.35  # of a generated photograph, in standard deviations of w
 BETAS = (0.9, 0.99)

@@ -28,6 +28,8 @@ from .data import Images, load_images
 from .edit_pairs import Pairs
 from .supervised import Supervised
 
+COMMAND = "network that names an edit and shows where it is, from pairs of a StyleGAN2"
+
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m training diffcam", description=__doc__.splitlines()[0])

@@ -28,6 +28,8 @@ from weights.latent_directions import LatentDirection
 
 from . import loop
 
+COMMAND = "named directions in w of a StyleGAN2 that ships, from a classifier's scores"
+
 ALPHAS = (-3, -2, -1, 1, 2, 3)
 HELD_OUT = 0.2  # share of the latents that no direction is fitted to
 FEWEST = 10  # pictures on either side, below which nothing can be learnt

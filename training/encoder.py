@@ -24,6 +24,8 @@ from . import loop, sheets
 from .data import Images, load_images
 from .supervised import PRECISIONS, Supervised
 
+COMMAND = "network that says the latent w+ of a photograph, for a StyleGAN2 that ships"
+
 SAMPLES = 20_000  # latents from which the statistics of w are taken
 
 

@@ -23,6 +23,8 @@ from . import loop
 from .data import Images, load_images
 from .supervised import PRECISIONS, Supervised
 
+COMMAND = "network that finds the landmarks of a face"
+
 SOURCE = 128  # px of the photographs that are warped
 CUT = 0.28  # at most so much of each side is cut away, where the whole crop is 2
 SWAP = (1, 0, 2, 4, 3)  # left for right

@@ -13,6 +13,8 @@ from . import judges
 from .card import ROOT
 from .cards.stylegan2 import load_run
 
+COMMAND = "what judges that no training sees say of a network"
+
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m training measure", description=__doc__)

@@ -25,6 +25,8 @@ from . import edit_pairs, loop, occluders, sheets
 from .data import Images, load_images
 from .supervised import Supervised
 
+COMMAND = "network that finds what lies before a face, from what a StyleGAN2 makes of it"
+
 FAR = 8.0  # pixels of 128: the widest blur with which colours of the photograph come into I'
 SURE = 0.5
 

@@ -21,6 +21,8 @@ from .dcgan import load_run
 from .discriminators import halving_widths
 from .supervised import PRECISIONS, Supervised, load_trained
 
+COMMAND = "network that says the latent of a photograph, for a DCGAN"
+
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m training predictor", description=__doc__.splitlines()[0])

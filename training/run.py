@@ -15,13 +15,15 @@ from pathlib import Path
 
 import torch
 
+import training
+
 try:
     import tomllib
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
-IN_PROCESSES = ("stylegan2",)  # trainers that know parallel.py
-RECIPES = Path(__file__).with_name("recipes.toml")
+COMMAND = "the recipes of the networks that ship, stage after stage"
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -38,7 +40,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def recipes() -> dict[str, dict]:
-    return tomllib.loads(RECIPES.read_text(encoding="utf-8"))
+    """Those of ``recipes.toml``, then those of a technique's own folder."""
+    found = {}
+    for folder in map(Path, training.__path__):
+        for file in (*folder.glob("recipes.toml"), *sorted(folder.glob("*/recipes.toml"))):
+            found |= tomllib.loads(file.read_text(encoding="utf-8"))
+    return found
 
 
 def arguments(stage: dict, data: str, runs: str) -> list[str]:
@@ -63,7 +70,7 @@ def progress(stage: dict, data: str, runs: str) -> tuple[int, int]:
 def run(command: list[str], processes: int = 1) -> int:
     """Runs ``python -m training ...``, passing SIGTERM and SIGINT on; returns its status."""
     start = [sys.executable]
-    if processes > 1 and command[0] in IN_PROCESSES:
+    if processes > 1 and getattr(importlib.import_module(f"training.{command[0]}"), "IN_PROCESSES", False):
         start += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
         command = [*command, "--threads", "1"]
     process = subprocess.Popen([*start, "-m", "training", *command], cwd=ROOT)

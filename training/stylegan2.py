@@ -17,6 +17,9 @@ from .data import load_images
 from .stylegan2_options import parser
 from .stylegan2_run import StyleGAN2Run
 
+COMMAND = "StyleGAN2 generator and discriminator"
+IN_PROCESSES = True  # knows parallel.py
+
 
 def train(args: argparse.Namespace, log=print) -> StyleGAN2Run:
     loop.use_threads(args.threads, args.device)

@@ -14,8 +14,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import models
-
 from . import container
 from .atomic import replacing
 from .errors import NoRoom, RefusedFile, UserError, shown
@@ -110,6 +108,8 @@ def build(technique: str, kind: str, config: dict, state: dict[str, torch.Tensor
     Raises:
         RefusedFile: unknown technique, impossible configuration, missing, unexpected or wrongly shaped tensors.
     """
+    import models
+
     network = models.all_stored().get((technique, kind))
     if network is None:
         raise RefusedFile(

@@ -19,6 +19,7 @@ from .. import networks, tables, uploads
 from ..networks import Chooser, Reference
 from ..notebook import LATEX, note
 from ..session import OwnFile, Visitor
+from . import all_tabs
 
 LEAD = """
 # Checkpoints
@@ -34,13 +35,6 @@ NVIDIA's `.pkl` (StyleGAN2-ADA, StyleGAN3-T and StyleGAN3-R), rosinality's `.pt`
 PyTorch, iGAN's `.dcgan_theano` and safetensors of this notebook are told apart by what is in them, whatever they are
 called. Nothing in the file is run. It is yours alone: other visitors of this page do not see it.
 """
-# Technique -> the tabs that take its networks.
-TABS = {
-    "stylegan2": "The StyleGAN2 tab uses",
-    "stylegan3": "The StyleGAN2 tab uses",
-    "attgan": "The AttGAN tab uses",
-    "igan": "The iGAN tab uses",
-}
 MAX_NAME = 60  # characters of a file's name in lists
 HEADINGS = {"shipped": "Included", "hub": "On the Hugging Face Hub", "later": "Listed, not used by this version yet"}
 # A click on a button in the list is an event of the whole list that carries the checkpoint's name. What happens then is
@@ -166,8 +160,8 @@ def read_own(visitor: Visitor, file: str | None) -> Iterator[tuple[Any, str]]:
     facts = [f"layout {layout}", f"{info.img_resolution} px", f"sha256 {info.sha256[:12]}…"]
     facts += [f"{info.c_dim} classes"] if info.c_dim else []
     text = f"{own.title}: recognised as a {info.technique} {info.kind} ({', '.join(facts)}). "
-    tab = TABS.get(info.technique)
-    text += f"{tab} it now, as {info.name}." if tab else "This version has no tab for it yet."
+    tab = next((one for one in all_tabs().values() if info.technique in one.networks), None)
+    text += f"The {tab.label} tab uses it now, as {info.name}." if tab else "This version has no tab for it yet."
     yield visitor, note(text, "nb-ran")
 
 

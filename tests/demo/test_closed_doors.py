@@ -164,7 +164,7 @@ def test_a_tool_gives_a_picture(closed, ann, shelf):
     from pipelines import stylegan2
 
     names, result = called(closed.local_url, "stylegan2_sample", {"seeds": "3"}, cookies(ann))
-    assert names == list(mcp_tools.TOOLS)
+    assert names == mcp_tools.tools()
     assert not result.isError
     pictures = [part for part in result.content if part.type == "image"]
     assert pictures and pictures[0].mimeType == "image/png"
@@ -195,4 +195,4 @@ def test_each_call_has_a_session_of_its_own(closed, ann):
 
 def test_tools_that_are_offered_exist(closed):
     known = closed.get_api_info()["named_endpoints"]
-    assert not [name for name in mcp_tools.TOOLS if f"/{name}" not in known]
+    assert not [name for name in mcp_tools.tools() if f"/{name}" not in known]

@@ -183,10 +183,8 @@ def test_a_resumed_predictor_takes_the_same_steps(runs, pictures):
 
 def test_the_card_ships_all_three_networks(runs, pictures, tmp_path, monkeypatch):
     folder, _run = runs
-    monkeypatch.setattr(card, "NOTES", tmp_path / "notes.toml")
-    card.NOTES.write_text(
-        '[common]\nmachine = "here"\n["igan/blobs"]\nwhat = "Blobs."\ndata = "made"\nterms = "none"\nlimits = "Few."\n'
-    )
+    blobs = {"what": "Blobs.", "data": "made", "terms": "none", "limits": "Few."}
+    monkeypatch.setattr(card, "notes", lambda: {"common": {"machine": "here"}, "igan/blobs": blobs})
     out = tmp_path / "embedded"
     where = ["--data", str(pictures), "--out", str(out), "--name", "igan/blobs"]
     card.main(["--run", str(folder / "gan"), "--predictor", str(folder / "p"), *where])

@@ -7,6 +7,7 @@ import gradio as gr
 from ...handover import Handover
 from ...networks import Chooser
 from ...notebook import LATEX, Notebook
+from .. import Tab
 from . import batch, edit, flips, slide
 
 LEAD = """
@@ -28,3 +29,13 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     batch.build(book, handlers)
     page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser
+
+
+TAB = Tab(
+    label="AttGAN",
+    order=30,
+    build=build,
+    networks=("attgan",),
+    send="Tick attributes in AttGAN",
+    tools=("attgan_face", "attgan_batch"),
+)

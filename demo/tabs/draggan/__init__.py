@@ -7,6 +7,7 @@ import gradio as gr
 from ...handover import Handover
 from ...networks import Chooser
 from ...notebook import LATEX, Notebook
+from .. import Tab
 from . import drag, feature_map, photo
 
 LEAD = """
@@ -27,3 +28,12 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     feature_map.build(book, handlers)
     page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser
+
+
+TAB = Tab(
+    label="DragGAN",
+    order=20,
+    build=build,
+    send="Drag it in DragGAN",
+    tools=("draggan_drag", "draggan_invert"),
+)

@@ -7,6 +7,7 @@ import gradio as gr
 from ...handover import Handover
 from ...networks import Chooser
 from ...notebook import LATEX, Notebook
+from .. import Tab
 from . import brush, manifold, project, transfer
 
 LEAD = """
@@ -31,3 +32,13 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     manifold.build_plane(book, handlers)
     page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser
+
+
+TAB = Tab(
+    label="iGAN",
+    order=40,
+    build=build,
+    networks=("igan",),
+    send="Paint in iGAN",
+    tools=("igan_brush", "igan_project", "igan_morph", "igan_ring", "igan_plane"),
+)

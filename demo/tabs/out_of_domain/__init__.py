@@ -7,6 +7,7 @@ import gradio as gr
 from ...handover import Handover
 from ...networks import Chooser
 from ...notebook import LATEX, Notebook
+from .. import Tab
 from . import compare, edit, slide
 
 LEAD = """
@@ -27,3 +28,12 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     slide.build(book, handlers)
     page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser
+
+
+TAB = Tab(
+    label="Out of domain",
+    order=50,
+    build=build,
+    send="Edit it out of domain",
+    tools=("od_photo",),
+)

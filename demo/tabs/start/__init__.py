@@ -11,7 +11,9 @@ from html import escape
 import gradio as gr
 
 from ... import theme
+from ...handover import Handover
 from ...notebook import LATEX
+from .. import Tab
 
 LEAD = """
 # Start here
@@ -30,7 +32,8 @@ TOUR = (
 PHOTO = (("DragGAN", "Drag it"), ("AttGAN", "Tick attributes"), ("iGAN", "Paint on it"), ("Out of domain", "Edit it"))
 
 
-def build() -> None:
+def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -> None:
+    """The whole tab; it has no networks of its own."""
     gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
     gr.HTML(_tour() + _photo(), elem_id="start", elem_classes="nb-start")
 
@@ -56,3 +59,6 @@ def _photo() -> str:
         "<div><p>Then say what should be done with it. It goes to this page's server only when you press a button, and"
         f" is forgotten when you leave.</p>{buttons}</div></section>"
     )
+
+
+TAB = Tab(label="Start here", order=0, build=build)

@@ -7,6 +7,7 @@ import gradio as gr
 from ...handover import Handover
 from ...networks import STYLEGANS, Chooser
 from ...notebook import LATEX, Notebook
+from .. import Tab
 from . import directions, history, interpolation, mixing, noise, sample, training, truncation
 
 LEAD = """
@@ -18,7 +19,7 @@ at every layer what to paint. Every control below changes one of these steps.
 """
 
 
-def build(session: gr.State, page: gr.Blocks, handover: Handover) -> Chooser:
+def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -> Chooser:
     """The whole tab. Gives its chooser of networks, whose list grows in the Checkpoints tab."""
     gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
     chooser = Chooser("sg2", STYLEGANS, session)
@@ -31,3 +32,23 @@ def build(session: gr.State, page: gr.Blocks, handover: Handover) -> Chooser:
     first.at_start(page, first.runs[0])
     counting.at_start(page)
     return chooser
+
+
+TAB = Tab(
+    label="StyleGAN2",
+    order=10,
+    build=build,
+    networks=STYLEGANS,
+    tools=(
+        "stylegan2_sample",
+        "stylegan2_truncation",
+        "stylegan2_truncation_picture",
+        "stylegan2_mix",
+        "stylegan2_interpolate",
+        "stylegan2_noise",
+        "stylegan2_move",
+        "stylegan2_move_strip",
+        "stylegan2_history",
+        "stylegan2_parameter_count",
+    ),
+)

@@ -31,12 +31,6 @@ Args:
     noise_mode: const (stored), random or none.
     noise_seed: seed of the random noise.
 """
-SEND = {
-    "draggan": "Drag it in DragGAN",
-    "attgan": "Tick attributes in AttGAN",
-    "igan": "Paint in iGAN",
-    "out_of_domain": "Edit it out of domain",
-}
 # Sixteen seeds in a row, from anywhere.
 DRAW = "() => { const n = Math.floor(Math.random() * 100000); return `${n}-${n + 15}`; }"
 
@@ -50,7 +44,7 @@ def build(book: Notebook, handover: Handover) -> Cell:
             noise_seed = gr.Number(
                 0, precision=0, minimum=0, label="Seed of the noise", visible=False, elem_id=cell.id("noise-seed")
             )
-        with cell.result(send=SEND):
+        with cell.result(send=handover.words):
             gallery = controls.tiles(cell, "gallery", "Pictures")
     noise.change(
         lambda mode: gr.update(visible=mode == "random"),
