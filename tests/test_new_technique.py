@@ -59,7 +59,7 @@ def project(tmp_path_factory):
     """The project with the technique put in; the networks that ship are linked."""
     folder = tmp_path_factory.mktemp("project")
     leave = shutil.ignore_patterns("__pycache__", "embedded")
-    for room in ("demo", "pipelines", "weights", "models", "training", "benchmarks"):
+    for room in ("ganbook", "demo", "pipelines", "weights", "models", "training", "benchmarks"):
         shutil.copytree(ROOT / room, folder / room, ignore=leave)
     (folder / "weights" / "embedded").symlink_to(ROOT / "weights" / "embedded")
     for name in ("pyproject.toml", "Makefile"):
