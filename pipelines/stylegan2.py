@@ -52,9 +52,7 @@ def parse_seeds(text: str | int | Sequence[int], most: int = MAX_PICTURES) -> li
     if len(text) > 2000:
         raise UserError(f"That is a long text for seeds; up to {most} numbers fit, such as 1-16, 42.")
     seeds: list[int] = []
-    for part in re.split(r"[,;\s]+", re.sub(r"\s*[-–]\s*", "-", text.strip())):
-        if not part:
-            continue
+    for part in filter(None, re.split(r"[,;\s]+", re.sub(r"\s*[-–]\s*", "-", text.strip()))):
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
         if not match:
             raise UserError(f"“{part[:20]}” is not a seed; write whole numbers and ranges, such as 1-16, 42.")
@@ -391,9 +389,8 @@ def directions(net: Generator, layers: str | Sequence[int] = "all", count: int =
     # An eigenvector has no sign of its own: its largest entry is made positive, so that every machine agrees.
     sign = vectors.gather(1, vectors.abs().argmax(dim=1, keepdim=True)).sign()
     strengths = (values.flip(0)[:count] / values.sum()).tolist()
-    return Directions(
-        tuple(str(i + 1) for i in range(count)), (vectors * sign).float().to(_device(net)), tuple(strengths)
-    )
+    names = tuple(str(i + 1) for i in range(count))
+    return Directions(names, (vectors * sign).float().to(_device(net)), tuple(strengths))
 
 
 def _offset(net: Generator, amounts: dict[str, float], layers, own=None, apart: bool = False) -> Tensor:
