@@ -46,7 +46,12 @@ class Handlers(Picture):
         # On the page the picture has followed every control; a script says with each call which one it means.
         other = not asked and start is not None and "seed" in start.made and start.made != made
         if start is None or start.reference != reference or other:
-            yield (yield from self._open(state, reference, made))
+            opened = yield from self._open(state, reference, made)
+            start = state.start
+            yield opened
+            if start is None or state.start is not start:  # another picture came meanwhile
+                yield self.idle(state)
+                return
         arguments = {**pairs(drawn, state.start.size), **self.options(drawn, state.start.resolution, values)}
         with results.folder() as folder:
             yield from self._pull(state, arguments, drawing, folder)
