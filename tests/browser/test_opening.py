@@ -170,3 +170,19 @@ def test_networks(visit):
     visit.choose("network", re.compile("^\\W*Faces"))
     visit.press("sample-run")
     assert (visit.pictures("sample-gallery")[0] == faces[0]).all()
+
+
+def test_small_pictures_are_smooth_or_show_their_pixels(wide):
+    """A switch at the top of the page; pictures are enlarged smoothly at first."""
+    wide.shows("sample-gallery", 16)
+    image, button = wide.at("sample-gallery").locator("img").first, wide.page.locator("#pixels-toggle")
+
+    def rendering() -> str:
+        return image.evaluate("image => getComputedStyle(image).imageRendering")
+
+    assert rendering() == "auto" and button.get_attribute("aria-pressed") == "false"
+    button.click()
+    assert rendering() == "pixelated" and button.get_attribute("aria-pressed") == "true"
+    wide.screenshot("pixels", "sample")
+    button.click()
+    assert rendering() == "auto"
