@@ -69,7 +69,8 @@ def test_typed(wide, cell, control, text):
         wide.dismiss()
         wide.press(f"{cell}-run")
         wide.complaint()
-        assert wide.addresses(f"{cell}-{RESULT[cell]}") == before and wide.status(cell) == ran
+        assert wide.addresses(f"{cell}-{RESULT[cell]}") == before
+        assert wide.status(cell).endswith(ran), "the result stands, marked as one of other settings"
     _good(wide, cell)
 
 

@@ -170,6 +170,10 @@ def test_interpolation(wide, tmp_path):
             else:
                 wide.shows("interpolation-animation", 1)
                 assert wide.addresses("interpolation-animation")[0].endswith(kind)
+        side = wide.pictures("interpolation-animation")[0].shape[1]
+        wide.choose("interpolation-size", "2×")
+        wide.press("interpolation-run")
+        assert wide.pictures("interpolation-animation")[0].shape[1] == 2 * side
         wide.screenshot("cell-4-interpolation", "interpolation")
         _stop(wide)
         wide.press("interpolation-run")
