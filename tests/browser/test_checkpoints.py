@@ -74,6 +74,7 @@ def test_a_file_of_ones_own(window, fixtures):
 
     assert chosen not in _networks(other)
     other.page.reload()
+    other.leave_first_page()
     other.shows("sample-gallery", 16)
     other.settle()
     assert chosen not in _networks(other)

@@ -37,6 +37,7 @@ def test_a_page_whose_server_was_started_again(lonely, browser):
         notice = page.locator("#visit-gone")
         expect(notice).to_contain_text("no longer has what you made here")
         expect(page.locator("#visit-lost")).to_have_count(0)
+        visit.leave_first_page()
         # The seeds are back, and the first gallery is of them; with a press the recipe makes the same again.
         assert visit.value("sample-seeds") == "31-33"
         labels = page.locator("#sg2-sample-gallery img")
@@ -52,6 +53,7 @@ def test_a_page_whose_server_was_started_again(lonely, browser):
         expect(notice).to_have_count(0)
         # Reloaded by hand, a page begins as for everybody.
         page.reload()
+        visit.leave_first_page()
         expect(page.locator("#sg2-sample-gallery img").first).to_be_visible()
         expect(notice).to_have_count(0)
         assert visit.value("sample-seeds") != "31-33"

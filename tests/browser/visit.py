@@ -105,11 +105,15 @@ class Visit:
         self.page.goto(f"{address}/{options}")
         self._read_config()
         if "#recipe=" not in options:  # such a link opens a tab by itself
-            self.page.get_by_role("tab", name="StyleGAN2").click()
+            self.leave_first_page()
         # What the page does by itself: a first gallery and the table of parameters.
         self.ran("sample")
         expect(self.at("training-table").locator("table")).to_be_visible()
         self.settle()
+
+    def leave_first_page(self) -> None:
+        """A page begins with "Start here", after a reload too; the cells are in the next tab."""
+        self.page.get_by_role("tab", name="StyleGAN2").click()
 
     def _read_config(self) -> None:
         """Which events the page's parts start: Gradio sends its configuration with the page."""
