@@ -153,6 +153,52 @@ class MappingNetwork(nn.Module):
         return truncate(ws, self.w_avg, truncation_psi, truncation_cutoff) if truncation_psi != 1 else ws
 
 
+class StyleBasedGenerator(nn.Module):
+    """Mapping and synthesis: what StyleGAN2's and StyleGAN3's generators have in common.
+
+    ``config`` holds the constructor's arguments, ``mapping`` and ``synthesis`` are the two networks.
+    """
+
+    config: dict
+    mapping: MappingNetwork
+    synthesis: nn.Module
+
+    @property
+    def z_dim(self) -> int:
+        return self.config["z_dim"]
+
+    @property
+    def c_dim(self) -> int:
+        return self.config["c_dim"]
+
+    @property
+    def w_dim(self) -> int:
+        return self.config["w_dim"]
+
+    @property
+    def img_resolution(self) -> int:
+        return self.config["img_resolution"]
+
+    @property
+    def img_channels(self) -> int:
+        return self.config["img_channels"]
+
+    @property
+    def num_ws(self) -> int:
+        return self.synthesis.num_ws
+
+    def forward(
+        self,
+        z: Tensor,
+        c: Tensor | None = None,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+        **synthesis,
+    ) -> Tensor:
+        """z ``[N, z_dim]`` (and c ``[N, c_dim]``) -> images ``[N, 3, H, W]``; other arguments go to the synthesis."""
+        return self.synthesis(self.mapping(z, c, truncation_psi, truncation_cutoff), **synthesis)
+
+
 def truncate(ws: Tensor, w_avg: Tensor, psi: float | Sequence[float] | Tensor, cutoff: int | None = None) -> Tensor:
     """Truncation trick on w+ ``[N, num_ws, w_dim]``; ``psi`` one number, or one for each row (per-level truncation)."""
     psi = torch.as_tensor(psi, dtype=ws.dtype, device=ws.device)

@@ -23,6 +23,7 @@ from .layers import (
     Conv2dLayer,
     FullyConnectedLayer,
     MappingNetwork,
+    StyleBasedGenerator,
     channel_widths,
     truncate,
 )
@@ -399,7 +400,7 @@ class SynthesisNetwork(nn.Module):
 
 
 @stored("stylegan2", "generator")
-class Generator(nn.Module):
+class Generator(StyleBasedGenerator):
     """Mapping and synthesis. ``config`` holds the constructor's arguments, all of which JSON can carry."""
 
     def __init__(
@@ -428,8 +429,6 @@ class Generator(nn.Module):
         super().__init__()
         self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         self.config["resample_filter"] = list(resample_filter)
-        self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
-        self.img_resolution, self.img_channels = img_resolution, img_channels
         self.synthesis = SynthesisNetwork(
             w_dim,
             img_resolution,
@@ -445,12 +444,11 @@ class Generator(nn.Module):
             num_fp16_res,
             modulation,
         )
-        self.num_ws = self.synthesis.num_ws
         self.mapping = MappingNetwork(
             z_dim,
             c_dim,
             w_dim,
-            self.num_ws,
+            self.synthesis.num_ws,
             mapping_layers,
             embed_features,
             layer_features,
@@ -458,14 +456,3 @@ class Generator(nn.Module):
             w_avg_beta,
             activation,
         )
-
-    def forward(
-        self,
-        z: Tensor,
-        c: Tensor | None = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-        **synthesis,
-    ) -> Tensor:
-        """z ``[N, z_dim]`` (and c ``[N, c_dim]``) -> images ``[N, 3, H, W]``; other arguments go to the synthesis."""
-        return self.synthesis(self.mapping(z, c, truncation_psi, truncation_cutoff), **synthesis)

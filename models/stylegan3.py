@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from . import stored
 from .alias_free import filtered_leaky_relu, lowpass_filter
-from .layers import FullyConnectedLayer, MappingNetwork
+from .layers import FullyConnectedLayer, MappingNetwork, StyleBasedGenerator
 from .operations import SQRT2, modulated_conv2d
 
 MAX_SIDE = 8192  # samples of a side of the largest map; those of published networks have about 2,100
@@ -288,7 +288,7 @@ class SynthesisNetwork(nn.Module):
 
 
 @stored("stylegan3", "generator")
-class Generator(nn.Module):
+class Generator(StyleBasedGenerator):
     """Mapping and synthesis. ``config`` holds the constructor's arguments, all of which JSON can carry.
 
     Args:
@@ -326,30 +326,14 @@ class Generator(nn.Module):
     ):
         super().__init__()
         self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
-        self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
-        self.img_resolution, self.img_channels = img_resolution, img_channels
-        synthesis = dict(self.config)
-        for name in ("z_dim", "c_dim", "mapping_layers", "lr_multiplier", "w_avg_beta"):
-            del synthesis[name]
-        self.synthesis = SynthesisNetwork(**synthesis)
-        self.num_ws = self.synthesis.num_ws
+        mapping = ("z_dim", "c_dim", "mapping_layers", "lr_multiplier", "w_avg_beta")
+        self.synthesis = SynthesisNetwork(**{k: v for k, v in self.config.items() if k not in mapping})
         self.mapping = MappingNetwork(
             z_dim,
             c_dim,
             w_dim,
-            self.num_ws,
+            self.synthesis.num_ws,
             mapping_layers,
             lr_multiplier=lr_multiplier,
             w_avg_beta=w_avg_beta,
         )
-
-    def forward(
-        self,
-        z: Tensor,
-        c: Tensor | None = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-        **synthesis,
-    ) -> Tensor:
-        """z ``[N, z_dim]`` (and c ``[N, c_dim]``) -> images ``[N, 3, H, W]``; other arguments go to the synthesis."""
-        return self.synthesis(self.mapping(z, c, truncation_psi, truncation_cutoff), **synthesis)

@@ -22,6 +22,7 @@ from weights import CheckpointInfo, hub
 
 from . import loop, sheets
 from .data import Images, load_images
+from .stylegan2_state import load_run
 from .supervised import PRECISIONS, Supervised
 
 COMMAND = "network that says the latent w+ of a photograph, for a StyleGAN2 that ships"
@@ -183,12 +184,10 @@ def generator_of(name: str, device: str) -> Generator:
     path = Path(name) / "state.pt"
     if not path.is_file():
         return weights.load(name, device=device)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    G = Generator(**state["G_config"])
-    G.load_state_dict(state["G_ema"])
+    G = load_run(name)[1]
     own = {"name": f"stylegan2/{Path(name).name}", "sha256": hub.file_sha256(path)}
     G.info = CheckpointInfo(**dict.fromkeys(CheckpointInfo.__dataclass_fields__) | own)
-    return G.eval().requires_grad_(False).to(device)
+    return G.to(device)
 
 
 def train(args: argparse.Namespace, log=print) -> EncoderRun:

@@ -11,7 +11,7 @@ from weights import paths, store
 
 from . import judges
 from .card import ROOT
-from .cards.stylegan2 import load_run
+from .stylegan2_state import load_run
 
 COMMAND = "what judges that no training sees say of a network"
 

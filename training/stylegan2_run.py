@@ -25,6 +25,7 @@ from .growing import Growth, fade_in, grow_discriminator, grow_generator, growin
 from .projected import ProjectedDiscriminator
 from .reconstruction import Reconstruction
 from .stylegan2_options import PRECISIONS, summary, widths
+from .stylegan2_state import averaged_generator
 from .supervised import load_trained
 
 
@@ -149,9 +150,7 @@ class StyleGAN2Run:
         if growing:
             grow_generator(self.G, state)
         else:
-            old = Generator(**state["G_config"])
-            old.load_state_dict(state["G_ema"])
-            widen_generator(self.G, old)
+            widen_generator(self.G, averaged_generator(state))
         if self.detail and "detail" in state and not growing:
             self.detail.net.load_state_dict(state["detail"])
         if growing and self.D.img_resolution != state["D_config"]["img_resolution"]:

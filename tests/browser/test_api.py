@@ -99,7 +99,7 @@ def test_sane(client, fixtures, endpoint, tmp_path):
     if endpoint == "/stylegan2_direction":
         assert "age" in results[0]
         return
-    files = [Path(r) for r in _texts(results) if len(r) < 500 and Path(r).is_file()]
+    files = [Path(r) for r in _texts(results) if len(r) < 200 and Path(r).is_file()]
     for path in files:
         if path.suffix == ".json":
             assert json.loads(path.read_text())["function"].startswith(("stylegan2.", "history."))

@@ -57,6 +57,7 @@ def test_two_results_of_a_cell_are_marked_each_by_itself(wide):
 
 def test_a_loaded_recipe_is_up_to_date(wide, tmp_path):
     wide.write("noise-seed", 6)
+    wide.write("noise-count", 4)
     wide.press("noise-run")
     recipe = wide.download("noise-recipe", tmp_path)
     wide.write("noise-seed", 7)

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Download, Locator, expect
 from .server import ARTEFACTS
 
 # Nothing takes this long, unless the machine has much else to do.
-TIMEOUT_S = 180
+TIMEOUT_S = 60
 expect.set_options(timeout=TIMEOUT_S * 1000)
 SCREENSHOTS = ARTEFACTS / "screenshots"
 WIDE, NARROW = (1280, 900), (390, 844)
@@ -104,7 +104,9 @@ class Visit:
         self.page.on("requestfailed", lambda request: self._busy.discard(request))
         self.page.goto(f"{address}/{options}")
         self._read_config()
-        if "#recipe=" not in options:  # such a link opens a tab by itself
+        if "#recipe=" in options:  # such a link opens a tab by itself, or says that it cannot
+            self.page.wait_for_function("() => document.querySelector('#visit-link, #sg2-sample')?.offsetParent")
+        if "#recipe=" not in options or self.page.locator("#visit-link").count():
             self.leave_first_page()
         # What the page does by itself: a first gallery and the table of parameters.
         self.ran("sample")

@@ -22,9 +22,9 @@ from ..encoder import inverted, l2, pairs
 from ..encoder import parser as options
 from ..reconstruction import Reconstruction
 from ..stylegan2_options import summary
+from ..stylegan2_state import load_run
 from ..supervised import load_trained
 from .common import last_rows, made_by, parameters, store_measured, write
-from .stylegan2 import load_run
 
 TIMED = 20  # photographs of which each is encoded by itself for the seconds
 

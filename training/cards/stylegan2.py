@@ -13,15 +13,8 @@ from weights import store
 from .. import judges, metrics, sheets
 from ..data import load_images
 from ..stylegan2_options import summary
+from ..stylegan2_state import load_run
 from .common import distance_lines, distances, parameters, test_and_train, write
-
-
-def load_run(folder: str | Path) -> tuple[dict, Generator]:
-    """The state of a run and its averaged generator, eval and frozen."""
-    state = torch.load(Path(folder) / "state.pt", map_location="cpu", weights_only=True)
-    net = Generator(**state["G_config"])
-    net.load_state_dict(state["G_ema"])
-    return state, net.eval().requires_grad_(False)
 
 
 def measure(net: Generator, data: str) -> dict:
