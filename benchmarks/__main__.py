@@ -9,7 +9,7 @@ import sys
 
 NAMES = {
     "synthesis": "pictures a second, against the arithmetic of the original",
-    "startup": "from python app.py to a page and to its first gallery",
+    "startup": "from python app.py to a page and its first gallery, and what each visitor costs",
     "draggan": "steps of a drag a second and their memory, against the arithmetic of the authors",
     "editing": "edits of a face by AttGAN, all at once and one by one",
     "brushing": "steps a second while brushing, all starts at once and one by one",

@@ -1,4 +1,4 @@
-"""From ``python app.py`` to a page that can be used, and on to the first gallery of sixteen faces."""
+"""From ``python app.py`` to a page, on to the first sixteen faces, and what each visitor costs after that."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-from . import measure
+from . import measure, opening
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE_S, GALLERY_S = 6.0, 2.0  # what is wanted of two cores that have nothing else to do
@@ -39,7 +37,7 @@ def page_and_gallery(device: str) -> tuple[float, float]:
         began = time.perf_counter()
         app = subprocess.Popen(command, cwd=ROOT, env=_environment(folder), stdout=log, stderr=subprocess.STDOUT)
         try:
-            while not _answers(address):
+            while not opening.answers(address):
                 if app.poll() is not None or time.perf_counter() - began > PATIENCE_S:
                     raise RuntimeError(f"no page came up:\n{Path(folder, 'log').read_text(errors='replace')}")
                 time.sleep(0.02)
@@ -54,16 +52,6 @@ def page_and_gallery(device: str) -> tuple[float, float]:
         finally:
             app.terminate()
             app.wait(30)
-
-
-def _answers(address: str) -> bool:
-    try:
-        for path in ("/", "/config"):
-            with urllib.request.urlopen(address + path, timeout=PATIENCE_S) as answer:
-                answer.read()
-        return True
-    except (urllib.error.URLError, ConnectionError):
-        return False
 
 
 def imports() -> float:
@@ -85,4 +73,11 @@ def main(device: str = "cpu", quick: bool = False) -> int:
     ]
     print(measure.table(["", "seconds", "of Gradio alone", "wanted"], rows))
     print("\nWarm file cache; the wanted seconds are for two cores with nothing else to do.")
+    print("\n## Opening the page in Chromium\n")
+    found = opening.measured(device, 1 if quick else 3)
+    if isinstance(found, str):
+        print(f"Not measured: {found}.")
+    else:
+        print(measure.table(["", "", "wanted"], opening.rows(found)))
+        print("\nMedians of visitors whose browsers have nothing of the page yet. The loop's time is the processor's.")
     return 0

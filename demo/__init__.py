@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from . import gradio_costs, image_cache, login, memory, remembered, theme, uploads
+from . import front, gradio_costs, image_cache, login, memory, remembered, theme, uploads
 from .handover import Handover
 from .limits import Gate
 from .page import Page
@@ -57,11 +57,14 @@ def launch_options() -> dict:
         **theme.launch_options(),
         "app_kwargs": {
             "lifespan": _serving,
-            "middleware": [Middleware(login.Required), Middleware(Gate)],
+            "middleware": [Middleware(login.Required), Middleware(front.Files), Middleware(Gate)],
             # A path in Gradio's own way of serving files would say where this is installed.
             "routes": [
-                Mount(f"/{at}", StaticFiles(directory=folder))
-                for at, folder in ((theme.FONTS_AT, theme.FONTS), (theme.TOUR_AT, theme.TOUR))
+                front.FrontPage(),
+                *(
+                    Mount(f"/{at}", StaticFiles(directory=folder))
+                    for at, folder in ((theme.FONTS_AT, theme.FONTS), (theme.TOUR_AT, theme.TOUR))
+                ),
             ],
         },
         "max_file_size": uploads.MAX_UPLOAD,
