@@ -37,13 +37,14 @@ def build() -> gr.Blocks:
         gr.HTML((theme.ASSETS / "masthead.html").read_text(encoding="utf-8"), elem_id="masthead")
         found = all_tabs()
         handover = Handover(session, {name: one.send for name, one in found.items() if one.send})
-        choosers = []
+        choosers = {}
         with gr.Tabs(elem_id="tabs") as tabs:
             for name, one in found.items():
                 with gr.Tab(one.label, id=name, elem_id=f"tab-{name.replace('_', '-')}") as tab:
-                    choosers += filter(None, [one.build(session, page, tab, handover)])
+                    if chooser := one.build(session, page, tab, handover):
+                        choosers[name] = chooser
             with gr.Tab("Checkpoints", id="checkpoints", elem_id="tab-checkpoints"):
-                checkpoints.build(session, page, choosers)
+                checkpoints.build(session, page, tabs, choosers)
         handover.wire(tabs)
         remembered.wire(page)
     page.queue(max_size=gpu.QUEUE, api_open=False)  # no way round the queue and its limits

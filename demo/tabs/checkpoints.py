@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from html import escape
@@ -35,13 +35,15 @@ NVIDIA's `.pkl` (StyleGAN2-ADA, StyleGAN3-T and StyleGAN3-R), rosinality's `.pt`
 PyTorch, iGAN's `.dcgan_theano` and safetensors of this notebook are told apart by what is in them, whatever they are
 called. Nothing in the file is run. It is yours alone: other visitors of this page do not see it.
 """
+Users = dict[str, tuple[str, ...]]  # techniques of the networks that a tab takes, by the tab's id
 MAX_NAME = 60  # characters of a file's name in lists
 HEADINGS = {"shipped": "Included", "hub": "On the Hugging Face Hub", "later": "Listed, not used by this version yet"}
 # A click on a button in the list is an event of the whole list that carries the checkpoint's name. What happens then is
-# told beside the Cancel button, so that comes into view.
+# told beside the Cancel button, so that comes into view. A button that names a tab opens it with that checkpoint.
 CLICK = """element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-name]');
   if (!button) return;
+  if (button.dataset.tab) return trigger('apply', {name: button.dataset.name, tab: button.dataset.tab});
   document.getElementById('ckpt-fetch').scrollIntoView({block: 'center'});
   trigger('select', {name: button.dataset.name});
 });"""
@@ -60,8 +62,8 @@ Args:
 """
 
 
-def build(session: gr.State, page: gr.Blocks, choosers: Sequence[Chooser]) -> None:
-    """The tab. ``choosers`` are those of the other tabs, which learn of new networks here."""
+def build(session: gr.State, page: gr.Blocks, tabs: gr.Tabs, choosers: dict[str, Chooser]) -> None:
+    """The tab. ``choosers`` are those of the other tabs by the tabs' ids; they learn of new networks here."""
     gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
     with gr.Column(elem_classes="nb-own", elem_id="ckpt-own"):
         gr.Markdown(OWN, elem_classes="nb-prose")
@@ -85,7 +87,22 @@ def build(session: gr.State, page: gr.Blocks, choosers: Sequence[Chooser]) -> No
 
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     lane = {"concurrency_id": "fetch", "concurrency_limit": 2}
-    page.load(cards, None, listed, queue=False, **quiet)
+    users = {name: networks.several(chooser.technique) for name, chooser in choosers.items()}
+
+    def fetch_checkpoint(name: str | None) -> Iterator[tuple[str, Any]]:
+        yield from fetch_it(name, users)
+
+    page.load(partial(cards, users), None, listed, queue=False, **quiet)
+
+    def use(visitor: Visitor, event: gr.EventData) -> dict:
+        """Opens a tab with a checkpoint of the list."""
+        tab, chosen = str(event.tab), str(event.name)
+        if tab not in choosers:
+            raise UserError("That tab is not on this page.")
+        networks.resolve(visitor, chosen, users[tab])
+        return {tabs: gr.Tabs(selected=tab), choosers[tab].network: choosers[tab].refresh(visitor, chosen)}
+
+    listed.apply(use, session, [tabs, *(chooser.network for chooser in choosers.values())], queue=False, **quiet)
     picked = listed.select(chosen_card, None, name, queue=False, **quiet)
     wiring = {"inputs": name, "outputs": [state, listed], "show_progress": "hidden", **lane}
     fetched = [
@@ -93,11 +110,11 @@ def build(session: gr.State, page: gr.Blocks, choosers: Sequence[Chooser]) -> No
         picked.then(fetch_checkpoint, api_visibility="private", **wiring),
     ]
     for event in fetched:
-        for chooser in choosers:
+        for chooser in choosers.values():
             event.success(chooser.refresh, session, chooser.network, queue=False, **quiet)
         event.success(lambda: gr.update(choices=remote()), None, name, queue=False, **quiet)
     stopped = note("Stopped. What has arrived is kept; the next try goes on from there.")
-    stop.click(lambda: (stopped, cards()), None, [state, listed], cancels=fetched, queue=False, **quiet)
+    stop.click(lambda: (stopped, cards(users)), None, [state, listed], cancels=fetched, queue=False, **quiet)
     loaded = file.upload(
         read_own,
         [session, file],
@@ -107,7 +124,7 @@ def build(session: gr.State, page: gr.Blocks, choosers: Sequence[Chooser]) -> No
         show_progress_on=recognised,
         **lane,
     )
-    for chooser in choosers:
+    for chooser in choosers.values():
         loaded.success(partial(with_own, chooser), session, chooser.network, **quiet)
     for over in (loaded.success, loaded.failure):  # Gradio's then() does not follow an event that failed
         over(lambda: None, None, file, queue=False, **quiet)
@@ -122,7 +139,7 @@ def chosen_card(event: gr.EventData) -> str:
     return event.name
 
 
-def fetch_checkpoint(name: str | None):
+def fetch_it(name: str | None, users: Users):
     """Yields how far the download is, then the list with the checkpoint at hand."""
     try:
         if not name:
@@ -133,7 +150,7 @@ def fetch_checkpoint(name: str | None):
     except UserError as error:
         yield note(str(error), "nb-error"), gr.skip()
         raise
-    yield note(f"{weights.entry(name).title} is on this machine now.", "nb-ran"), cards()
+    yield note(f"{weights.entry(name).title} is on this machine now.", "nb-ran"), cards(users)
 
 
 def read_own(visitor: Visitor, file: str | None) -> Iterator[tuple[Any, str]]:
@@ -142,7 +159,11 @@ def read_own(visitor: Visitor, file: str | None) -> Iterator[tuple[Any, str]]:
     Yields that it is being read, a few times a second, then the visitor and what the file is. Closing the iterator ends
     the reading.
     """
-    reading = networks.reading(uploads.checkpoint(file), uploads.MAX_UPLOAD)
+    try:
+        reading = networks.reading(uploads.checkpoint(file), uploads.MAX_UPLOAD)
+    except UserError as error:  # what was said of the file before does not stand on
+        yield gr.skip(), note(str(error), "nb-error")
+        raise
     with closing(reading):
         while True:
             try:
@@ -180,7 +201,7 @@ def remote() -> list[tuple[str, str]]:
     return [(f"{d.title} · {networks.where_text(d)}", d.name) for d in found if d.status == "remote"]
 
 
-def cards() -> str:
+def cards(users: Users) -> str:
     """HTML of the whole catalogue as it is at this moment."""
     groups: dict[str, list[weights.Description]] = {key: [] for key in HEADINGS}
     for entry in weights.entries():
@@ -190,23 +211,36 @@ def cards() -> str:
     made = {key: (card if key == "shipped" else row) for key in HEADINGS}
     return "".join(
         f"<h3>{heading}</h3><ul class='{'nb-sheets' if key == 'shipped' else 'nb-rows'}'>"
-        f"{''.join(made[key](d) for d in groups[key])}</ul>"
+        f"{''.join(made[key](d, uses(d, users)) for d in groups[key])}</ul>"
         for key, heading in HEADINGS.items()
         if groups[key]
     )
 
 
-def card(d: weights.Description) -> str:
+def uses(d: weights.Description, users: Users) -> str:
+    """Buttons that open a tab with a checkpoint, one for each tab that takes it; none before it is at hand."""
+    if d.status not in ("shipped", "cached"):
+        return ""
+    buttons = (
+        f'<button type="button" data-name="{escape(d.name)}" data-tab="{tab}" '
+        f'aria-label="Use {escape(d.title)} in {label}">{label}</button>'
+        for tab, label in ((tab, escape(all_tabs()[tab].label)) for tab in users if d.technique in users[tab])
+    )
+    found = "".join(buttons)
+    return f'<div class="nb-card-tools nb-uses"><span>Use it in</span>{found}</div>' if found else ""
+
+
+def card(d: weights.Description, used: str) -> str:
     """A checkpoint that ships: what it makes, its name, size of its pictures, licence."""
     facts = [f"<code>{escape(d.name)}</code>", f"{d.resolution} px" if d.resolution else "", escape(d.licence)]
     return (
         f'<li class="nb-card" data-status="{d.status}">{sample(d)}<div><h4>{escape(d.title)}</h4>'
         f'<p class="nb-where">{escape(networks.where_text(d))}</p>'
-        f"<p>{'<br>'.join(f for f in facts if f)}</p></div></li>"
+        f"<p>{'<br>'.join(f for f in facts if f)}</p>{used}</div></li>"
     )
 
 
-def row(d: weights.Description) -> str:
+def row(d: weights.Description, used: str) -> str:
     """A checkpoint of the Hub in one line: pixels, name, licence, where it is, link, and a button to fetch it."""
     link = f'<a href="{escape(d.link)}" target="_blank" rel="noreferrer">on the Hub</a>' if d.link else ""
     button = ""
@@ -218,7 +252,7 @@ def row(d: weights.Description) -> str:
         f'<li class="nb-row" data-status="{d.status}"><span class="nb-pixels">{d.resolution or "?"}</span>'
         f"<div><h4>{escape(d.title)}</h4><p><code>{escape(d.name)}</code></p>{remark}</div>"
         f'<p>{escape(d.licence)}</p><div class="nb-card-tools">'
-        f'<span class="nb-where">{escape(networks.where_text(d))}</span>{link}{button}</div></li>'
+        f'<span class="nb-where">{escape(networks.where_text(d))}</span>{link}{button}</div>{used}</li>'
     )
 
 

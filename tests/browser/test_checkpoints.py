@@ -34,7 +34,7 @@ def test_the_catalogue(visit):
 
     visit.press("ckpt-fetch-run")
     visit.complaint()  # nothing chosen
-    button = visit.at("ckpt-list").locator("button[data-name]").first
+    button = visit.at("ckpt-list").locator("button[data-name]:not([data-tab])").first
     name = button.get_attribute("data-name")
     with visit.event("ckpt-list"):
         button.click()
@@ -47,6 +47,34 @@ def test_the_catalogue(visit):
     assert visit.toasts() == []
     assert name in entries
     visit.page.get_by_role("tab", name="StyleGAN2").click()
+
+
+def test_a_card_opens_the_tabs_that_take_it(window):
+    visit = window(NARROW, new=True)
+    for tab, network, run in (("StyleGAN2", "network", "sample-run"), ("DragGAN", "dg-network", "dg-drag-run")):
+        visit.page.get_by_role("tab", name="Checkpoints").click()
+        button = visit.at("ckpt-list").get_by_role("button", name=f"Use Cats (AFHQ) in {tab}")
+        with visit.event("ckpt-list"):
+            button.click()
+        expect(visit.at(run)).to_be_visible()
+        visit.settle()
+        assert visit.value(network).startswith("Cats")
+    visit.page.get_by_role("tab", name="Checkpoints").click()
+    assert visit.overflow() == []
+    visit.screenshot("checkpoints-cards", "ckpt-list")
+
+
+def test_a_refused_file_leaves_no_word_of_the_one_before(window, fixtures, tmp_path):
+    visit = window(WIDE, new=True)
+    visit.page.get_by_role("tab", name="Checkpoints").click()
+    visit.upload("ckpt-file", fixtures("stylegan2_ada_64.pkl"))
+    expect(visit.at("ckpt-recognised")).to_contain_text("uses it now")
+    refused = tmp_path / "empty.pkl"
+    refused.write_bytes(b"")
+    visit.upload("ckpt-file", refused)
+    expect(visit.at("ckpt-recognised").locator("p.nb-error")).to_be_visible()
+    expect(visit.at("ckpt-recognised")).not_to_contain_text("uses it now")
+    visit.complaint()
 
 
 def test_a_file_of_ones_own(window, fixtures):
