@@ -180,6 +180,16 @@ def file_size(cell: Cell, name: str = "size") -> gr.Dropdown:
     )
 
 
+def film_output(kind: str, fps: float, size: str = "1x") -> dict:
+    """What a recipe says of an animation's file; the size only where it is not that of the frames. Raises UserError."""
+    from pipelines import animation, checks, sizes
+
+    checks.choice(kind, "The file", animation.formats())
+    checks.number(fps, "Frames a second", 1, 60)
+    sizes.resized_to(size, (64, 64))
+    return {"format": kind, "fps": fps} | ({} if size == "1x" else {"size": size})
+
+
 def kinds() -> list[tuple[str, str]]:
     """GIF, WebP, and MP4 if there is a library for it; whether that has an encoder, only loading it would tell."""
     films = [("MP4", "mp4")] if importlib.util.find_spec("av") else []

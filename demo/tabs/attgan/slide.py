@@ -37,6 +37,7 @@ Args:
     frames: of the animation, 2 to 200.
     format: gif, webp or mp4.
     fps: frames per second, 1 to 60.
+    size: 1x, 2x, 4x, or the pixels of the longer side.
 """
 STRIP = 7  # pictures of the strip
 TILE = 144
@@ -62,20 +63,22 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 frames = gr.Slider(2, 200, 40, step=1, label="Frames, one way", elem_id=cell.id("frames"), min_width=0)
                 fps = gr.Slider(1, 60, 20, step=1, label="Frames a second", elem_id=cell.id("fps"), min_width=0)
             kind = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
+            size = controls.file_size(cell)
         with cell.result("Animation file"):
             strip = controls.picture(cell, "strip", "From one end to the other")
             picture, video = controls.film(cell)
     shown = [strip, picture, video, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
 
-    def attgan_slide(visitor, attribute, low=-1.5, high=1.5, frames=40, format="gif", fps=20) -> Iterator[dict]:
+    def attgan_slide(
+        visitor, attribute, low=-1.5, high=1.5, frames=40, format="gif", fps=20, size="1x"
+    ) -> Iterator[dict]:
         state = state_of(visitor)
-        yield from made(state.face(), state.wanted, attribute, low, high, frames, format, fps)
+        yield from made(state.face(), state.wanted, attribute, low, high, frames, format, fps, size)
 
-    def made(found, wanted, attribute, low, high, frames, kind, fps) -> Iterator[dict]:
-        from pipelines import animation, checks
+    def made(found, wanted, attribute, low, high, frames, kind, fps, size) -> Iterator[dict]:
+        from pipelines import animation
 
-        checks.choice(kind, "The file", animation.formats())
-        checks.number(fps, "Frames a second", 1, 60)
+        output = controls.film_output(kind, fps, size)
         began, told = time.perf_counter(), 0.0
         others = {name: value for name, value in wanted.items() if name != attribute}
         arguments = {"attribute": attribute, "low": low, "high": high, "frames": frames, "attributes": others}
@@ -91,11 +94,11 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                         cell.news: going(f"{len(pictures)} of {frames} frames"),
                     }
         with results.folder() as folder:
-            recipe = recipe_for("attgan.slide", found, arguments, {"format": kind, "fps": fps})
+            recipe = recipe_for("attgan.slide", found, arguments, output)
             kept = Result(pictures, {}, recipe, recipe.arguments, Path(folder))
             # There and back, so that it does not jump where it begins again.
             film = [enlarged(image) for image in (*pictures, *pictures[-2:0:-1])]
-            path = animation.save(film, kept.file("slide", attribute, ending=kind), fps=fps)
+            path = animation.save(film, kept.file("slide", attribute, ending=kind), fps=fps, size=size)
             places = np.linspace(0, len(pictures) - 1, min(STRIP, len(pictures))).round().astype(int)
             captions = [f"{low + (high - low) * i / (len(pictures) - 1):+.1f}" for i in places]
             row = animation.strip(
@@ -104,17 +107,18 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
             note_of = kept.file("slide-recipe", ending="json")
             note_of.write_text(recipe.to_json(), encoding="utf-8")
             seconds = time.perf_counter() - began
-            size = size_text(path.stat().st_size)
+            bytes_ = size_text(path.stat().st_size)
             call = f"result = list(attgan.slide(net, face, {', '.join(f'{k}={v!r}' for k, v in arguments.items())}))"
+            save = f'animation.save(result, "animation.{kind}", fps={fps!r}, size={size!r})'
             yield {
                 strip: kept.save(row, "strip"),
                 picture: None if kind == "mp4" else str(path),
                 video: str(path) if kind == "mp4" else None,
                 cell.status: note(
-                    f"{len(film)} frames there and back, {size} · {found.title} · {seconds:.2f} s on {found.device}",
+                    f"{len(film)} frames there and back, {bytes_} · {found.title} · {seconds:.2f} s on {found.device}",
                     "nb-ran",
                 ),
-                cell.code: code(found, [call], f'animation.save(result, "animation.{kind}", fps={fps!r})'),
+                cell.code: code(found, [call], save),
                 cell.sheet: str(path),
                 cell.recipe: str(note_of),
             }
@@ -124,7 +128,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
         output, given = recipe.output or {}, {"low": -2.0, "high": 2.0, "frames": 9, **recipe.arguments}
         others = wishes(given.get("attributes") or {})
         values = [given["attribute"], given["low"], given["high"], given["frames"]]
-        values += [output.get("format", "gif"), output.get("fps", 20)]
+        values += [output.get("format", "gif"), output.get("fps", 20), output.get("size", "1x")]
         laid = None
         for shown in made(found, others, *values):
             if laid is None:  # by now it is known that the recipe's values are sound
@@ -132,7 +136,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 laid |= {c: gr.update(value=v) for c, v in zip(controls_of, values, strict=True)}
             yield laid | shown
 
-    controls_of = [attribute, low, high, frames, kind, fps]
+    controls_of = [attribute, low, high, frames, kind, fps, size]
     cell.makes([strip, picture, video], [*controls_of, handlers.part["status"]])
     inputs = [book.chooser.session, *controls_of]
     cell.on(cell.run_button.click, attgan_slide, inputs, shown, api_name="attgan_slide", api_description=API)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import canvas, networks, results
+from ... import canvas, controls, networks, results
 from ...lifecycle import going, note
 from . import jobs
 from .display import state_of, write
@@ -83,13 +83,12 @@ class Film:
 
     def animate(self, visitor, frames, kind, fps, size="1x") -> Iterator[dict]:
         """The way as a file."""
-        from pipelines import animation, checks
+        from pipelines import checks
         from pipelines.recipes import Recipe
 
         state = state_of(visitor)
         frames = checks.integer(frames, "The number of frames", 2, 240)
-        checks.number(fps, "Frames a second", 1, 60)
-        checks.choice(kind, "The file", animation.formats())
+        output = controls.film_output(kind, fps, size or "1x")
         first, last = self.ends(state)
         start = state.start
         recipe = Recipe(
@@ -97,7 +96,7 @@ class Film:
             start.checkpoint,
             start.sha256,
             {"z0": first, "z1": last, "frames": frames},
-            {"format": kind, "fps": fps},
+            output,
         )
         recipe.check()
         pictures = []

@@ -37,6 +37,7 @@ Args:
     frames: of the animation, 2 to 200.
     format: gif, webp or mp4.
     fps: frames per second, 1 to 60.
+    size: 1x, 2x, 4x, or the pixels of the longer side.
 """
 STRIP = 7  # pictures of the strip
 TILE = 144
@@ -61,21 +62,23 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 frames = gr.Slider(2, 200, 24, step=1, label="Frames, one way", elem_id=cell.id("frames"), min_width=0)
                 fps = gr.Slider(1, 60, 16, step=1, label="Frames a second", elem_id=cell.id("fps"), min_width=0)
             kind = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
+            size = controls.file_size(cell)
         with cell.result("Animation file"):
             strip = controls.picture(cell, "strip", "From one end to the other")
             picture, video = controls.film(cell)
     out = [strip, picture, video, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
 
-    def od_slide(visitor, direction="", low=0.0, high=4.0, frames=24, format="gif", fps=16) -> Iterator[dict]:
-        yield from made(state_of(visitor), direction, low, high, frames, format, fps)
+    def od_slide(
+        visitor, direction="", low=0.0, high=4.0, frames=24, format="gif", fps=16, size="1x"
+    ) -> Iterator[dict]:
+        yield from made(state_of(visitor), direction, low, high, frames, format, fps, size)
 
-    def made(state, name, low, high, frames, kind, fps) -> Iterator[dict]:
-        from pipelines import animation, checks
+    def made(state, name, low, high, frames, kind, fps, size) -> Iterator[dict]:
+        from pipelines import animation
 
         found = state.ready()
         name = named(state, name)
-        checks.choice(kind, "The file", animation.formats())
-        checks.number(fps, "Frames a second", 1, 60)
+        output = controls.film_output(kind, fps, size)
         began, told = time.perf_counter(), 0.0
         arguments = {"direction": name, "low": low, "high": high, "frames": frames, **state.options()}
         arguments["edits"] = [pair for pair in arguments["edits"] if pair[0] != name]
@@ -88,11 +91,11 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                     far = going(f"{len(pictures)} of {frames} frames")
                     yield {picture: enlarged(image), video: None, cell.news: far}
         with results.folder() as folder:
-            recipe = recipe_for("out_of_domain.slide", state, arguments, {"format": kind, "fps": fps})
+            recipe = recipe_for("out_of_domain.slide", state, arguments, output)
             kept = Result(pictures, {}, recipe, recipe.arguments, Path(folder))
             # There and back, so that it does not jump where it begins again.
             film = [enlarged(image) for image in (*pictures, *pictures[-2:0:-1])]
-            path = animation.save(film, kept.file("slide", name, ending=kind), fps=fps)
+            path = animation.save(film, kept.file("slide", name, ending=kind), fps=fps, size=size)
             places = np.linspace(0, len(pictures) - 1, min(STRIP, len(pictures))).round().astype(int)
             captions = [f"{low + (high - low) * i / (len(pictures) - 1):+.1f}" for i in places]
             row = animation.strip([tile(pictures[i]).resize((TILE, TILE)) for i in places], captions)
@@ -108,19 +111,17 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 cell.code: code(
                     state,
                     [f"result = list({call('slide', state, arguments)})"],
-                    f'animation.save(result, "animation.{kind}", fps={fps!r})',
+                    f'animation.save(result, "animation.{kind}", fps={fps!r}, size={size!r})',
                 ),
                 cell.sheet: str(path),
                 cell.recipe: str(text),
             }
 
     def load(visitor, recipe) -> Iterator[dict]:
-        from pipelines import animation, checks
-
         output = recipe.output or {}
         given = {"low": 0.0, "high": 3.0, "frames": 24, "edits": [], "apart": False, **handlers.held(recipe)}
-        checks.choice(output.get("format", "gif"), "The file", animation.formats())
-        checks.number(output.get("fps", fps.value), "Frames a second", 1, 60)
+        said = [output.get("format", "gif"), output.get("fps", fps.value), output.get("size", "1x")]
+        controls.film_output(*said)
         named = {name: given[name] for name in ("direction", "low", "high", "frames", "edits", "apart")}
 
         def begin(reference, known, own):
@@ -128,13 +129,12 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
 
         for update in handlers.lay(visitor, recipe, given, begin):
             laid = update
-        values = [given["direction"], given["low"], given["high"], given["frames"]]
-        values += [output.get("format", "gif"), output.get("fps", fps.value)]
+        values = [given["direction"], given["low"], given["high"], given["frames"], *said]
         laid |= {c: gr.update(value=v) for c, v in zip(controls_of, values, strict=True)}
         for update in made(state_of(visitor), *values):
             yield laid | update
 
-    controls_of = [direction, low, high, frames, kind, fps]
+    controls_of = [direction, low, high, frames, kind, fps, size]
     session = book.chooser.session
     cell.makes([strip, picture, video], [*controls_of, handlers.part["status"]])
     cell.on(cell.run_button.click, od_slide, [session, *controls_of], out, api_name="od_slide", api_description=API)
