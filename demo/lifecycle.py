@@ -2,7 +2,7 @@
 
 Every event that makes or changes a result is wired with ``Lifecycle.on``. What a visitor sees of it is the same in all
 cells: ``news`` says what waits, goes on, was stopped or failed; ``status`` says what made the result that stands there,
-and is marked when a control has changed since (``assets/cells.js``, in the browser: no event of the server is needed).
+and gets a badge when a control has changed since (``assets/cells.js``, in the browser alone).
 """
 
 from __future__ import annotations
@@ -163,8 +163,8 @@ class Lifecycle:
             [c.change for c in (self.news, self.status, *watched)],
             None,
             [self.news, self.status, *watched],
-            self.status,
-            js=f"(...values) => ganbookCells.seen({json.dumps(about)}, values)",
+            None,
+            js=f"(...values) => {{ ganbookCells.seen({json.dumps(about)}, values); }}",
             queue=False,
             **PRIVATE,
         )

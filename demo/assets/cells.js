@@ -69,7 +69,8 @@ window.ganbookCells = (() => {
     return document.getElementById(`${name}-news`)?.before(made);
   }
 
-  /** A part of the cell has changed. Gives the line of the result, marked where it is out of date. */
+  /** A part of the cell has changed. What is out of date is marked in the document: a component's value that an event
+   *  writes back could come after a newer one. */
   function seen({ cell: name, parts, made }, [news, status, ...values]) {
     const cell = of(name);
     cell.now = Object.fromEntries(parts.map((part, i) => [part, key(values[i])]));
@@ -79,7 +80,7 @@ window.ganbookCells = (() => {
     if (!found) {
       cell.run = null;
       if (!status) cell.made = {};
-      return [status];
+      return mark(name);
     }
     const [, id, last, set] = found; // set: controls came with the result, some of them perhaps a moment after it
     if (id !== cell.run) {
@@ -89,21 +90,25 @@ window.ganbookCells = (() => {
       cell.made[last] = cell.now;
     }
     const old = made.map((one, i) => i in cell.made && !one.parts.every((p) => same(cell.made[i][p], cell.now[p])));
-    return [marked(status, last, old, made)];
+    const which = old.findIndex(Boolean);
+    if (which < 0) return mark(name);
+    const words = old[last] ? OTHER : `${made[which].label}: ${OTHER[0].toLowerCase()}${OTHER.slice(1)}`;
+    return mark(name, words, old);
   }
 
-  function marked(status, last, old, made) {
-    const plain = status
-      .replace(/<b class="nb-badge">.*?<\/b> /, "")
-      .replace(/class="nb-ran[^"]*"/, 'class="nb-ran"');
-    if (!old.some(Boolean)) return plain;
-    const which = old.findIndex(Boolean);
-    const words = old[last] ? OTHER : `${made[which].label}: ${OTHER[0].toLowerCase()}${OTHER.slice(1)}`;
-    const classes = old.map((is, i) => (is ? ` nb-stale-${i}` : "")).join("");
-    return plain.replace(
-      /class="nb-ran"([^>]*)>/,
-      (_, rest) => `class="nb-ran nb-stale${classes}"${rest}><b class="nb-badge">${words}</b> `,
-    );
+  /** A badge before the line of the result, with a class for each result that is out of date; none without words. */
+  function mark(name, words = "", old = []) {
+    const line = document.getElementById(`${name}-status`);
+    let badge = line?.querySelector(":scope > .nb-badge");
+    if (!words || !line) return badge?.remove();
+    if (!badge) {
+      badge = document.createElement("b");
+      badge.setAttribute("role", "status");
+      line.prepend(badge);
+    }
+    badge.className = ["nb-badge", ...old.flatMap((is, i) => (is ? [`nb-stale-${i}`] : []))].join(" ");
+    if (badge.textContent !== words) badge.textContent = words;
+    return undefined;
   }
 
   return { asked, seen };
