@@ -157,6 +157,26 @@ def test_stop(wide):
     wide.write("od-edit-steps", STEPS)
 
 
+def test_a_page_comes_to_rest(wide):
+    """Also where three lines of the cell came at once: nothing goes on in the browser when all is answered."""
+    opened(wide)
+    for example in range(3):
+        wide.tile("od-edit-examples", example % 2).click()
+        wide.page.wait_for_timeout(150)
+    wide.settle()
+    calls = wide.page.evaluate(
+        """async () => {
+          const { seen } = ganbookCells;
+          let calls = 0;
+          ganbookCells.seen = (...given) => { calls += 1; return seen(...given); };
+          await new Promise((done) => setTimeout(done, 1500));
+          ganbookCells.seen = seen;
+          return calls;
+        }"""
+    )
+    assert calls == 0
+
+
 def test_the_comparison_and_the_animation(window, tmp_path):
     """In a narrow window, where the table has the least room."""
     visit = opened(window(NARROW))
