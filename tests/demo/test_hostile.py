@@ -130,7 +130,7 @@ def test_a_result_s_file_stays_in_its_folder(tmp_path, ending):
 
     folder = tmp_path / "own"
     made = Result(None, {}, Recipe("stylegan2.sample", "stylegan2/faces", ""), {}, folder)
-    with pytest.raises(UserError, match="kind of a file"):
+    with pytest.raises(UserError, match="format of the file"):
         made.file("walk", ending=ending)
     for words in (("../../x",), ("/etc/passwd",), ("a\0b",), ("..",)):
         assert made.file(*words).parent == folder

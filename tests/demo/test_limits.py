@@ -73,7 +73,7 @@ def test_a_session_has_a_share(served, monkeypatch):
     monkeypatch.setattr(limits, "PER_SESSION", 3)
     assert [served.join("ann").status_code for _ in range(4)] == [200, 200, 200, 429]
     refused = served.join("ann").json()["detail"]
-    assert refused == limits.BUSY and "under way already" in refused
+    assert refused == limits.BUSY and "running already" in refused
     assert served.join("bob").status_code == 200
 
 

@@ -225,7 +225,7 @@ def test_no_face_in_the_photograph(visitor, tmp_path):
     answer = visitor("od_photo", photo=handle_file(path), steps="2", face="centre")
     assert "centre_crop" in answer[CODE] and "after 2 steps" in answer[STATUS]
     refused(visitor, "od_photo", "No encoder", photo=handle_file(path), method="encoder", face="centre")
-    refused(visitor, "od_photo", "from 1 to 1000", photo=handle_file(path), steps="0", face="centre")
+    refused(visitor, "od_photo", "from 1 to 1,000", photo=handle_file(path), steps="0", face="centre")
 
 
 def test_the_comparison(given):

@@ -307,8 +307,8 @@ def test_bad_arguments():
     for options, words in (
         ({"crop": "passport"}, "crop"),
         ({"crop": ["celeba"]}, "crop"),
-        ({"size": 1e6}, "from 16 to 2048"),
-        ({"size": "large"}, "from 16 to 2048"),
+        ({"size": 1e6}, "from 16 to 2,048"),
+        ({"size": "large"}, "from 16 to 2,048"),
         ({"face": -1}, "from 0 to 31"),
         ({"face": float("nan")}, "from 0 to 31"),
         ({"face": None, "detector": "dlib"}, "detector"),

@@ -107,7 +107,7 @@ def test_what_is_no_latent(any_net, bad):
 def test_latents_that_no_picture_has(any_net):
     space = igan.Space(any_net)
     for value in (math.nan, math.inf, 1e9):
-        with pytest.raises(UserError, match="no picture"):
+        with pytest.raises(UserError, match="contains NaN"):
             space.latent(torch.full((1, space.dim), value))
 
 

@@ -87,7 +87,7 @@ def torch_bytes(value) -> bytes:
         (torch_bytes({"age": torch.ones(2), "name": "age"}), "no direction"),
         (torch_bytes({}), "no direction"),
         (torch_bytes({str(i): torch.ones(2) for i in range(65)}), "65 arrays"),
-        (torch_bytes(torch.tensor([float("nan")])), "no numbers"),
+        (torch_bytes(torch.tensor([float("nan")])), "NaN or infinite values"),
         (torch_bytes(torch.ones(3))[:200], "."),
     ],
 )
