@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from models import device_of
+
 from . import kept, measure
 
 KEPT = kept.ROOT / "artefacts" / "drag-landmarks.jsonl"
@@ -39,7 +41,7 @@ OTHERS = 400, 90_000  # pictures that nobody has dragged, and the first of their
 def picture(net, w) -> torch.Tensor:
     """``[1, 3, R, R]`` in [-1, 1] of w+."""
     with torch.inference_mode():
-        return net.synthesis(w.to(net.synthesis.b4.const.device), noise_mode="const").float().cpu()
+        return net.synthesis(w.to(device_of(net)), noise_mode="const").float().cpu()
 
 
 def pairs(net, count: int, first: int = FIRST) -> Iterator[tuple[int, torch.Tensor, np.ndarray, np.ndarray]]:

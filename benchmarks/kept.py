@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from models import device_of
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -41,7 +43,7 @@ class Results:
 
     def __init__(self, path: Path, code: str, net):
         self.path, self.name = path, net.info.name
-        self.about = f"{code} {net.info.sha256[:12]} {next(net.parameters()).device.type}"
+        self.about = f"{code} {net.info.sha256[:12]} {device_of(net).type}"
         self.before = read(path)
 
     def get(self, key: str, measure: Callable[[], dict]) -> dict:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from models import device_of
 from weights.errors import UserError
 
 from . import backends, gpu, turns
@@ -179,12 +180,8 @@ def _work(wish: PipelineCall) -> Iterator:
     started = time.perf_counter()
     net = wish.network.open()
     recipe = recipes.make(wish.function, net, output=wish.output, **wish.arguments)
-    if wish.sha256 is not None and wish.sha256 != recipe.sha256:
-        raise UserError(
-            f"That recipe was made with another version of {recipe.checkpoint}"
-            f" (hash {wish.sha256[:12]}, here {recipe.sha256[:12]})."
-        )
-    device = next(net.parameters()).device.type
+    recipes.same_version(recipe.checkpoint, recipe.sha256, wish.sha256)
+    device = device_of(net).type
     yield Started(recipe, wish.network.title or net.info.title, net.info.img_resolution, device)
     result = yield from with_progress(lambda: _call(recipe.function, net, recipe.arguments))
     if isinstance(result, Iterator):

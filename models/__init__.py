@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 C = TypeVar("C", bound="type[nn.Module]")
@@ -27,6 +28,11 @@ def stored(technique: str, kind: str) -> Callable[[C], C]:
         return network
 
     return register
+
+
+def device_of(net: nn.Module) -> torch.device:
+    """Where a network computes: all of its parameters are on one device."""
+    return next(net.parameters()).device
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 import weights
+from models import device_of
 from models.attgan import CONFLICTS, Generator
 from models.attgan_inference import Encoded, fast
 from models.attributes import Classifier
@@ -92,7 +93,7 @@ def attributes(image: Image.Image, classifier: Classifier | None = None) -> dict
         classifier: of ``weights.load("attributes/faces")``, which is taken if none is given.
     """
     classifier = classifier or weights.load(CLASSIFIER)
-    x = _tensor(image, classifier.img_size, next(classifier.parameters()).device)
+    x = _tensor(image, classifier.img_size, device_of(classifier))
     with torch.inference_mode():
         found = torch.sigmoid(classifier(x))[0].tolist()
     return dict(zip(classifier.attrs, found, strict=True))
@@ -122,7 +123,7 @@ def encode(net: Generator, image: Image.Image | str, has: Mapping[str, bool] | N
     if any(name not in has for name in known):
         told = attributes(image)
         has = {name: bool(has.get(name, told.get(name, 0.0) > 0.5)) for name in known}
-    x = _tensor(image, size, next(net.parameters()).device)
+    x = _tensor(image, size, device_of(net))
     return Face(image, {name: bool(has[name]) for name in known}, fast(net).encode(x))
 
 
@@ -251,7 +252,7 @@ def _face(net: Generator, image, has) -> Face:
 
 
 def _decoded(net: Generator, face: Face, changes: Sequence[Change]) -> list[Image.Image]:
-    device = next(net.parameters()).device
+    device = device_of(net)
     rows = torch.tensor([list(c.values.values()) for c in changes], device=device)
     made = []
     for part in rows.split(16):

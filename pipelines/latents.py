@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models import device_of
 from models.stylegan2 import Generator
 from weights import container
 from weights.atomic import replacing
@@ -34,7 +35,7 @@ def w_plus(net: Generator, w: Tensor) -> Tensor:
     if not isinstance(w, Tensor) or not w.is_floating_point():
         raise UserError("A drag starts from a latent w or w+; take one from stylegan2.latent.")
     with torch.inference_mode(False):
-        w = w.detach().to(device=net.synthesis.b4.const.device, dtype=torch.float32, copy=True)
+        w = w.detach().to(device=device_of(net), dtype=torch.float32, copy=True)
     if w.shape in ((net.w_dim,), (1, net.w_dim)):
         w = w.reshape(1, 1, net.w_dim).repeat(1, net.num_ws, 1)
     if w.shape != (1, net.num_ws, net.w_dim):
@@ -49,7 +50,7 @@ def w_plus(net: Generator, w: Tensor) -> Tensor:
 @torch.no_grad()
 def spread(net: Generator) -> float:
     """Deviation of the entries of w, over 256 seeded latents: the unit in which steps are measured."""
-    device = net.synthesis.b4.const.device
+    device = device_of(net)
     z = torch.randn(256, net.z_dim, generator=torch.Generator().manual_seed(0)).to(device)
     c = torch.eye(net.c_dim, device=device)[torch.arange(256) % net.c_dim] if net.c_dim else None
     return float(net.mapping(z, c)[:, 0].std(dim=0).mean())

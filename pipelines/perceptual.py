@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import weights
+from models import device_of
 from weights import vgg16
 from weights.errors import UserError
 
@@ -44,7 +45,7 @@ class Features:
 
 def chosen(net: nn.Module) -> Features:
     """The features for a generator: VGG16's if its file is on this machine, else those of networks that ship."""
-    device = next(net.parameters()).device
+    device = device_of(net)
     if weights.status(VGG16) == "cached":
         try:
             vgg = _vgg16(str(device))

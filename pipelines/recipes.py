@@ -134,11 +134,7 @@ class Recipe:
             result = self._function()(**self.arguments)
             return list(result) if isinstance(result, Iterator) else result
         net = weights.load(self.checkpoint) if net is None else net
-        if net.info.sha256 != self.sha256:
-            raise UserError(
-                f"That recipe was made with another version of {self.checkpoint} "
-                f"(hash {self.sha256[:12]}, here {net.info.sha256[:12]})."
-            )
+        same_version(self.checkpoint, net.info.sha256, self.sha256)
         result = self._function()(net, **self.arguments)
         return list(result) if isinstance(result, Iterator) else result
 
@@ -187,6 +183,17 @@ class Recipe:
 
 def _fingerprint(entry: registry.RecipeFunction) -> str:
     return entry.fingerprint() if entry.fingerprint else ""
+
+
+def same_version(name: str, sha256: str, wanted: str | None) -> None:
+    """Raises UserError where a recipe was made with another version of the network ``name`` than the one here.
+
+    ``wanted`` is the recipe's hash; None asks for nothing.
+    """
+    if wanted is not None and wanted != sha256:
+        raise UserError(
+            f"That recipe was made with another version of {name} (hash {wanted[:12]}, here {sha256[:12]})."
+        )
 
 
 def make(function: str, net: Any = None, output: dict[str, Any] | None = None, **arguments: Any) -> Recipe:

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from models import stylegan3
+from models import device_of, stylegan3
 from models.stylegan2 import Generator as StyleGAN2
 from models.stylegan2 import truncate
 from weights.errors import UserError
@@ -107,20 +107,16 @@ def parse_layers(net: Generator, layers: str | Sequence[int]) -> list[int]:
 # -- latents -----------------------------------------------------------------------------------------------------
 
 
-def _device(net: Generator) -> torch.device:
-    return next(net.parameters()).device
-
-
 def _z(net: Generator, seeds: Sequence[int]) -> Tensor:
     z = np.stack([np.random.RandomState(s).randn(net.z_dim) for s in seeds])
-    return torch.from_numpy(z).float().to(_device(net))
+    return torch.from_numpy(z).float().to(device_of(net))
 
 
 def _c(net: Generator, n: int, class_index: int | None) -> Tensor | None:
     if not net.c_dim:
         return None
     index = checks.integer(0 if class_index is None else class_index, "The class", 0, net.c_dim - 1)
-    c = torch.zeros(n, net.c_dim, device=_device(net))
+    c = torch.zeros(n, net.c_dim, device=device_of(net))
     c[:, index] = 1
     return c
 
@@ -187,7 +183,7 @@ def _render(net: Generator, ws: Tensor, noise_mode: str, noise_seed: int = 0) ->
 
 def picture(net: Generator, w: Tensor, noise_mode: str = "const") -> Image.Image:
     """The picture of w+ ``[1, num_ws, w_dim]``, as ``latent`` gives it."""
-    return _render(net, w.to(_device(net)), noise_mode)[0]
+    return _render(net, w.to(device_of(net)), noise_mode)[0]
 
 
 # -- the cells ---------------------------------------------------------------------------------------------------
@@ -390,7 +386,7 @@ def directions(net: Generator, layers: str | Sequence[int] = "all", count: int =
     sign = vectors.gather(1, vectors.abs().argmax(dim=1, keepdim=True)).sign()
     strengths = (values.flip(0)[:count] / values.sum()).tolist()
     names = tuple(str(i + 1) for i in range(count))
-    return Directions(names, (vectors * sign).float().to(_device(net)), tuple(strengths))
+    return Directions(names, (vectors * sign).float().to(device_of(net)), tuple(strengths))
 
 
 def _offset(net: Generator, amounts: dict[str, float], layers, own=None, apart: bool = False) -> Tensor:
@@ -402,7 +398,7 @@ def _offset(net: Generator, amounts: dict[str, float], layers, own=None, apart: 
     numbered = directions(net, layers, min(64, net.w_dim))
     shipped = named_directions.named(net)
     known = {**shipped, **named_directions.decode_all(own, net)}
-    offset = torch.zeros(1, net.num_ws, net.w_dim, device=_device(net))
+    offset = torch.zeros(1, net.num_ws, net.w_dim, device=device_of(net))
     for name, amount in amounts.items():
         amount = checks.number(amount, f"The amount of direction {str(name)[:30]}", -20, 20)
         if str(name) in known:

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 import weights
+from models import device_of
 from weights import hub
 from weights.errors import UserError
 
@@ -320,7 +321,7 @@ def _refined(image: Image.Image, faces: list[Face]) -> tuple[list[Face], list[Fa
     if not faces or weights.status(NETWORK) != "shipped":
         return faces, []
     net = weights.load(NETWORK)
-    size, device = net.img_resolution, next(net.parameters()).device
+    size, device = net.img_resolution, device_of(net)
     now = [geometry.crop_transform(face.landmarks, "celeba", size) for face in faces]
     goal = geometry.celeba_landmarks(size)
     for _ in range(LOOKS):

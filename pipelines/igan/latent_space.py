@@ -12,6 +12,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from models import device_of
 from models.dcgan import DCGAN
 from models.stylegan2 import Generator as StyleGAN2
 from weights.errors import UserError
@@ -39,7 +40,7 @@ class Space:
             raise UserError("This network makes no pictures from latents; choose a DCGAN or a StyleGAN2.")
         self.net = net
         self.is_style = isinstance(net, StyleGAN2)
-        self.size, self.device = net.img_resolution, next(net.parameters()).device
+        self.size, self.device = net.img_resolution, device_of(net)
         self.dim = net.w_dim if self.is_style else net.z_dim
         if self.is_style:
             with torch.inference_mode(False):  # gradients go through them, whoever made the space

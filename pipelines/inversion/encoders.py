@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import weights
+from models import device_of
 from weights.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def encoder_for(net: Generator) -> Encoder | GradualStyleEncoder | None:
     info = getattr(net, "info", None)
     if info is None:
         return None
-    device = next(net.parameters()).device
+    device = device_of(net)
     if (info.card or {}).get("encoder") in weights.WITH_ENCODER:
         if info.name.startswith("own:"):
             found = weights.reopen(info.sha256, device, part="encoder")

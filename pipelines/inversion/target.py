@@ -9,10 +9,11 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from models import device_of
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
-MAX_SIDE = 12_000  # pixels of a photograph
+from ..photographs import photograph
 
 
 def prepare(
@@ -24,17 +25,7 @@ def prepare(
     """
     if not isinstance(net, Generator):
         raise UserError("Photographs are inverted for StyleGAN2 networks; load one first.")
-    if not isinstance(image, Image.Image):
-        raise UserError("Choose a picture first.")
-    if min(image.size) < 8 or max(image.size) > MAX_SIDE:
-        raise UserError(
-            f"A picture of 8 to {MAX_SIDE:,} pixels a side can be used; this one is {image.width} x {image.height}."
-        )
-    image = ImageOps.exif_transpose(image)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(ground, image.convert("RGBA"))
-    image = image.convert("RGB")
+    image = photograph(image)
     if align is not None:
         image = align(image)
     size = net.img_resolution
@@ -44,4 +35,4 @@ def prepare(
 def tensor(image: Image.Image, net: Generator) -> Tensor:
     """``[1, 3, H, W]`` in [-1, 1] on the network's device."""
     levels = torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1)[None]
-    return (levels / 127.5 - 1).to(net.synthesis.b4.const.device)
+    return (levels / 127.5 - 1).to(device_of(net))

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 import weights
+from models import device_of
 from models.stylegan2 import Generator
 from weights import hub, latent_directions
 from weights.errors import UserError
@@ -62,7 +63,7 @@ class Networks:
 
     @property
     def device(self) -> torch.device:
-        return self.generator.synthesis.b4.const.device
+        return device_of(self.generator)
 
 
 def load(name: str = "faces", device: str = "auto") -> Networks:
@@ -176,7 +177,7 @@ def _alike(net: Generator, technique: str):
     same = [name for name in _shipped(technique) if weights.card(name).get("generator_sha256") == info.sha256]
     alike = [name for name in _shipped(technique) if info.crop and weights.entry(name).crop == info.crop]
     name = next(iter(same + alike), None)
-    return weights.load(name, net.synthesis.b4.const.device) if name else None
+    return weights.load(name, device_of(net)) if name else None
 
 
 def _deghosting(net: Generator):
@@ -186,7 +187,7 @@ def _deghosting(net: Generator):
     names = [name for name in _shipped("deghosting") if weights.card(name).get("generator_sha256") == info.sha256]
     if not names:
         return None
-    found = weights.load(names[0], net.synthesis.b4.const.device)
+    found = weights.load(names[0], device_of(net))
     try:
         return found.attach(net)
     except ValueError:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from PIL import Image
 
+from models import device_of
 from weights.errors import UserError
 
 from ...networks import Reference
@@ -17,14 +18,10 @@ from .state import Found
 
 @in_worker
 def _found(reference: Reference, photo: Image.Image, known, which, has: dict | None, sha256: str | None) -> Iterator:
-    from pipelines import attgan, faces
+    from pipelines import attgan, faces, recipes
 
     net = reference.open()
-    if sha256 is not None and sha256 != net.info.sha256:
-        raise UserError(
-            f"That recipe was made with another version of {net.info.name}"
-            f" (hash {sha256[:12]}, here {net.info.sha256[:12]})."
-        )
+    recipes.same_version(net.info.name, net.info.sha256, sha256)
     if has is not None and not isinstance(has, dict):
         raise UserError("What a face has is given by name, such as Male: true.")
     size = net.img_size or attgan.DEFAULT_SIZE
@@ -33,7 +30,7 @@ def _found(reference: Reference, photo: Image.Image, known, which, has: dict | N
     else:
         aligned = faces.align(photo, known[which] if known else which, net.info.crop or "celeba", size)
     face = attgan.encode(net, aligned.image, has)
-    device = next(net.parameters()).device.type
+    device = device_of(net).type
     yield Found(
         reference,
         net.info.name,
@@ -71,7 +68,7 @@ def found(
 def _ready(reference: Reference, face):
     """The network, and the face on its device."""
     net = reference.open()
-    return net, replace(face, encoded=face.encoded.to(next(net.parameters()).device))
+    return net, replace(face, encoded=face.encoded.to(device_of(net)))
 
 
 @in_worker

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from weights.errors import UserError
+from models import device_of
 
 from ...networks import Reference
 from ...running import in_worker
@@ -15,14 +15,10 @@ from .state import OPTIONAL, Start
 
 @in_worker
 def _opened(reference: Reference, made: dict, drags: list | None, sha256: str | None, latent: str | None) -> Iterator:
-    from pipelines import draggan, stylegan2
+    from pipelines import draggan, recipes, stylegan2
 
     net = reference.open()
-    if sha256 is not None and sha256 != net.info.sha256:
-        raise UserError(
-            f"That recipe was made with another version of {net.info.name}"
-            f" (hash {sha256[:12]}, here {net.info.sha256[:12]})."
-        )
+    recipes.same_version(net.info.name, net.info.sha256, sha256)
     if latent is not None:
         made = {"latent": draggan.encode_latent(draggan.load_latent(latent, net), net)}
     if drags is not None:
@@ -33,7 +29,7 @@ def _opened(reference: Reference, made: dict, drags: list | None, sha256: str | 
     else:
         w = stylegan2.latent(net, **made).cpu()
         about = f"{net.info.title}, seed {made['seed']}"
-    device, usual = next(net.parameters()).device.type, draggan.defaults(net)
+    device, usual = device_of(net).type, draggan.defaults(net)
     yield Start(
         reference,
         net.info.name,

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from PIL import Image
 
+from models import device_of
 from weights.errors import UserError
 
 from ...networks import Reference
@@ -19,11 +20,9 @@ GROUND = (236, 233, 227)  # what one paints on where there is no picture yet
 
 def same(net, sha256: str | None) -> None:
     """Raises UserError for a recipe that was made with another version of a network."""
-    info = net.info
-    if sha256 is not None and sha256 != info.sha256:
-        raise UserError(
-            f"That recipe was made with another version of {info.name} (hash {sha256[:12]}, here {info.sha256[:12]})."
-        )
+    from pipelines.recipes import same_version
+
+    same_version(net.info.name, net.info.sha256, sha256)
 
 
 @in_worker
@@ -196,7 +195,7 @@ def plane(reference: Reference, arguments: dict, sha256: str | None) -> Iterator
             break
         if far.total:
             yield "far", far.done, far.total
-    yield made, texts, recipe, net.info.title, next(net.parameters()).device.type
+    yield made, texts, recipe, net.info.title, device_of(net).type
 
 
 @in_worker

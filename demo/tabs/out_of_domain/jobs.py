@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
-from weights.errors import UserError
-
 from ...networks import Reference
 from ...pictures import CENTRE, UPLOADED
 from ...running import in_worker
@@ -16,14 +14,10 @@ from .state import Found
 
 @in_worker
 def _found(reference: Reference, photo: Image.Image, known, which, source: str, sha256: str | None) -> Iterator:
-    from pipelines import faces, out_of_domain
+    from pipelines import faces, out_of_domain, recipes
 
     net = reference.open()
-    if sha256 is not None and sha256 != net.info.sha256:
-        raise UserError(
-            f"That recipe was made with another version of {net.info.name}"
-            f" (hash {sha256[:12]}, here {net.info.sha256[:12]})."
-        )
+    recipes.same_version(net.info.name, net.info.sha256, sha256)
     nets = out_of_domain.gather(net)
     if which == CENTRE or not net.info.crop:
         which, aligned = CENTRE, faces.centre_crop(photo, nets.size)
