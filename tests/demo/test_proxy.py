@@ -7,7 +7,11 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -57,26 +61,34 @@ def nginx() -> str:
 @pytest.fixture(scope="module")
 def proxied(nginx, serving, tmp_path_factory):
     """The address of the page as nginx gives it."""
-    folder = tmp_path_factory.mktemp("nginx")
+    with (
+        serving(ROOT / "weights" / "embedded", tmp_path_factory.mktemp("page"), root_path="/ganbook") as page,
+        before(nginx, tmp_path_factory.mktemp("nginx"), [page.server_port]) as address,
+    ):
+        yield address
+
+
+@contextmanager
+def before(nginx: str, folder: Path, ports: list[int]) -> Iterator[str]:
+    """nginx with our configuration before pages at these ports; gives the address of the page."""
     port = free_port()
-    with serving(ROOT / "weights" / "embedded", tmp_path_factory.mktemp("page"), root_path="/ganbook") as page:
-        site = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
-        ours = {
-            "listen 80;": f"listen 127.0.0.1:{port};",
-            "server 127.0.0.1:7860;": f"server 127.0.0.1:{page.server_port};",
-        }
-        for theirs, here in ours.items():
-            assert site.count(theirs) == 1
-            site = site.replace(theirs, here)
-        (folder / "nginx.conf").write_text(WRAPPED.format(folder=folder, site=site))
-        running = subprocess.Popen([nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")])
-        address = f"http://127.0.0.1:{port}/ganbook"
-        try:
-            _wait(f"{address}/robots.txt", running, folder / "error.log")
-            yield address
-        finally:
-            running.terminate()
-            running.wait(30)
+    site = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+    ours = {
+        "listen 80;": f"listen 127.0.0.1:{port};",
+        "server 127.0.0.1:7860;": " ".join(f"server 127.0.0.1:{one};" for one in ports),
+    }
+    for theirs, here in ours.items():
+        assert site.count(theirs) == 1
+        site = site.replace(theirs, here)
+    (folder / "nginx.conf").write_text(WRAPPED.format(folder=folder, site=site))
+    running = subprocess.Popen([nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")])
+    address = f"http://127.0.0.1:{port}/ganbook"
+    try:
+        _wait(f"{address}/robots.txt", running, folder / "error.log")
+        yield address
+    finally:
+        running.terminate()
+        running.wait(30)
 
 
 def _wait(address: str, running: subprocess.Popen, log: Path) -> None:
@@ -160,3 +172,34 @@ def test_nobody_says_himself_who_he_is(proxied, monkeypatch):
     client.predict(network="stylegan2/faces", seeds="1", api_name="/stylegan2_sample")
     client.close()
     assert seen == {"127.0.0.1"}
+
+
+class _SaysWho(BaseHTTPRequestHandler):
+    """Stands for one of several pages: which one answers is all that is asked of it."""
+
+    def do_GET(self):
+        name = str(self.server.server_port).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(name)))
+        self.end_headers()
+        self.wfile.write(name)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_of_several_pages_each_visitor_has_one(nginx, tmp_path):
+    """What a visitor has made lies in the memory of one process."""
+    with ExitStack() as stack:
+        pages = [stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), _SaysWho)) for _ in range(3)]
+        for page in pages:
+            threading.Thread(target=page.serve_forever, daemon=True).start()
+            stack.callback(page.shutdown)
+        address = stack.enter_context(before(nginx, tmp_path, [page.server_port for page in pages]))
+        came = {}
+        for visitor in range(24):
+            here = httpx.HTTPTransport(local_address=f"127.{visitor}.0.1")
+            with httpx.Client(transport=here) as browser:
+                came[visitor] = {browser.get(f"{address}/config").text for _ in range(5)}
+    assert all(len(pages_of_one) == 1 for pages_of_one in came.values())
+    assert len(set.union(*came.values())) == 3, "all of them are used"
