@@ -10,8 +10,11 @@ import asyncio
 import ipaddress
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import parse_qs
 
 from fastapi import HTTPException
 from gradio import queueing
@@ -56,7 +59,7 @@ class Queue(queueing.Queue):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.ANALYTICS_MAX_EVENTS = 1  # nobody looks at them, and a table of them was made after every event
-        self._swept = 0.0
+        self.attended: Counter[str] = Counter()  # sessions: events that arrive, streams that are read
 
     def compute_analytics_summary(self, records):
         return self.cached_event_analytics_summary
@@ -76,7 +79,8 @@ class Queue(queueing.Queue):
         fresh = session is not None and session not in self.pending_messages_per_session
         if fresh:
             self.pending_messages_per_session[session] = Unread()
-        asked = await super().push(body, request, username)
+        with self.attending(session):
+            asked = await super().push(body, request, username)
         if not asked[0] and fresh:
             self.pending_messages_per_session.pop(session, None)
         elif session is None and asked[0]:  # Gradio has made a queue of its own under the event's number
@@ -89,6 +93,17 @@ class Queue(queueing.Queue):
             ours = self.pending_messages_per_session[session] = Unread()
             while not made.empty():
                 ours.put_nowait(made.get_nowait())
+
+    @contextmanager
+    def attending(self, session: str | None) -> Iterator[None]:
+        """Nothing of a session is swept away meanwhile: a stream whose messages were gone would end in an error."""
+        self.attended[session] += 1
+        try:
+            yield
+        finally:
+            self.attended[session] -= 1
+            if not self.attended[session]:
+                del self.attended[session]
 
     @property
     def places(self) -> int:
@@ -153,6 +168,7 @@ class Queue(queueing.Queue):
             await self.clean_events(session_hash=session)
             self.pending_event_ids_session.pop(session, None)
         waiting = {event.session_hash for event in self.event_ids_to_events.values()}
+        waiting |= set(self.attended)
         for session in [s for s, ids in self.pending_event_ids_session.items() if not ids and s not in waiting]:
             self.pending_event_ids_session.pop(session, None)
             if (messages := self.pending_messages_per_session.get(session)) is not None and messages.empty():
@@ -175,7 +191,8 @@ def address_of(request) -> str:
 
 
 class Gate:
-    """ASGI middleware: notes whose page is open, tells whether a session is still there, says when a disk is full.
+    """ASGI middleware: notes whose page is open and whose events are read, tells whether a session is still there, says
+    when a disk is full.
 
     ``GET .../ganbook/visit/<session>`` gives ``{"known": true, "busy": false, "waiting": false}``: known as long as the
     server has what the page of that session made, busy while something of it is under way, waiting while some of that
@@ -194,6 +211,10 @@ class Gate:
             queue = scope["app"].get_blocks()._queue
             found = {"known": sessions.known(last), "busy": queue.busy(last), "waiting": queue.waiting(last)}
             return await JSONResponse(found, headers={"Cache-Control": "no-store"})(scope, receive, send)
+        if sessions is not None and room.endswith("/queue") and last == "data":
+            asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [None])[0]
+            with scope["app"].get_blocks()._queue.attending(asked):
+                return await self.app(scope, receive, send)
         if sessions is not None and room.endswith("/heartbeat"):
             sessions.entered(last)
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import threading
 import time
@@ -116,6 +117,27 @@ def test_what_is_never_read_ends_by_itself(served, monkeypatch):
     queue = served.page._queue
     until(lambda: "silent" not in queue.pending_messages_per_session, "its messages are kept")
     assert not queue.busy("silent")
+
+
+def test_a_stream_that_is_open_stays_open(served, monkeypatch):
+    """A page may listen while nothing of it is under way; what it asks for then comes by that stream, and at once."""
+    monkeypatch.setattr(limits, "SWEEP_S", 1000)
+    queue = served.page._queue
+    served.go.set()
+    served.join("ann", "first")
+    with served.read("ann") as stream:
+        assert any("first done" in line for line in list(stream.iter_lines()))
+    with served.read("ann") as stream:
+        asyncio.run(queue.give_up(60))
+        assert served.join("ann", "second").status_code == 200
+        began = time.monotonic()
+        assert any("second done" in line for line in stream.iter_lines())
+        assert time.monotonic() - began < 8, (
+            "it came when Gradio looked for new messages, which it does every ten seconds"
+        )
+    until(lambda: not queue.attended, "streams that were closed are counted")
+    asyncio.run(queue.give_up(60))
+    assert "ann" not in queue.pending_messages_per_session, "messages of nobody are kept"
 
 
 def test_what_is_left_ends(served):
