@@ -188,7 +188,7 @@ def measured(nets, judges, count: int, attributes=(*LOCAL, *GLOBAL)) -> tuple[li
     for case in cases(count, nets.size):
         began = time.perf_counter()
         *_, last = ood.invert(nets, case.photo, show_every=0)
-        known = ood.inverted(nets, case.photo, last.latent)
+        known = ood.inverted(nets, case.photo, last)
         seconds.append(time.perf_counter() - began)
         *_, first = inversion.invert(nets.generator, case.photo, "encoder", show_every=0)
         others = {"plain": ood.inverted(nets, case.photo, first.latent)}

@@ -2,7 +2,7 @@
 
 from ..photographs import photograph
 from .align import NO_FACE, AlignedFace, align, centre_crop, paste
-from .detection import Face, detect
+from .detection import Face, detect, landmarks_of
 from .geometry import CROPS
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "align",
     "centre_crop",
     "detect",
+    "landmarks_of",
     "paste",
     "photograph",
 ]

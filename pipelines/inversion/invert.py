@@ -48,7 +48,8 @@ class InversionStep:
     """``latent`` w+ [1, num_ws, w_dim] on the CPU, ``loss`` its distance, ``l2`` the mean square of pixels in [-1, 1].
 
     ``image`` is what the generator makes of it, None on steps that are not shown. The last step (``done``) has the best
-    latent of all.
+    latent of all. ``net``: where the network was tuned to the photograph, the tuned copy, on the last step alone; and
+    ``tuned``, the steps that it took.
     """
 
     step: int
@@ -57,6 +58,8 @@ class InversionStep:
     loss: float
     l2: float
     done: bool
+    net: Generator | None = None
+    tuned: int = 0
 
 
 def invert(

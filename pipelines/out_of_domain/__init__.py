@@ -1,6 +1,6 @@
 """Out-of-domain editing by differential activations (Song et al., ECCV 2022). See ``edit``."""
 
-from ..defaults import MAX_EDITS, MAX_STRENGTH, METHODS, POOR, SOFTNESS, STEPS, THRESHOLD
+from ..defaults import BLENDS, MAX_EDITS, MAX_STRENGTH, METHODS, POOR, SOFTNESS, STEPS, THRESHOLD, TUNING
 from ..images import decode_image, encode_image, encode_mask
 from ..latents import encode_latent
 from .edit import JUDGE, Compared, ComparisonStep, compare, edit, slide
@@ -9,6 +9,7 @@ from .networks import Networks, decode_step, encode_step, gather, load, method_o
 from .stages import Changed, Inverted, OutOfDomainEdit, changed, composed, invert, inverted, paste, soft_mask
 
 __all__ = [
+    "BLENDS",
     "Changed",
     "Compared",
     "ComparisonStep",
@@ -23,6 +24,7 @@ __all__ = [
     "SOFTNESS",
     "STEPS",
     "THRESHOLD",
+    "TUNING",
     "changed",
     "compare",
     "composed",

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
@@ -31,12 +31,13 @@ import weights
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
-from .. import checks
-from ..defaults import MAX_STRENGTH, SOFTNESS, STEPS, THRESHOLD
+from .. import checks, likeness
+from ..defaults import BLENDS, MAX_STRENGTH, SOFTNESS, STEPS, THRESHOLD
+from ..faces import regions
 from ..images import Mask
 from ..registry import recipe
 from .networks import Networks, check_hashes, edits_of, gather, method_of
-from .stages import Inverted, OutOfDomainEdit, changed, composed, invert, inverted, soft_mask
+from .stages import Inverted, OutOfDomainEdit, changed, composed, invert, inverted, region_of, soft_mask
 
 MAX_FRAMES = 200
 GROWN = 0.3  # of the farthest strength: where the mask of an animation is whole
@@ -51,7 +52,10 @@ class Compared:
         way: "Plain inversion", "Hybrid inversion" or "Ours".
         method: how the photograph was inverted, as ``inversion.METHODS`` names it.
         image: the edit.
-        lost: mean of |I - edit| where the mask of ours is 0, in levels of 255; None where there is no such place.
+        lost: mean of |I - edit| outside of where the attributes lie, in levels of 255; None where that is not known.
+        places: the same by place: inside of that, elsewhere on the face, background, occluder; None for one that is not
+            there.
+        person: how far the person is from that of the photograph, see ``likeness``; None where nothing tells.
         has: the independent classifier's probability of the attribute that was edited last; None where it knows none.
         seconds: of the inversion and the edit; of ours of the edit alone.
     """
@@ -62,6 +66,8 @@ class Compared:
     lost: float | None
     has: float | None
     seconds: float
+    places: Mapping[str, float | None] = field(default_factory=dict)
+    person: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +104,8 @@ def edit(
     keep: Mask | None = None,
     cautious: bool = True,
     deghost: bool = True,
+    blend: str = BLENDS[0],
+    tuning: int | None = None,
     parts: Mapping[str, str | None] | None = None,
 ) -> OutOfDomainEdit:
     """A face with some of its attributes changed and everything else kept: ``edit(nets, face, "Smiling", 3.0)``.
@@ -110,6 +118,8 @@ def edit(
         latent: of the image, w+ or text; it is looked for (``method``, ``steps``, ``seed``) when not given.
         threshold, softness, add, keep, cautious: of the mask, see ``soft_mask``.
         deghost: False leaves the blend as it is.
+        blend: "change" or "edit" (the paper's), see ``composed``.
+        tuning: steps of pivotal tuning; None: as ``invert`` does where the latent is looked for, none where given.
         parts: hashes of the networks with which the edit was made first; others are refused.
 
     Raises UserError.
@@ -118,9 +128,9 @@ def edit(
     check_hashes(nets, parts)
     wanted = [*edits, *([(direction, strength)] if direction is not None else [])]
     edits_of(nets, wanted, own, apart)  # what is wrong is said before a long search
-    known = _known(nets, image, latent, method, steps, seed)
+    known = _known(nets, image, latent, method, steps, seed, tuning)
     change = changed(nets, known, wanted, own, apart)
-    return composed(nets, known, change, soft_mask(change, threshold, softness, add, keep, cautious), deghost)
+    return composed(nets, known, change, soft_mask(change, threshold, softness, add, keep, cautious), deghost, blend)
 
 
 @recipe("frames")
@@ -145,6 +155,8 @@ def slide(
     keep: Mask | None = None,
     cautious: bool = True,
     deghost: bool = True,
+    blend: str = BLENDS[0],
+    tuning: int | None = None,
     parts: Mapping[str, str | None] | None = None,
 ) -> Iterator[Image.Image]:
     """Results of one direction from one strength to another in even steps; other ``edits`` are held.
@@ -160,7 +172,7 @@ def slide(
     edits_of(nets, [*others, (direction, 1.0)], own, apart)
 
     def made() -> Iterator[Image.Image]:
-        known = _known(nets, image, latent, method, steps, seed)
+        known = _known(nets, image, latent, method, steps, seed, tuning)
         drawn = {"threshold": threshold, "softness": softness, "add": add, "keep": keep, "cautious": cautious}
         base = changed(nets, known, others, own, apart)
         held = soft_mask(base, **drawn)
@@ -175,7 +187,7 @@ def slide(
                 grown = far[end] * min(1.0, abs(value) / (GROWN * abs(end)))
                 mask = np.maximum(held, np.rint(grown * 255).astype(np.float32) / 255)
             change = changed(nets, known, [*others, (direction, value)], own, apart)
-            yield composed(nets, known, change, mask, deghost).result
+            yield composed(nets, known, change, mask, deghost, blend).result
 
     return made()
 
@@ -198,6 +210,8 @@ def compare(
     keep: Mask | None = None,
     cautious: bool = True,
     deghost: bool = True,
+    blend: str = BLENDS[0],
+    tuning: int | None = None,
     parts: Mapping[str, str | None] | None = None,
 ) -> Iterator[ComparisonStep]:
     """The same edits without a mask from a plain and from a hybrid inversion, and ours.
@@ -217,17 +231,19 @@ def compare(
     def made() -> Iterator[ComparisonStep]:
         from .. import inversion
 
-        known = _known(nets, image, latent, method, steps, seed)
+        known = _known(nets, image, latent, method, steps, seed, tuning)
         began = time.perf_counter()
         change = changed(nets, known, edits, own, apart)
         mask = soft_mask(change, threshold, softness, add, keep, cautious)
-        ours = composed(nets, known, change, mask, deghost)
+        ours = composed(nets, known, change, mask, deghost, blend)
         seconds, judge = time.perf_counter() - began, _judge(wanted[-1][0])
-        photo, outside = np.asarray(known.photo, np.float32), mask == 0
+        photo, where = np.asarray(known.photo, np.float32), _places(known, wanted)
 
         def row(way: str, how: str, picture: Image.Image, seconds: float) -> Compared:
-            lost = float(np.abs(np.asarray(picture) - photo)[outside].mean()) if outside.any() else None
-            return Compared(way, how, picture, lost, judge(picture), seconds)
+            apart = np.abs(np.asarray(picture) - photo).mean(axis=2)
+            lost = {name: float(apart[there].mean()) if there.any() else None for name, there in where.items()}
+            like = likeness.of(known.photo, picture)
+            return Compared(way, how, picture, lost.pop("outside", None), judge(picture), seconds, lost, like.person)
 
         encoded = nets.encoder is not None
         ways = (("Plain inversion", "encoder" if encoded else "w"), ("Hybrid inversion", "hybrid" if encoded else "w+"))
@@ -251,6 +267,22 @@ def compare(
 # -- in and out ----------------------------------------------------------------------------------------------------
 
 
+def _places(known: Inverted, wanted: Sequence[tuple[str, float]]) -> dict[str, np.ndarray]:
+    """What an edit should have changed and what not, ``[H, W]`` bool each; nothing where no region is known."""
+    region = region_of(wanted, known)
+    if region is None:
+        return {}
+    inside, face = region > 0, regions.face(known.photo.width, known.landmarks) > 0
+    before = np.zeros_like(inside) if known.occluded is None else known.occluded > 0.5
+    return {
+        "inside": inside & ~before,
+        "face": face & ~inside & ~before,
+        "background": ~face & ~inside & ~before,
+        "occluder": before,
+        "outside": ~inside | before,
+    }
+
+
 def _judge(direction: str):
     """The probability of an attribute in a picture, where the independent classifier knows it."""
     from .. import attgan
@@ -262,10 +294,9 @@ def _judge(direction: str):
     return lambda picture: attgan.attributes(picture, classifier)[direction]
 
 
-def _known(nets: Networks, image, latent, method, steps, seed) -> Inverted:
+def _known(nets: Networks, image, latent, method, steps, seed, tuning) -> Inverted:
     if isinstance(image, Inverted):
         return image
     if latent is None:
-        *_, last = invert(nets, image, method, steps, seed, show_every=0)
-        latent = last.latent
-    return inverted(nets, image, latent)
+        *_, latent = invert(nets, image, method, steps, seed, show_every=0, tuning=tuning)
+    return inverted(nets, image, latent, tuning or 0)

@@ -20,6 +20,7 @@ TRUSTED, DISTRUSTED = 0.08, 0.15  # mean |I - I'|, of 1 at most: up to here T ma
 # The same where a network finds what lies before the face: in medians of |I - I'| of this photograph, within limits.
 FAILED, TWICE, WITHIN = 2.5, 1.9, (0.08, 0.16)
 STRONG = 0.05, 0.12  # a mean difference of colours, of 1 at most, from which on a change counts whatever named it
+REPLACED = 0.02, 0.06  # a mean difference of colours from which on T replaces the photograph, and does wholly
 OCCLUDED = 0.04, 0.2  # how sure that network is: up to here T may be shown, from there on it may not
 BLUR = 0.02  # of the side, on plain differences: a face that moves a little changes along lines
 OVERLAY = (222, 38, 32)  # rubylith, as on the canvas
@@ -53,11 +54,16 @@ def widened(seen: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(cv2.dilate(seen.astype(np.float32), disc), (0, 0), radius / 3)
 
 
+def within(seen: np.ndarray, region: np.ndarray | None) -> np.ndarray:
+    """A map ``[H, W]`` 0..1, as far as it lies in a region of the same size and range; None: everywhere (ours)."""
+    return seen if region is None else seen * region
+
+
 def strong(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Where a change is strong, ``[H, W]`` 0..1, of two pictures ``[H, W, 3]`` uint8.
 
     Diff-CAM needs little to name an edit that is all over the face, and looks at that alone: of one that makes a man of
-    a woman at brows and chin, and the hair would stay hers.
+    a woman at brows and chin, and the hair would stay hers. It counts within the attribute's region only.
     """
     return _rise(_apart(before, after), *STRONG)
 
@@ -143,6 +149,19 @@ def _faded(painted: np.ndarray, softness: float) -> np.ndarray:
         return painted
     # A blurred edge has one half where it was sharp, so twice that ends inside and fades outwards only.
     return np.maximum(painted, np.clip(2 * cv2.GaussianBlur(painted, (0, 0), width / 2), 0, 1))
+
+
+def carried(photo: np.ndarray, inverted: np.ndarray, edited: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """``F = I + M (T - I' - s (I - I'))``, ``[H, W, 3]`` uint8: the photograph with the change laid over it (ours).
+
+    What I' lacks of the photograph, its sharpness and its person, stays in F where the edit changes little. Where it
+    changes more (s goes to 1, see ``REPLACED``) that would show through what is new, as closed lips through teeth:
+    there F becomes the paper's. Where M is 0 it is I itself.
+    """
+    lacking = photo.astype(np.float32) - inverted
+    replaced = _rise(_apart(inverted, edited), *REPLACED)[..., None]
+    change = edited.astype(np.float32) - inverted - replaced * lacking
+    return np.clip(np.rint(photo + mask[..., None] * change), 0, 255).astype(np.uint8)
 
 
 def mixed(photo: np.ndarray, edited: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,15 +13,22 @@ from torch import Tensor
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
-from .. import faces, inversion
-from ..defaults import POOR, SOFTNESS, THRESHOLD
-from ..faces import geometry
+from .. import checks, faces, inversion, likeness
+from ..defaults import BLENDS, POOR, SOFTNESS, THRESHOLD, TUNING
+from ..faces import geometry, regions
 from ..images import Mask, decode_image, to_pil
 from ..inversion.invert import InversionStep
 from ..latents import decode_latent, w_plus
+from ..likeness import Likeness
 from . import mask as masks
 from .mask import overlay
 from .networks import Networks, edits_of, gather, method_of, search
+
+MAX_TUNING = 1000
+TUNED_UP_TO = 256  # px: larger networks are not tuned on a processor unless that is asked for
+TUNING_LR, NEAR_ENOUGH = 3e-3, 0.03  # of Adam; the distance at which tuning ends
+WARRANTED = 1.1  # times its attribute's region: a mask larger than that is said to be large
+ALL_OF_IT = 0.4  # of the picture: the same, where no region is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +41,21 @@ class Inverted:
         image: I'.
         trust: how far an edit may be shown, ``[H, W]`` float32 from 0 to 1: less where something lies before the face
             and where I' is far from I.
+        net, tuned: a copy of the generator that was tuned to this photograph, and the steps of that; None, 0 without.
+        landmarks: ``[5, 2]`` in pixels, which say where attributes lie; None where no face was found.
+        occluded: what lies before the face, ``[H, W]`` from 0 to 1; None without a network that finds it.
+        likeness: of I' and I.
     """
 
     photo: Image.Image
     latent: Tensor
     image: Image.Image
     trust: np.ndarray
+    net: Generator | None = None
+    tuned: int = 0
+    landmarks: np.ndarray | None = None
+    occluded: np.ndarray | None = None
+    likeness: Likeness | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +70,7 @@ class Changed:
         named: the attribute that Diff-CAM takes the edit for, None without it and where nothing differs.
         latent: of T, w+ ``[1, num_ws, w_dim]`` on the CPU.
         trust: of ``Inverted``.
+        region: where these attributes lie, ``[H, W]`` from 0 to 1; None where that is not known.
     """
 
     edits: tuple[tuple[str, float], ...]
@@ -63,6 +80,7 @@ class Changed:
     named: str | None
     latent: Tensor
     trust: np.ndarray
+    region: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +92,10 @@ class OutOfDomainEdit:
         poor: the residual is so large that what is shown inside the mask may be another face's.
         deghosted: a network went over the border of the mask.
         named, by: as in ``Changed``.
+        share: of the picture, what the mask covers, 0 to 1.
+        wide: the mask is larger than the attributes' region warrants.
+        likeness: of the result and the photograph.
+        stranger: the person would not be recognised in the result.
     """
 
     photo: Image.Image
@@ -87,6 +109,10 @@ class OutOfDomainEdit:
     deghosted: bool
     named: str | None
     by: str
+    share: float = 0.0
+    wide: bool = False
+    likeness: Likeness | None = None
+    stranger: bool = False
 
     @property
     def overlay(self) -> Image.Image:
@@ -104,8 +130,9 @@ def invert(
     steps: int | None = None,
     seed: int = 0,
     show_every: int = 10,
+    tuning: int | None = None,
 ) -> Iterator[InversionStep]:
-    """Looks for the latent of an aligned face; the last step's is the best.
+    """Looks for the latent of an aligned face, then tunes a copy of the generator to it; the last step has both.
 
     Args:
         image: an aligned face as ``faces.align`` gives it, or the text of ``encode_image``.
@@ -114,22 +141,76 @@ def invert(
         steps: of the optimisation, 1 to 5000; as many as suit the method when not given.
         seed: of where an optimisation without an encoder starts.
         show_every: every so many steps have a picture.
+        tuning: the most steps of pivotal tuning (Roich et al. 2022), 0 to 1000, which end sooner when the picture is
+            near enough; None: 40, and none for networks over 256 px on a processor.
 
     Raises UserError at once: bad arguments, and a method that needs an encoder where there is none.
     """
     nets = gather(nets)
-    return search(nets, _photo(nets, image), method_of(nets, method), steps, seed, show_every)
+    if tuning is None:
+        tuning = TUNING if nets.size <= TUNED_UP_TO or nets.device.type != "cpu" else 0
+    tuning = checks.integer(tuning, "The number of tuning steps", 0, MAX_TUNING)
+    photo = _photo(nets, image)
+    found = search(nets, photo, method_of(nets, method), steps, seed, show_every)
+    return _then_tuned(nets, photo, found, tuning, show_every) if tuning else found
 
 
-def inverted(nets: Networks | Generator, image: Image.Image | str, latent: Tensor | str) -> Inverted:
-    """A photograph with its latent, w+ or the text of ``encode_latent``: what edits begin with. Raises UserError."""
+def _then_tuned(nets: Networks, photo: Image.Image, found, tuning: int, show_every: int) -> Iterator[InversionStep]:
+    for last in found:
+        if not last.done:
+            yield last
+    for step in _tune(nets, photo, last.latent, tuning, show_every):
+        yield replace(
+            last, step=last.step + step.step, image=step.image, loss=step.loss, l2=step.l2, done=step.done,
+            net=step.net, tuned=step.step,
+        )  # fmt: skip
+
+
+def _tune(nets: Networks, photo: Image.Image, latent: Tensor, steps: int, show_every: int):
+    options = {"lr": TUNING_LR, "stop_loss": NEAR_ENOUGH, "show_every": show_every}
+    return inversion.tune(nets.generator, photo, latent, steps, **options)
+
+
+def inverted(
+    nets: Networks | Generator, image: Image.Image | str, latent: Tensor | str | InversionStep, tuning: int = 0
+) -> Inverted:
+    """A photograph with its latent: what edits begin with.
+
+    Args:
+        latent: w+, the text of ``encode_latent``, or the last step of ``invert`` with its tuned network.
+        tuning: steps of tuning where there is no such network: as many as it took when the latent was found make the
+            same one again.
+
+    Raises UserError.
+    """
     nets = gather(nets)
+    tuning = checks.integer(tuning, "The number of tuning steps", 0, MAX_TUNING)
+    photo, net = _photo(nets, image), None
+    if isinstance(latent, InversionStep):
+        latent, net, tuning = latent.latent, latent.net, latent.tuned
     if isinstance(latent, str):
         latent = decode_latent(latent, nets.generator)
     latent = w_plus(nets.generator, latent).cpu()
-    photo, made = _photo(nets, image), to_pil(_synthesised(nets, latent))[0]
+    if net is None and tuning:
+        *_, last = _tune(nets, photo, latent, tuning, 0)
+        net, tuning = last.net, last.step
+    made = to_pil(_synthesised(nets, latent, net))[0]
     pair = np.asarray(photo), np.asarray(made)
-    return Inverted(photo, latent, made, masks.trusted(*pair, _occluded(nets, *pair)))
+    occluded = _occluded(nets, *pair)
+    trust = masks.trusted(*pair, occluded)
+    points, like = _landmarks(nets, photo), likeness.of(photo, made)
+    return Inverted(photo, latent, made, trust, net, tuning if net is not None else 0, points, occluded, like)
+
+
+def _landmarks(nets: Networks, photo: Image.Image) -> np.ndarray | None:
+    """Of an aligned face; where none is seen, those of an average one if the network's faces lie like that."""
+    info = getattr(nets.generator, "info", None)
+    if info is None or not info.crop:
+        return None
+    points = faces.landmarks_of(photo)
+    if points is None and info.crop == "celeba":
+        return geometry.celeba_landmarks(photo.width)
+    return points
 
 
 def _occluded(nets: Networks, photo: np.ndarray, made: np.ndarray) -> np.ndarray | None:
@@ -161,7 +242,7 @@ def changed(
 
     Diff-CAM is asked about each attribute that was edited, and the largest answer counts, as far as a change can be
     seen there; about an edit whose direction it does not know it is asked what it takes it for. Where the change is
-    strong it counts in any case (ours). Raises UserError.
+    strong it counts in any case, and nothing counts outside of where these attributes lie (ours). Raises UserError.
     """
     nets = gather(nets)
     wanted, steps = edits_of(nets, edits, own, apart)
@@ -171,11 +252,11 @@ def changed(
         return Changed((), known.image, nothing, judge, None, known.latent, known.trust)
     moved = known.latent + sum(value * steps[name] for name, value in wanted)
     with torch.inference_mode():
-        both = _synthesised(nets, torch.cat([known.latent, moved]))
-        image = to_pil(both)[1]
+        both = _synthesised(nets, torch.cat([known.latent, moved]), known.net)
+        image, region = to_pil(both)[1], region_of(wanted, known)
         if nets.diffcam is None:
-            seen = masks.plain_difference(np.asarray(known.image), np.asarray(image))
-            return Changed(wanted, image, seen, judge, None, moved, known.trust)
+            seen = masks.within(masks.plain_difference(np.asarray(known.image), np.asarray(image)), region)
+            return Changed(wanted, image, seen, judge, None, moved, known.trust, region)
         names = list(nets.diffcam.names)
         before, after = both.clamp(-1, 1).chunk(2)
         asked = sorted({names.index(name) for name, _value in wanted if name in names})
@@ -189,9 +270,16 @@ def changed(
         # The root, because the map is as steep as its largest value is far above the others.
         pair = np.asarray(known.image), np.asarray(image)
         seen = np.maximum(masks.widened(np.sqrt(seen)) * masks.visible(*pair), masks.strong(*pair))
-    return Changed(
-        wanted, image, seen, judge, names[int(logits[0].argmax())] if seen.any() else None, moved, known.trust
-    )
+    named = names[int(logits[0].argmax())] if seen.any() else None
+    return Changed(wanted, image, masks.within(seen, region), judge, named, moved, known.trust, region)
+
+
+def region_of(edits: Sequence[tuple[str, float]], known: Inverted) -> np.ndarray | None:
+    """Where the edited attributes lie on this face, ``[H, W]`` from 0 to 1; None where that of one is not known."""
+    if known.landmarks is None:
+        return None
+    parts = [regions.region(name, known.photo.width, known.landmarks) for name, _value in edits]
+    return None if not parts or any(part is None for part in parts) else np.max(parts, axis=0)
 
 
 # -- at every move of a slider -------------------------------------------------------------------------------------
@@ -219,11 +307,23 @@ def composed(
     change: Changed,
     mask: np.ndarray,
     deghost: bool = True,
+    blend: str = BLENDS[0],
 ) -> OutOfDomainEdit:
-    """Every stage of the edit, blended through ``mask`` (``soft_mask``); ``deghost``: with the seam gone over."""
+    """Every stage of the edit, laid over the photograph through ``mask`` (``soft_mask``).
+
+    Args:
+        deghost: with the seam gone over.
+        blend: "change" lays T - I' over it where that is small, so that the photograph stays sharp (ours, see
+            ``mask.carried``); "edit" lays T itself (the paper).
+
+    Raises UserError.
+    """
     nets = gather(nets)
     photo, image, made = (np.asarray(picture) for picture in (known.photo, known.image, change.image))
-    fused = masks.mixed(photo, made, mask)
+    if checks.choice(blend, "The blend", BLENDS) == "edit":
+        fused = masks.mixed(photo, made, mask)
+    else:
+        fused = masks.carried(photo, image, made, mask)
     result, deghosted = fused, False
     if deghost and nets.deghosting is not None and masks.border(mask).any():
         with torch.inference_mode():
@@ -231,7 +331,9 @@ def composed(
             through = torch.from_numpy(mask).to(nets.device)[None, None]
             clean = (nets.deghosting(x, through)[0].float().cpu().permute(1, 2, 0).numpy() + 1) * 127.5
         result, deghosted = masks.smoothed(fused, clean, mask), True
-    apart = masks.residual(photo, image, mask)
+    apart, share = masks.residual(photo, image, mask), float(mask.mean())
+    most = ALL_OF_IT if change.region is None else WARRANTED * float((change.region > 0).mean())
+    like = likeness.of(known.photo, Image.fromarray(result))
     return OutOfDomainEdit(
         known.photo,
         known.image,
@@ -244,6 +346,10 @@ def composed(
         deghosted,
         change.named,
         change.by,
+        share,
+        share > most,
+        like,
+        like.stranger,
     )
 
 
@@ -270,7 +376,7 @@ def _photo(nets: Networks, image: Image.Image | str) -> Image.Image:
     return inversion.prepare(image, nets.generator)
 
 
-def _synthesised(nets: Networks, latents: Tensor) -> Tensor:
-    """``[N, 3, R, R]`` of w+ ``[N, num_ws, w_dim]``, with the same noise at each call."""
+def _synthesised(nets: Networks, latents: Tensor, net: Generator | None = None) -> Tensor:
+    """``[N, 3, R, R]`` of w+ ``[N, num_ws, w_dim]``, with the same noise at each call; ``net``: the tuned copy."""
     with torch.inference_mode():
-        return nets.generator.synthesis(latents.to(nets.device), noise_mode="const").float()
+        return (net or nets.generator).synthesis(latents.to(nets.device), noise_mode="const").float()

@@ -9,12 +9,14 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
+import weights
 from models.deghosting import Deghosting
 from models.diffcam import DiffCAM
-from pipelines import faces, recipes
+from pipelines import faces, likeness, recipes, stylegan2
 from pipelines import out_of_domain as ood
+from pipelines.faces import geometry, regions
 from pipelines.out_of_domain import mask as masks
 from pipelines.out_of_domain import networks
 from weights import CheckpointInfo
@@ -277,6 +279,110 @@ def test_a_poor_inversion_is_said(nets, known):
     assert not good.poor and good.residual == 0
 
 
+# -- regions, blends, the person ---------------------------------------------------------------------------------------
+
+
+def test_a_region_follows_the_landmarks():
+    """The mouth's lies around the mouth, wherever the face is, and is a small part of the crop."""
+    usual = geometry.celeba_landmarks(128)
+    smile = regions.region("Smiling", 128)
+    assert smile[92, 64] == 1 and not smile[:66].any() and 0.08 < smile.mean() < 0.16
+    assert np.array_equal(smile, regions.region("Smiling", 128, usual))
+    moved = regions.region("Smiling", 128, usual + (10, 5))
+    assert np.abs(moved[5:, 10:] - smile[:-5, :-10]).max() < 1e-5
+    glasses, bangs, hair = (regions.region(name, 128) for name in ("Eyeglasses", "Bangs", "Blond_Hair"))
+    assert glasses[56, 47] == 1 and not glasses[85:].any() and bangs[30, 64] == 1 and not bangs[60:].any()
+    assert hair[10, 64] > 0.5 and not hair[75, 64] and regions.region("Direction 1", 128) is None
+    assert all(regions.region(name, 128).max() == 1 for name in regions.ATTRIBUTES)
+    line = np.full((5, 2), 60.0)
+    assert np.isfinite(regions.region("Smiling", 128, line)).all()
+
+
+def test_an_edit_shows_only_where_its_attribute_lies(nets, known):
+    there = dataclasses.replace(known, landmarks=geometry.celeba_landmarks(SIZE))
+    region = regions.region("Smiling", SIZE)
+    made = ood.edit(nets, there, "Smiling", 6.0, threshold=0, softness=0, deghost=False)
+    assert (array(made.result)[region == 0] == array(known.photo)[region == 0]).all()
+    assert array(made.mask).any() and not array(made.mask)[region == 0].any()
+    both = ood.changed(nets, there, [("Smiling", 3.0), ("Bangs", 3.0)])
+    assert np.array_equal(both.region, np.maximum(region, regions.region("Bangs", SIZE)))
+    own = {"Mine": ood.encode_step(nets, nets.steps["Young"])}
+    assert ood.changed(nets, there, [("Smiling", 3.0), ("Mine", 2.0)], own).region is None
+
+
+def test_a_mask_beyond_its_region_is_said(nets, known):
+    there = dataclasses.replace(known, landmarks=geometry.celeba_landmarks(SIZE))
+    small = ood.edit(nets, there, "Smiling", 4.0)
+    large = ood.edit(nets, there, "Smiling", 4.0, add=np.ones((SIZE, SIZE)))
+    assert not small.wide and large.wide and large.share == 1 > small.share
+
+
+def test_a_small_change_keeps_what_the_inversion_lacks():
+    photo, inverted, edited, new = (np.full((4, 4, 3), v, np.uint8) for v in (100, 90, 94, 190))
+    mask = np.zeros((4, 4), np.float32)
+    mask[:2] = 1
+    mask[2] = 0.5
+    assert masks.carried(photo, inverted, edited, mask)[:, 0, 0].tolist() == [104, 104, 102, 100]
+    assert masks.carried(photo, inverted, new, mask)[:, 0, 0].tolist() == [190, 190, 145, 100], (
+        "a large one is the paper's"
+    )
+    assert masks.carried(photo + np.uint8(154), inverted, edited, mask).max() == 255, "it does not wrap round"
+
+
+def test_both_blends_can_be_chosen(nets, known):
+    known = dataclasses.replace(known, photo=Image.fromarray(np.clip(array(known.photo), 0, 235) + np.uint8(20)))
+    change = ood.changed(nets, known, [("Smiling", 0.3)])
+    shape = np.ones((SIZE, SIZE), np.float32)
+    ours, paper = (ood.composed(nets, known, change, shape, False, blend) for blend in ood.BLENDS)
+    pictures = [array(p) for p in (known.photo, known.image, change.image)]
+    assert np.array_equal(array(ours.result), masks.carried(*pictures, shape))
+    assert np.array_equal(array(paper.result), masks.mixed(pictures[0], pictures[2], shape))
+    assert not np.array_equal(array(ours.result), array(paper.result))
+    with pytest.raises(UserError, match="The blend must be one of"):
+        ood.edit(nets, known, "Smiling", 1.0, blend="soft")
+
+
+def test_a_tuned_network_stays_with_its_photograph(nets, known):
+    before = {name: value.clone() for name, value in nets.generator.state_dict().items()}
+    *_, plain = ood.invert(nets, known.photo, steps=3, tuning=0)
+    *_, last = ood.invert(nets, known.photo, steps=3, tuning=4)
+    assert plain.net is None and last.net is not nets.generator and last.done and last.loss < plain.loss
+    assert 0 < last.tuned <= 4 and last.step == plain.step + last.tuned
+    assert all(torch.equal(value, nets.generator.state_dict()[name]) for name, value in before.items())
+    tuned = ood.inverted(nets, known.photo, last)
+    assert tuned.net is last.net and array(tuned.image).tobytes() == array(last.image).tobytes()
+    assert tuned.likeness.levels < ood.inverted(nets, known.photo, plain).likeness.levels
+    again = ood.inverted(nets, known.photo, ood.encode_latent(last.latent), last.tuned)
+    one, other = (array(ood.edit(nets, k, "Smiling", 2.0).result) for k in (tuned, again))
+    assert one.tobytes() == other.tobytes(), "a recipe tells the latent and the steps, and has the same network again"
+    given = {"latent": last.latent, "direction": "Smiling", "strength": 2.0}
+    told = ood.edit(nets, known.photo, **given, tuning=last.tuned)
+    assert array(told.result).tobytes() == one.tobytes()
+    assert array(ood.edit(nets, known.photo, **given).result).tobytes() != one.tobytes(), (
+        "recipes of before are not tuned"
+    )
+    with pytest.raises(UserError, match="tuning steps"):
+        ood.invert(nets, known.photo, tuning=-1)
+
+
+def test_a_likeness_is_said_in_words():
+    photo = Image.fromarray(np.random.RandomState(0).randint(0, 256, (64, 64, 3), dtype=np.uint8))
+    same = likeness.of(photo, photo)
+    assert same.words == "good" and same.levels == 0 and not same.stranger
+    assert same.person is None or same.person < 1e-5
+    assert likeness.of(photo, Image.new("RGB", (64, 64))).words == "poor"
+
+
+def test_faces_of_two_people_are_strangers():
+    """Pictures of the faces that ship: the same one a little blurred, and others."""
+    net = weights.load("stylegan2/faces")
+    one, *others = stylegan2.sample(net, seeds=range(1, 13), truncation_psi=0.9)
+    blurred = likeness.of(one, one.filter(ImageFilter.GaussianBlur(1)))
+    apart = [likeness.of(one, other).person for other in others]
+    assert not blurred.stranger and blurred.person < min(apart)
+    assert np.mean([likeness.of(one, other).stranger for other in others]) > 0.7
+
+
 # -- inversion, recipes, films ---------------------------------------------------------------------------------------
 
 
@@ -371,10 +477,17 @@ def test_the_comparison(nets, known):
     plain, hybrid, ours = made[-1].found
     assert [row.way for row in made[-1].found] == ["Plain inversion", "Hybrid inversion", "Ours"]
     assert (plain.method, hybrid.method) == ("w", "w+") and made[-1].done == made[-1].total
-    assert ours.lost == 0 and plain.lost > 1 and hybrid.lost > 1
+    assert ours.lost is plain.lost is None, "where no region is known, nothing can be said of it"
     assert array(ours.image).tobytes() == array(ood.edit(nets, known, "Smiling", 3.0).result).tobytes()
     counted = [step.done for step in made]
     assert counted == sorted(counted)
+    there = dataclasses.replace(known, landmarks=geometry.celeba_landmarks(SIZE))
+    *_, last = ood.compare(nets, there, edits=[("Smiling", 3.0)], steps=3, deghost=False)
+    plain, hybrid, ours = last.found
+    assert ours.lost == 0 and plain.lost > 1 and hybrid.lost > 1
+    assert set(ours.places) == {"inside", "face", "background", "occluder"} and ours.places["inside"] > 0
+    assert ours.places["face"] == ours.places["background"] == 0 and ours.places["occluder"] is None
+    assert plain.person is None or plain.person >= ours.person
     with pytest.raises(UserError, match="Nothing is to be changed"):
         ood.compare(nets, known, edits=[("Smiling", 0)])
 

@@ -70,7 +70,7 @@ def flat(result):
         result = list(result.values())
     if hasattr(result, "images"):
         result = [list(row) if isinstance(row, tuple) else row for row in result.images]
-    if hasattr(result, "likeness"):
+    if hasattr(result, "colours"):
         return np.concatenate([np.asarray(im).ravel() for im in (result.image, result.colours, result.likeness)])
     if hasattr(result, "fused"):
         result = [result.edited, result.mask.convert("RGB"), result.result]

@@ -162,7 +162,7 @@ class Display:
         for part, sha256 in dict(given.get("parts") or {}).items():
             if part != "encoder" and found.parts.get(part) != sha256:
                 raise UserError(f"That recipe was made with another version of {part} than is here.")
-        known = jobs.known(reference, found.aligned.image, given["latent"])
+        known = jobs.known(reference, found.aligned.image, given["latent"], given.get("tuning") or 0)
         names = ("threshold", "softness", "add", "keep", "cautious")
         mask = {name: given[name] for name in names if given.get(name) is not None}
         own, deghost = dict(given.get("own") or {}), bool(given.get("deghost", True))

@@ -203,7 +203,7 @@ class Handlers(Edits):
         if whole and not last.step:
             told_ = f"inverted in one pass, {time.perf_counter() - began:.1f} s"
         state.way = Way(told_, arguments if whole else None)
-        state.known, state.change = jobs.known(found.reference, image, last.latent), None
+        state.known, state.change = jobs.known(found.reference, image, last), None
         if wish is not None and not state.wanted:
             name = wish[0] if wish[0] in state.names else state.names[0]
             state.wanted = {name: wish[1]}

@@ -68,15 +68,15 @@ def searched(reference: Reference, image: Image.Image, arguments: dict, show_eve
 
 
 @in_worker
-def _known(reference: Reference, image: Image.Image, latent) -> Iterator:
+def _known(reference: Reference, image: Image.Image, latent, tuning: int) -> Iterator:
     from pipelines import out_of_domain
 
-    yield out_of_domain.inverted(reference.open(), image, latent)
+    yield out_of_domain.inverted(reference.open(), image, latent, tuning)
 
 
-def known(reference: Reference, image: Image.Image, latent):
+def known(reference: Reference, image: Image.Image, latent, tuning: int = 0):
     """``out_of_domain.inverted``. Raises UserError."""
-    [made] = _known(reference, image, latent)
+    [made] = _known(reference, image, latent, tuning)
     return made
 
 

@@ -59,8 +59,22 @@ def warning(made, wanted: bool = True) -> str:
             "Nothing of this edit is shown: the mask is empty. Lower its threshold, invert longer, or let the edit show"
             " where the network's own picture is far from the photograph, too."
         )
-    if made is None or not made.poor:
+    if made is None or not wanted:
         return ""
+    said = []
+    if made.stranger:
+        said.append("The person may not be recognised in this; lower the strength, or invert longer.")
+    if made.wide:
+        said.append(
+            f"The mask covers {made.share:.0%} of the picture, more than such an edit should need; raise its threshold,"
+            " or paint what must stay."
+        )
+    if made.poor:
+        said.append(_poor(made))
+    return " ".join(said)
+
+
+def _poor(made) -> str:
     return (
         f"Inside the mask the network's own picture is {made.residual:.0%} of the whole range away from the photograph,"
         " so what is shown there may be another face's; paint that part out, or invert longer."
@@ -73,6 +87,9 @@ def facts(state: State) -> str:
     parts = [summary_of(state.wanted)]
     if made is not None and made.residual is not None:
         parts.append(f"{made.residual:.1%} off inside the mask (|I − I′|)")
+    if state.known is not None and state.known.likeness is not None:
+        like = state.known.likeness
+        parts.append(f"likeness {like.words} ({like.levels:.0f} levels)")
     if made is not None and made.named and state.wanted:
         parts.append(f"mask for {shown(made.named)} (Diff-CAM)")
     parts += [state.way.told if state.way else "not inverted yet", f"{found.title}, {found.size} px, on {found.device}"]
@@ -86,7 +103,8 @@ def recipe_for(function: str, state: State, arguments: dict, output: dict | None
 
     found, known = state.ready(), state.known
     text = out_of_domain.encode_latent(known.latent)
-    given = {"image": out_of_domain.encode_image(known.photo), "latent": text, **arguments}
+    tuning = {"tuning": known.tuned} if known.tuned else {}
+    given = {"image": out_of_domain.encode_image(known.photo), "latent": text, **tuning, **arguments}
     used = {name for name, _value in arguments["edits"]} | {arguments.get("direction")}
     own = {name: text for name, text in state.own.items() if name in used}
     given |= {"own": own} if own else {}
@@ -127,11 +145,12 @@ def code(state: State, calls: Sequence[str], saving: str | None = None) -> str:
         options = "".join(f", {name}={value!r}" for name, value in state.way.arguments.items())
         lines += [
             f"*_, last = out_of_domain.invert(nets, aligned.image{options})",
-            "known = out_of_domain.inverted(nets, aligned.image, last.latent)",
+            "known = out_of_domain.inverted(nets, aligned.image, last)",
         ]
     else:
         text = out_of_domain.encode_latent(state.known.latent)
-        lines.append(f'known = out_of_domain.inverted(nets, aligned.image, "{text}")')
+        tuning = f", tuning={state.known.tuned}" if state.known.tuned else ""
+        lines.append(f'known = out_of_domain.inverted(nets, aligned.image, "{text}"{tuning})')
     if state.own and any("own=" in call for call in calls):
         lines += ["own = {}", 'for path in ["your-direction.npy"]:']
         lines += ["    for name, step in out_of_domain.published(nets, path).items():"]
