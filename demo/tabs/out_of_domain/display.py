@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from pipelines.defaults import BLENDS
 from weights.errors import UserError
 
 from ... import canvas, networks, results
@@ -166,8 +167,9 @@ class Display:
         names = ("threshold", "softness", "add", "keep", "cautious")
         mask = {name: given[name] for name in names if given.get(name) is not None}
         own, deghost = dict(given.get("own") or {}), bool(given.get("deghost", True))
+        blend = given.get("blend", BLENDS[0])
         apart = bool(given.get("apart", False))
-        change, made = jobs.made(reference, known, None, list(given["edits"]), own, apart, mask, deghost)
+        change, made = jobs.made(reference, known, None, list(given["edits"]), own, apart, mask, deghost, blend)
         if begin is not None:
             with closing(begin(reference, known, {"own": own} if own else {})) as first:
                 next(first)
@@ -176,6 +178,7 @@ class Display:
         state.put(photo, [], found)
         state.known, state.way, state.own, state.deghost = known, Way("from a recipe", None), own, deghost
         state.wanted, state.apart, state.change, state.made = dict(change.edits), apart, change, made
+        state.blend = blend
         state.mask = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS, **mask}
         drawn = {tool.name: self._layer(mask.get(name), found.size) for tool, name in ((CHANGE, "add"), (KEEP, "keep"))}
         layers = {name: layer for name, layer in drawn.items() if layer is not None}
@@ -187,6 +190,7 @@ class Display:
             self.part["softness"]: gr.update(value=state.mask["softness"]),
             self.part["cautious"]: gr.update(value=bool(mask.get("cautious", True))),
             self.part["deghost"]: gr.update(value=deghost),
+            self.part["blend"]: gr.update(value=blend),
             self.part["apart"]: gr.update(value=apart),
             self.part["network"]: gr.update(value=reference.name),
             self.part["photo"]: None,

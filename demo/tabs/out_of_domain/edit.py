@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from pipelines.defaults import SOFTNESS, THRESHOLD
+from pipelines.defaults import BLENDS, SOFTNESS, THRESHOLD
 
 from ... import canvas, controls
 from ...handover import Handover
@@ -21,10 +21,11 @@ and says where the smile is, $M$. Only that is taken over,
 
 $$F = M \cdot T + (1 - M) \cdot I,$$
 
-and a last network removes what shines through at the seam. Where the mask is nothing, the result is the photograph
-itself; and what lies before the face, the hat and the hand, a small network finds and leaves out of the mask, because
-what the generator makes there is not yours. Tick several things, pull the sliders, paint: the photograph is inverted
-once.
+and a last network removes what shines through at the seam. So the paper; where the change $T - I'$ is small, we lay
+*it* over the photograph, $F = I + M \cdot (T - I')$, so that skin and hair stay yours. Where the mask is nothing, the
+result is the photograph itself; and what lies before the face, the hat and the hand, a small network finds and leaves
+out of the mask, because what the generator makes there is not yours. Tick several things, pull the sliders, paint: the
+photograph is inverted once.
 """
 
 API_PHOTO = """Finds a face in a photograph and inverts it; the other out-of-domain endpoints of this session then edit
@@ -50,6 +51,7 @@ Args:
     apart: directions without what they have of the other named ones.
     cautious: the mask leaves out what lies before the face, and where the inversion is far from the photograph,
         unless that was painted.
+    blend: change lays T - I' over the photograph where that is small, edit lays T itself, as in the paper.
 """
 API_FILES = """The present edit of this session as files: the face, the whole photograph, the mask, the recipe.
 
@@ -108,6 +110,13 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
                 label="Protect occlusions",
                 info="what lies before the face, and where I′ is far from I",
                 elem_id=cell.id("cautious"),
+            )
+            part["blend"] = gr.Radio(
+                [("the change, T − I′", "change"), ("T itself (paper)", "edit")],
+                value=BLENDS[0],
+                label="What the mask lets through",
+                info="the change leaves the photograph its own skin and hair",
+                elem_id=cell.id("blend"),
             )
             part["deghost"] = gr.Checkbox(True, label="Remove ghosting at the seam", elem_id=cell.id("deghost"))
             with gr.Row(elem_classes="nb-buttons"):
@@ -177,7 +186,7 @@ def _wire(cell: Cell, handlers: Handlers, tab: gr.Tab, undo: gr.Button, directio
     part, chooser, outputs = handlers.part, cell.book.chooser, handlers.everything
     session, network = chooser.session, chooser.network
     given, photo = [session, network, part["method"], part["steps"]], part["photo"]
-    mask = [part[name] for name in ("threshold", "softness", "cautious", "deghost")]
+    mask = [part[name] for name in ("threshold", "softness", "cautious", "deghost", "blend")]
     cell.makes([part["stages"], part["whole"]], [photo, *given[1:]])
 
     def on(trigger, function, inputs, **options) -> None:
@@ -219,8 +228,9 @@ def _script(cell: Cell, handlers: Handlers, api: dict, which, edits, drawing) ->
         deghost=True,
         apart=False,
         cautious=True,
+        blend=BLENDS[0],
     ):
-        yield from handlers.edit(visitor, edits, threshold, softness, drawing, deghost, apart, cautious)
+        yield from handlers.edit(visitor, edits, threshold, softness, drawing, deghost, apart, cautious, blend)
 
     def od_files(visitor):
         state = state_of(visitor)
@@ -231,7 +241,7 @@ def _script(cell: Cell, handlers: Handlers, api: dict, which, edits, drawing) ->
     inputs = [session, chooser.network, part["photo"], part["method"], part["steps"], which]
     cell.on(api["photo"].click, od_photo, inputs, result, api_name="od_photo", api_description=API_PHOTO)
     mask = [part[name] for name in ("threshold", "softness")]
-    inputs = [session, edits, *mask, drawing, *(part[name] for name in ("deghost", "apart", "cautious"))]
+    inputs = [session, edits, *mask, drawing, *(part[name] for name in ("deghost", "apart", "cautious", "blend"))]
     cell.on(api["edit"].click, od_edit, inputs, result, api_name="od_edit", api_description=API_EDIT)
     files = [part[name] for name in FILES]
     cell.on(api["files"].click, od_files, [session], files, api_name="od_files", api_description=API_FILES,

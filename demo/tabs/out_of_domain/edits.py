@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import gradio as gr
 
+from pipelines.defaults import BLENDS
 from weights.errors import UserError
 
 from ... import canvas
@@ -49,12 +50,12 @@ class Edits(Display):
             state.wanted = {n: float(moved[n]) if moved.get(n) is not None else v for n, v in state.wanted.items()}
             yield from self._only_result(state)
 
-    def soften(self, visitor, threshold, softness, cautious, deghost) -> Iterator[dict]:
-        """The sliders of the mask."""
+    def soften(self, visitor, threshold, softness, cautious, deghost, blend) -> Iterator[dict]:
+        """The sliders of the mask, and what it lets through."""
         state = state_of(visitor)
         with state.tried():
             state.mask |= {"threshold": threshold, "softness": softness, "cautious": bool(cautious)}
-            state.deghost = bool(deghost)
+            state.deghost, state.blend = bool(deghost), blend_of(blend)
             if state.known is not None:
                 yield from self._only_result(state)
 
@@ -86,6 +87,7 @@ class Edits(Display):
         deghost=True,
         apart=False,
         cautious=True,
+        blend=None,
     ) -> Iterator[dict]:
         """Everything at once, from a script."""
         from pipelines import out_of_domain
@@ -97,7 +99,7 @@ class Edits(Display):
         values = {"threshold": threshold, "softness": softness}
         usual = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS}
         with state.tried():
-            state.wanted, state.deghost = dict(edits or {}), bool(deghost)
+            state.wanted, state.deghost, state.blend = dict(edits or {}), bool(deghost), blend_of(blend)
             state.apart, state.change = bool(apart), None
             state.mask = {name: usual[name] if value is None else value for name, value in values.items()}
             state.mask["cautious"] = bool(cautious)
@@ -151,7 +153,7 @@ class Edits(Display):
         change = state.change if same else None
         edits = [[name, value] for name, value in wanted.items()]
         change, made = jobs.made(
-            found.reference, known, change, edits, state.own, state.apart, state.mask, state.deghost
+            found.reference, known, change, edits, state.own, state.apart, state.mask, state.deghost, state.blend
         )
         if state.known is not known:  # another face came meanwhile
             return False
@@ -169,3 +171,10 @@ class Edits(Display):
         if state.change is None:
             return None
         return Sent(state.found.reference.name, latent=out_of_domain.encode_latent(state.change.latent))
+
+
+def blend_of(value) -> str:
+    """Raises UserError for what is no way of blending."""
+    from pipelines import checks
+
+    return checks.choice(BLENDS[0] if value is None else value, "The blend", BLENDS)

@@ -82,7 +82,7 @@ def known(reference: Reference, image: Image.Image, latent, tuning: int = 0):
 
 @in_worker
 def _made(
-    reference: Reference, known, change, edits: list, own: dict, apart: bool, mask: dict, deghost: bool
+    reference: Reference, known, change, edits: list, own: dict, apart: bool, mask: dict, deghost: bool, blend: str
 ) -> Iterator:
     from pipelines import out_of_domain
 
@@ -90,12 +90,14 @@ def _made(
     if change is None:
         change = out_of_domain.changed(nets, known, edits, own, apart)
     shape = out_of_domain.soft_mask(change, **{name: value for name, value in mask.items() if value is not None})
-    yield change, out_of_domain.composed(nets, known, change, shape, deghost)
+    yield change, out_of_domain.composed(nets, known, change, shape, deghost, blend)
 
 
-def made(reference: Reference, known, change, edits: list, own: dict, apart: bool, mask: dict, deghost: bool) -> tuple:
+def made(
+    reference: Reference, known, change, edits: list, own: dict, apart: bool, mask: dict, deghost: bool, blend: str
+) -> tuple:
     """``(Changed, OutOfDomainEdit)``; with a ``change`` known already, only the mask is laid. Raises UserError."""
-    [both] = _made(reference, known, change, edits, own, apart, mask, deghost)
+    [both] = _made(reference, known, change, edits, own, apart, mask, deghost, blend)
     return both
 
 

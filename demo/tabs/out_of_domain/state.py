@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image
 
+from pipelines.defaults import BLENDS
 from weights.errors import UserError
 
 from ...networks import Reference
@@ -78,6 +79,7 @@ class State(Newest):
     own: dict[str, str] = field(default_factory=dict)
     mask: dict[str, Any] = field(default_factory=dict)  # threshold, softness, add, keep, cautious
     deghost: bool = True
+    blend: str = BLENDS[0]
     apart: bool = False
     change: Any = None
     made: Any = None
@@ -100,11 +102,11 @@ class State(Newest):
     @contextmanager
     def tried(self) -> Iterator[None]:
         """What is wanted may be changed inside; when that does not work out, it is as it was before."""
-        before = dict(self.wanted), dict(self.own), dict(self.mask), self.deghost, self.apart, self.change
+        before = dict(self.wanted), dict(self.own), dict(self.mask), self.deghost, self.blend, self.apart, self.change
         try:
             yield
         except Exception:
-            self.wanted, self.own, self.mask, self.deghost, self.apart, self.change = before
+            self.wanted, self.own, self.mask, self.deghost, self.blend, self.apart, self.change = before
             raise
 
     @property
@@ -132,7 +134,8 @@ class State(Newest):
         """Arguments of ``out_of_domain.edit`` besides the photograph; what is as the function has it is left out."""
         kept = {name: value for name, value in self.mask.items() if value is not None and value is not True}
         apart = {"apart": True} if self.apart else {}
-        return {"edits": self.edits, **apart, **kept, **({} if self.deghost else {"deghost": False})}
+        ends = ({} if self.deghost else {"deghost": False}) | ({} if self.blend == BLENDS[0] else {"blend": self.blend})
+        return {"edits": self.edits, **apart, **kept, **ends}
 
     def whole(self) -> Image.Image:
         """The whole photograph with the edit in it."""
