@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 import weights
+from models import device_of
 
 from .perceptual import CLASSIFIER
 
@@ -62,7 +63,7 @@ def _person(photo: Image.Image, picture: Image.Image) -> float | None:
     classifier = weights.load(CLASSIFIER)
     pair = np.stack([np.asarray(image.convert("RGB"), np.float32) for image in (photo, picture)])
     with torch.inference_mode():
-        x = torch.from_numpy(pair).permute(0, 3, 1, 2).to(next(classifier.parameters()).device) / 127.5 - 1
+        x = torch.from_numpy(pair).permute(0, 3, 1, 2).to(device_of(classifier)) / 127.5 - 1
         first, second = embedded(classifier, x)
     return float(1 - F.cosine_similarity(first, second, dim=0))
 

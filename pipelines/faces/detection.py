@@ -322,7 +322,7 @@ def landmarks_of(crop: Image.Image) -> np.ndarray | None:
     net = weights.load(NETWORK)
     small = crop.convert("RGB").resize((net.img_resolution,) * 2, Image.Resampling.LANCZOS)
     with torch.inference_mode():
-        x = torch.from_numpy(np.array(small)).to(next(net.parameters()).device).permute(2, 0, 1)[None]
+        x = torch.from_numpy(np.array(small)).to(device_of(net)).permute(2, 0, 1)[None]
         points, logits = net(x.float() / 127.5 - 1)
     if float(torch.sigmoid(logits)[0]) < SURE:
         return None

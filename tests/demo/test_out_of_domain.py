@@ -76,7 +76,7 @@ def photo(tmp_path_factory) -> Path:
 def given(visitor, photo):
     """A visitor whose photograph is inverted."""
     answer = visitor("od_photo", photo=handle_file(photo), steps=STEPS)
-    assert re.search(r"likeness \w+ .* inverted after (1[3-9]|[2-5]\d) steps", answer[STATUS]), "search and tuning"
+    assert re.search(r"likeness \w+ .* inverted after 12 steps and ([1-9]|[1-4]\d) of tuning", answer[STATUS]), "search and tuning"
     return visitor
 
 
@@ -289,10 +289,17 @@ def test_sliders_do_not_invert_again(state, once, monkeypatch):
     assert not set(moved) & set(mine.sliders), "sliders stay where the hand has moved them"
     monkeypatch.setattr(ood, "changed", lambda *a, **k: pytest.fail("T was made again"))
     tall = np.asarray(mystate.made.mask).sum()
-    last(mine.soften(ann, 0.8, 0.1, True, True))
+    last(mine.soften(ann, 0.8, 0.1, True, True, "change"))
     assert np.asarray(mystate.made.mask).sum() < tall and mystate.made.deghosted
-    last(mine.soften(ann, 0.1, 0.1, False, False))
+    last(mine.soften(ann, 0.1, 0.1, False, False, "change"))
     assert np.asarray(mystate.made.mask).sum() > tall and not mystate.made.deghosted
+    last(mine.soften(ann, 0.1, 0.1, False, False, "edit"))
+    text = recipe_text(mine, ann)
+    assert json.loads(text)["arguments"]["blend"] == "edit"
+    assert np.array_equal(np.asarray(Recipe.from_json(text).run().result), np.asarray(mystate.made.result))
+    with pytest.raises(UserError, match="blend"):
+        last(mine.soften(ann, 0.1, 0.1, False, False, "paper"))
+    assert mystate.blend == "edit"
 
 
 def test_directions_apart_from_each_other(state, once):
@@ -393,7 +400,7 @@ def recipe_text(mine, visitor) -> str:
 def test_what_goes_wrong_leaves_everything_as_it_was(state, monkeypatch):
     mine, ann, mystate = state
     last(mine.tick(ann, ["Smiling"]))
-    before = dict(mystate.wanted), dict(mystate.mask), mystate.deghost, mystate.made
+    before = dict(mystate.wanted), dict(mystate.mask), mystate.deghost, mystate.blend, mystate.made
 
     def fails(*arguments, **more):
         raise UserError("There is no room.")
@@ -404,13 +411,13 @@ def test_what_goes_wrong_leaves_everything_as_it_was(state, monkeypatch):
     for again in (
         lambda: mine.tick(ann, ["Young"]),
         lambda: mine.slid(ann, 5.0, 0, 0),
-        lambda: mine.soften(ann, 0.9, 0.9, False, False),
+        lambda: mine.soften(ann, 0.9, 0.9, False, False, "edit"),
         lambda: mine.paint(ann, area),
         lambda: mine.undo(ann),
     ):
         with pytest.raises(UserError, match="no room"):
             last(again())
-        assert (mystate.wanted, mystate.mask, mystate.deghost, mystate.made) == before
+        assert (mystate.wanted, mystate.mask, mystate.deghost, mystate.blend, mystate.made) == before
 
 
 def test_examples_and_what_is_missing(page):

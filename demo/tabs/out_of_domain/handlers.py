@@ -199,7 +199,9 @@ class Handlers(Edits):
         if state.found is not found or last is None:  # another face came meanwhile
             return
         whole = last.done and not state.stopped
-        told_ = f"{'inverted' if whole else 'stopped'} after {last.step} steps in {time.perf_counter() - began:.1f} s"
+        tuned = f" and {last.tuned} of tuning" if last.tuned else ""
+        told_ = f"{'inverted' if whole else 'stopped'} after {last.step - last.tuned} steps{tuned}"
+        told_ += f" in {time.perf_counter() - began:.1f} s"
         if whole and not last.step:
             told_ = f"inverted in one pass, {time.perf_counter() - began:.1f} s"
         state.way = Way(told_, arguments if whole else None)
