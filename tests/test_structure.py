@@ -128,9 +128,8 @@ def test_such_a_path_is_noticed(folder):
 
 
 def test_modules_fit_in_a_head(tracked):
-    # Tables of cases may be longer than code that has to be understood.
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in tracked if path.suffix == ".py"}
-    long = {str(p.relative_to(ROOT)): n for p, n in lines.items() if n > (700 if "tests" in p.parts else 500)}
+    long = {str(path.relative_to(ROOT)): number for path, number in lines.items() if number > 500}
     assert not long
 
 

@@ -8,9 +8,9 @@ from playwright.sync_api import expect
 
 from demo import canvas
 
+from .board import Board, near
 from .drawing_page import BRUSHES, SIZES
 from .server import Server
-from .test_canvas import Board, near
 
 PATCHES = "all => all.map(e => [e.dataset.source, e.dataset.target, +e.dataset.size])"
 

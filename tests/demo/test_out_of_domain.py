@@ -76,7 +76,9 @@ def photo(tmp_path_factory) -> Path:
 def given(visitor, photo):
     """A visitor whose photograph is inverted."""
     answer = visitor("od_photo", photo=handle_file(photo), steps=STEPS)
-    assert re.search(r"likeness \w+ .* inverted after 12 steps and ([1-9]|[1-4]\d) of tuning", answer[STATUS]), "search and tuning"
+    assert re.search(r"likeness \w+ .* inverted after 12 steps and ([1-9]|[1-4]\d) of tuning", answer[STATUS]), (
+        "search and tuning"
+    )
     return visitor
 
 

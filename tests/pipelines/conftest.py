@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from models.stylegan2 import Generator
+from pipelines import stylegan2
 from weights import CheckpointInfo
 
 
@@ -73,3 +74,19 @@ def dcgan():
     info = {"name": "igan/tiny", "technique": "igan", "kind": "generator", "sha256": "ef" * 32}
     net.info = CheckpointInfo(**{**{f: None for f in CheckpointInfo.__dataclass_fields__}, **info})
     return net
+
+
+@pytest.fixture(scope="module")
+def w(net):
+    return stylegan2.latent(net, seed=1)
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """128 px, so that the feature map is large enough for windows of it to be computed alone."""
+    return tiny(resolution=128)
+
+
+@pytest.fixture(scope="module", params=["dcgan", "stylegan2"])
+def any_net(request, dcgan, net):
+    return {"dcgan": dcgan, "stylegan2": net}[request.param]

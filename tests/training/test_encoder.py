@@ -172,8 +172,8 @@ def test_an_encoder_that_learned_beside_its_generator_gets_a_card_too(shipped, t
     from training import features as networks
     from training import reconstruction, stylegan2
 
+    from .stylegan2_helpers import options as generator_options
     from .test_projected import ENCODER, TinyFeatures
-    from .test_stylegan2 import options as generator_options
 
     tiny = TinyFeatures()
     monkeypatch.setattr(networks, "load", lambda name: tiny)
@@ -197,7 +197,7 @@ def test_an_encoder_that_learned_beside_its_generator_gets_a_card_too(shipped, t
 def test_the_generator_may_be_a_run(shipped, tmp_path):
     from training import stylegan2
 
-    from .test_stylegan2 import options as generator_options
+    from .stylegan2_helpers import options as generator_options
 
     args = generator_options(tmp_path / "grown", "--resolution", "32", "--images", "8", source=shipped)
     run = stylegan2.train(args, log=lambda line: None)

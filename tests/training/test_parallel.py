@@ -15,7 +15,7 @@ from torch import multiprocessing
 
 from training import loop, parallel
 
-from . import test_stylegan2 as one
+from . import stylegan2_helpers as one
 
 ROOT = Path(__file__).resolve().parents[2]
 if Path("/sys/class/net/lo").exists():  # a machine whose name leads nowhere has this one still

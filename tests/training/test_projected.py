@@ -7,7 +7,7 @@ from torch import nn
 from training import features, loop, projected, reconstruction, stylegan2
 from weights import store
 
-from .test_stylegan2 import blobs, folder_of, options
+from .stylegan2_helpers import blobs, folder_of, options
 
 
 class TinyFeatures(nn.Module):

@@ -12,7 +12,7 @@ import torch
 import weights
 from training import run, stylegan2
 
-from .test_stylegan2 import folder_of
+from .stylegan2_helpers import folder_of
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = run.recipes()

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from crafted import name, one_sentence, pickled, text
 from dcgan_files import array, igan, named, python2_pickle, sequential, string
-from test_hostile import MARKERS, converted_here, nothing_happens, refused, refused_bytes, refused_here  # noqa: F401
+from refusals import MARKERS, converted_here, refused, refused_here
 
 import weights
 

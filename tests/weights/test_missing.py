@@ -12,7 +12,7 @@ import pytest
 import safetensors.torch
 import test_deghosting
 import torch
-from test_hostile import converted_here
+from refusals import converted_here
 
 import weights
 from demo import networks
