@@ -12,7 +12,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -213,7 +213,8 @@ class Gate:
             return await JSONResponse(found, headers={"Cache-Control": "no-store"})(scope, receive, send)
         if sessions is not None and room.endswith("/queue") and last == "data":
             asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [None])[0]
-            with scope["app"].get_blocks()._queue.attending(asked):
+            queue = scope["app"].get_blocks()._queue
+            with queue.attending(asked) if isinstance(queue, Queue) else nullcontext():  # a page may have Gradio's own
                 return await self.app(scope, receive, send)
         if sessions is not None and room.endswith("/heartbeat"):
             sessions.entered(last)
