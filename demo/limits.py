@@ -12,12 +12,14 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import HTTPException
 from gradio import queueing
+from gradio.utils import LRUCache
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from . import gpu
@@ -53,13 +55,45 @@ class Unread(asyncio.Queue):
         return time.monotonic() - self._queue[0][0] if self._queue else 0.0
 
 
+# Whether the present request is a stream of a session's news. Gradio lets a stream that is broken off take all events
+# of its session with it. But a page breaks one off and opens another, too. So who is gone is seen later.
+IN_STREAM: ContextVar[bool] = ContextVar("in_stream", default=False)
+GONE_S = 3.0  # from a stream that was broken off until its events are ended, unless another is read by then
+
+
+class Messages(LRUCache):
+    """Gradio's, from which no stream deletes anything; ``Queue`` does."""
+
+    def __delitem__(self, session: str) -> None:
+        if not IN_STREAM.get():
+            super().__delitem__(session)
+
+
 class Queue(queueing.Queue):
     """Gradio's queue with a share for each session and address, and without the work of those who left."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.ANALYTICS_MAX_EVENTS = 1  # nobody looks at them, and a table of them was made after every event
+        self.pending_messages_per_session = Messages(self.pending_messages_per_session.max_size)
         self.attended: Counter[str] = Counter()  # sessions: events that arrive, streams that are read
+
+    async def clean_events(self, *, session_hash: str | None = None, event_id: str | None = None) -> None:
+        if not IN_STREAM.get():
+            await super().clean_events(session_hash=session_hash, event_id=event_id)
+
+    async def broken_off(self, session: str) -> None:
+        """Ends what a session had under way when its stream was broken off, if nothing of it is read again soon."""
+        events = [event._id for event in self.event_ids_to_events.values() if event.session_hash == session]
+        await asyncio.sleep(GONE_S)
+        if self.attended[session]:
+            return
+        for event in events:
+            await self.clean_events(event_id=event)
+        self.pending_event_ids_session.get(session, set()).difference_update(events)
+        if not self._of_session(session):
+            self.pending_messages_per_session.pop(session, None)
+            self.pending_event_ids_session.pop(session, None)
 
     def compute_analytics_summary(self, records):
         return self.cached_event_analytics_summary
@@ -201,6 +235,7 @@ class Gate:
 
     def __init__(self, app):
         self.app = app
+        self.tasks: set[asyncio.Task] = set()  # an event loop alone would forget them
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -213,9 +248,7 @@ class Gate:
             return await JSONResponse(found, headers={"Cache-Control": "no-store"})(scope, receive, send)
         if sessions is not None and room.endswith("/queue") and last == "data":
             asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [None])[0]
-            queue = scope["app"].get_blocks()._queue
-            with queue.attending(asked) if isinstance(queue, Queue) else nullcontext():  # a page may have Gradio's own
-                return await self.app(scope, receive, send)
+            return await self._stream(scope["app"].get_blocks()._queue, asked, scope, receive, send)
         if sessions is not None and room.endswith("/heartbeat"):
             sessions.entered(last)
             try:
@@ -225,6 +258,26 @@ class Gate:
         if not room.endswith("/gradio_api") or last != "upload":
             return await self.app(scope, receive, send)
         return await self._upload(scope, receive, send)
+
+    async def _stream(self, queue, session: str | None, scope, receive, send) -> None:
+        if not isinstance(queue, Queue):  # a page of Gradio's own
+            return await self.app(scope, receive, send)
+        ended = False
+
+        async def sent(message) -> None:
+            nonlocal ended
+            await send(message)
+            ended = ended or not message.get("more_body", True)
+
+        within = IN_STREAM.set(True)  # of this request's task alone
+        try:
+            with queue.attending(session):
+                await self.app(scope, receive, sent)
+        finally:
+            IN_STREAM.reset(within)
+            if not ended and session is not None:
+                self.tasks.add(task := asyncio.create_task(queue.broken_off(session)))
+                task.add_done_callback(self.tasks.discard)
 
     async def _upload(self, scope, receive, send) -> None:
         begun = False

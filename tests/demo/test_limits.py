@@ -140,6 +140,22 @@ def test_a_stream_that_is_open_stays_open(served, monkeypatch):
     assert "ann" not in queue.pending_messages_per_session, "messages of nobody are kept"
 
 
+def test_a_stream_that_is_broken_off_takes_nothing_with_it(served, monkeypatch):
+    """A page breaks one off, asks for the next thing, and listens to that by another."""
+    monkeypatch.setattr(limits, "SWEEP_S", 1000)
+    served.join("ann", "first")
+    with served.read("ann") as stream:
+        assert any("first" in line for line in stream.iter_lines())
+        served.join("ann", "second")
+    time.sleep(0.3)  # the server has seen that the stream is gone
+    with served.read("ann") as stream:
+        served.go.set()
+        lines = list(stream.iter_lines())
+    for name in ("first", "second"):
+        assert any(f"{name} done" in line for line in lines)
+    assert served.ended == ["first", "second"]
+
+
 def test_what_is_left_ends(served):
     served.join("ann")
     with served.read("ann") as stream:
