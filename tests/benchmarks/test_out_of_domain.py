@@ -16,6 +16,7 @@ from models.encoders import Encoder
 from models.stylegan2 import Generator
 from pipelines import out_of_domain as ood
 from pipelines.faces import regions
+from training import judges
 from weights import loading, paths, store
 
 
@@ -161,7 +162,10 @@ def test_the_photographs_are_drawn_not_chosen(tmp_path, monkeypatch):
     assert round(levels[2]) in (1, 2) and round(levels[3]) in (3, 4) and round(levels[0]) not in (1, 2, 3, 4)
 
 
-def test_what_is_not_there_is_said(room, capsys):
+def test_what_is_not_there_is_said(room, capsys, monkeypatch):
+    monkeypatch.setattr(judges, "installed", lambda name: False)
+    assert out_of_domain.main(count=1) == 0 and "dlib is not installed" in capsys.readouterr().out
+    monkeypatch.setattr(judges, "installed", lambda name: True)
     assert out_of_domain.main(count=1) == 0
     assert "No encoder belongs" in (said := capsys.readouterr().out) and "Not measured" in said
     (out_of_domain.DATA / out_of_domain.FILE).unlink()
