@@ -82,6 +82,12 @@ class Queue(queueing.Queue):
         if not IN_STREAM.get():
             await super().clean_events(session_hash=session_hash, event_id=event_id)
 
+    def expects(self, session: str) -> None:
+        """A page listens. That nothing of it is under way any more is no error: an answer came before it did."""
+        if session not in self.pending_messages_per_session:
+            self.pending_messages_per_session[session] = Unread()
+        self.pending_event_ids_session.setdefault(session, set())
+
     async def broken_off(self, session: str) -> None:
         """Ends what a session had under way when its stream was broken off, if nothing of it is read again soon."""
         events = [event._id for event in self.event_ids_to_events.values() if event.session_hash == session]
@@ -248,7 +254,10 @@ class Gate:
             return await JSONResponse(found, headers={"Cache-Control": "no-store"})(scope, receive, send)
         if sessions is not None and room.endswith("/queue") and last == "data":
             asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [None])[0]
-            return await self._stream(scope["app"].get_blocks()._queue, asked, scope, receive, send)
+            queue = scope["app"].get_blocks()._queue
+            if isinstance(queue, Queue) and asked is not None and sessions.known(asked):
+                queue.expects(asked)
+            return await self._stream(queue, asked, scope, receive, send)
         if sessions is not None and room.endswith("/heartbeat"):
             sessions.entered(last)
             try:

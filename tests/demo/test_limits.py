@@ -142,6 +142,18 @@ def test_a_stream_that_is_open_stays_open(served, monkeypatch):
     )
 
 
+def test_a_page_may_listen_before_it_asks(served, monkeypatch):
+    """Where an answer comes before the page has listened to it, the page listens afterwards; that is no error."""
+    monkeypatch.setattr(limits.Sessions, "known", lambda self, session: session == "ann")
+    served.go.set()
+    with served.read("ann") as stream:
+        assert served.join("ann").status_code == 200
+        assert any("ann done" in line for line in stream.iter_lines())
+    with served.read("bob") as stream, pytest.raises(httpx.RemoteProtocolError):  # nobody's: Gradio's answer
+        list(stream.iter_lines())
+    until(lambda: not served.page._queue.attended, "streams that were closed are counted")
+
+
 def test_a_stream_that_is_broken_off_takes_nothing_with_it(served, monkeypatch):
     """A page breaks one off, asks for the next thing, and listens to that by another."""
     monkeypatch.setattr(limits, "SWEEP_S", 1000)
