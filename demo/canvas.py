@@ -161,6 +161,7 @@ def board(
     hints: dict[str, str] | None = None,
     most: int = MAX_POINTS,
     keys: dict[str, str] | None = None,
+    first: dict | None = None,
     **options: Any,
 ) -> gr.HTML:
     """The component. Its value is what was drawn; ``gr.update(frame=frame(...))`` shows a picture in it.
@@ -173,6 +174,7 @@ def board(
         most: how many points.
         keys: letter -> the ``elem_id`` of the button that it presses while nobody is writing in the canvas's cell; or
             "hide", the canvas's own.
+        first: the ``frame`` that it shows at first.
         options: of ``gr.HTML``, such as ``elem_id``.
     """
     made = gr.HTML(
@@ -181,7 +183,7 @@ def board(
         html_template=_template(tools, label),
         js_on_load="ganbookCanvas.attach(element, trigger, props, watch);",
         apply_default_css=False,
-        frame=None,
+        frame=first,
         config={
             "tools": [asdict(tool) for tool in tools],
             "hints": {**HINTS, **(hints or {})},

@@ -20,7 +20,7 @@ from ..latents import decode_latent, encode_latent
 from .brush import BrushStep, Candidate, brush, interpolate
 from .constraints import Edits, Warp, constraints, encode_colour
 from .latent_space import Latent, Network, Space
-from .manifold import RingStep, Slice, ring, slice
+from .manifold import RingStep, Slice, ToyGAN, ring, slice
 from .morph import morph, pair
 from .projection import METHODS, ProjectionStep, features_in_use, prepare, project
 from .transfer import Change, apply, change, transfer
@@ -37,6 +37,7 @@ __all__ = [
     "RingStep",
     "Slice",
     "Space",
+    "ToyGAN",
     "Warp",
     "apply",
     "brush",

@@ -23,9 +23,9 @@ from ..images import to_pil
 from ..latents import encode_latent
 from ..registry import recipe
 from .latent_space import MAX_BATCH, MAX_SEED, PSI, Network, Space
-from .toy_gan import RingStep, ring
+from .toy_gan import RingStep, ToyGAN, ring
 
-__all__ = ["RingStep", "Slice", "ring", "slice"]
+__all__ = ["RingStep", "Slice", "ToyGAN", "ring", "slice"]
 
 MAX_ROWS, FARTHEST = 15, 10
 MAX_SIDE = 4096  # pixels of the picture of all tiles

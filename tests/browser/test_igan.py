@@ -172,11 +172,38 @@ def test_to_a_photograph(wide, tmp_path):
     wide.screenshot("igan-transfer", "ig-transfer")
 
 
-def test_the_manifold(wide, tmp_path):
+def test_the_toy_learns_what_is_painted(wide):
     opened(wide)
     wide.write("ig-ring-steps", 50)
     wide.press("ig-ring-run")
     assert "50 steps" in wide.ran("ig-ring")
+    hand = Hand(wide.page, "ig-ring-board", (360, 360))
+    with wide.event("ig-ring-board"):
+        hand.pull((60, 60), (300, 60))
+    expect(wide.at("ig-ring-shape").get_by_label("Painted")).to_be_checked()
+    wide.press("ig-ring-one")
+    assert "1 step ·" in wide.ran("ig-ring")
+    wide.press("ig-ring-one")
+    assert "2 steps ·" in wide.ran("ig-ring")
+    pictures = wide.at("ig-ring-drawing").locator(".gt-tile img")
+    expect(pictures).to_have_count(2)
+    assert all("Step 2:" in pictures.nth(i).get_attribute("alt") for i in range(2))
+    # slow motion is stopped where it is, and goes on from there
+    wide.pick("ig-ring-watch", "slow")
+    wide.page.locator("#ig-ring-go-on").click()
+    expect(wide.at("ig-ring-news")).to_contain_text("discriminator has learnt")
+    wide.page.locator("#ig-ring-stop").click()
+    expect(wide.at("ig-ring-news")).to_contain_text("Stopped")
+    wide.settle()
+    wide.pick("ig-ring-watch", "fast")
+    wide.press("ig-ring-go-on")
+    assert "50 steps" in wide.ran("ig-ring")
+    assert wide.overflow() == []
+    wide.screenshot("igan-toy", "ig-ring")
+
+
+def test_the_manifold(wide, tmp_path):
+    opened(wide)
     wide.write("ig-plane-rows", 3)
     wide.press("ig-plane-run")
     assert wide.ran("ig-plane").startswith("9 pictures")

@@ -14,10 +14,10 @@ import pytest
 from gradio_client import handle_file
 from PIL import Image
 
-from demo import networks
+from demo import canvas, networks
 from demo.running import Progress
 from demo.session import Visitor
-from demo.tabs.igan import jobs
+from demo.tabs.igan import jobs, toy
 from pipelines import igan
 from pipelines.recipes import Recipe
 from weights.errors import UserError
@@ -161,12 +161,65 @@ def test_a_morph_says_how_far_its_search_is_and_can_be_left_there(photograph):
 def test_the_ring(visitor, page, tmp_path, monkeypatch):
     answer = visitor("igan_ring", seed=2, steps=50)
     drawn = pixels(answer[0])
-    assert drawn.shape[1] > drawn.shape[0] > 100 and "50 steps" in answer[3]
+    assert drawn.shape == (880, 880, 3) and "50 steps" in answer[3]
     assert np.array_equal(np.asarray(run(answer[2], tmp_path, monkeypatch)), drawn)
     load, parts = handler(page, "ig-ring-recipe-load"), by_id(page)
     made = last(load(Visitor(), value(answer[1])))
     assert made[parts["ig-ring-seed"]]["value"] == 2 and made[parts["ig-ring-steps"]]["value"] == 50
+    assert made[parts["ig-ring-shape"]]["value"] == "ring"
     refused(visitor, "igan_ring", "minimum|from 0|choices", seed=-3, steps=50)
+    refused(visitor, "igan_ring", "Nothing is painted", seed=1, steps=50, shape="drawn")
+
+
+DATA = {"size": [360, 360], "layers": {"data": {"size": [2, 2], "runs": [1, 1, 2]}}}  # the upper right quarter
+
+
+def finished(updates, parts) -> tuple[dict, np.ndarray, str]:
+    """The last update, and the drawing and the recipe in its files, which go with the event."""
+    for update in updates:
+        if isinstance(update.get(parts["ig-ring-download"]), str):
+            files = pixels(update[parts["ig-ring-download"]]), Path(update[parts["ig-ring-recipe"]]).read_text()
+    return update, *files
+
+
+def test_the_ring_goes_step_by_step(visitor, page, tmp_path, monkeypatch):
+    monkeypatch.setattr("demo.tabs.igan.toy.SLOW_S", 0.01)
+    parts, guest = by_id(page), Visitor()
+    one, go_on = handler(page, "ig-ring-one"), handler(page, "ig-ring-go-on")
+    news, status = parts["ig-ring-news"], parts["ig-ring-status"]
+    for number in (1, 2):
+        heard = [update[news] for update in one(guest, 3, 50, "moons", None, "fast") if update.get(news)]
+        assert "discriminator has learnt" in heard[-2] and "generator has learnt" in heard[-1]
+        assert guest.kept["igan-ring"].toy.step == number
+    kept = guest.kept["igan-ring"].toy
+    made, drawn, _recipe = finished(go_on(guest, 3, 50, "moons", None, "fast"), parts)
+    assert "50 steps" in made[status] and guest.kept["igan-ring"].toy.step == 50 and kept.step == 2
+    at_once = visitor("igan_ring", seed=3, steps=50, shape="moons")
+    assert np.array_equal(pixels(at_once[0]), drawn)
+    # with another seed it is another toy, which begins; and one that has made all its steps does, too
+    assert "1 step ·" in last(one(guest, 4, 50, "moons", None, "fast"))[status]
+    assert "50 steps" in last(go_on(guest, 4, 50, "moons", None, "fast"))[status]
+    stepped, drawn, recipe = finished(one(guest, 4, 50, "moons", None, "fast"), parts)
+    assert "1 step ·" in stepped[status]
+    (tmp_path / "recipe.json").write_text(recipe)
+    load = handler(page, "ig-ring-recipe-load")
+    again, pixels_again, _recipe = finished(load(Visitor(), str(tmp_path / "recipe.json")), parts)
+    assert "1 step ·" in again[status] and again[parts["ig-ring-shape"]]["value"] == "moons"
+    assert np.array_equal(pixels_again, drawn)
+
+
+def test_the_ring_learns_what_is_painted(visitor, page, tmp_path, monkeypatch):
+    answer = visitor("igan_ring", seed=1, steps=50, shape="drawn", drawing=DATA)
+    drawn = pixels(answer[0])
+    assert np.array_equal(np.asarray(run(answer[2], tmp_path, monkeypatch)), drawn)
+    data = np.abs(drawn[:440, 440:].astype(int) - (190, 184, 175)).sum(axis=2) < 12
+    rows, columns = np.nonzero(data)
+    assert rows.max() < 225 and columns.min() > 215, "the data are in the upper right quarter"
+    parts = by_id(page)
+    made, again, _recipe = finished(handler(page, "ig-ring-recipe-load")(Visitor(), value(answer[1])), parts)
+    assert made[parts["ig-ring-shape"]]["value"] == "drawn"
+    assert canvas.read(made[parts["ig-ring-board"]]["value"], [toy.BRUSH]).layers["data"].cells[10, 100] == 1
+    assert np.array_equal(again, drawn)
 
 
 def test_the_map(visitor, tmp_path, monkeypatch):

@@ -227,6 +227,7 @@ def test_every_public_event_is_documented_and_every_other_private(page):
         "igan_transfer",
         "igan_morph",
         "igan_ring",
+        "igan_ring_step",
         "igan_plane",
         "od_photo",
         "od_edit",

@@ -1,8 +1,7 @@
-"""The toy that learns a ring, and planes through the latents of real networks."""
+"""Planes through the latents of real networks."""
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -13,7 +12,6 @@ from PIL import Image
 from models.dcgan import DCGAN
 from pipelines import progress
 from pipelines.igan import manifold as igan_manifold
-from pipelines.igan import toy_gan as igan_ring
 from pipelines.igan.latent_space import REACH, Space
 from pipelines.latents import encode_latent
 from weights.errors import UserError
@@ -37,102 +35,6 @@ def normal_dcgan():
 @pytest.fixture(params=["uniform", "normal", "stylegan2"])
 def any_net(request, dcgan, normal_dcgan, net):
     return {"uniform": dcgan, "normal": normal_dcgan, "stylegan2": net}[request.param]
-
-
-# -- the ring
-
-
-def shares(points: np.ndarray, sectors: int = 12) -> np.ndarray:
-    """Of each sector, how many points there are against an even spread."""
-    angles = np.arctan2(points[:, 1], points[:, 0])
-    return np.histogram(angles, sectors, (-math.pi, math.pi))[0] * sectors / len(points)
-
-
-@pytest.mark.parametrize("seed", [0, 5])
-def test_the_generator_comes_to_lie_on_the_ring(seed):
-    found = list(igan_manifold.ring(seed=seed, show_every=0))
-    first, last = found[0], found[-1]
-    assert first.radius < 0.5, "it has to learn this"
-    assert abs(last.radius - igan_ring.RADIUS) < 0.04 and 0.03 < last.spread < 0.15
-    inside = np.hypot(*last.points.T) < 0.7  # what the sheet has in the hole; 3.75 deviations of the data
-    assert inside.mean() < 0.05
-    assert shares(last.points).min() > 0.3 and shares(last.points).max() < 2.5, "no part of the ring is left out"
-    assert [s.step for s in found] == list(range(igan_ring.STEPS + 1)) and [s.done for s in found].count(True) == 1
-    assert last.done and abs(last.loss - 2 * math.log(2)) < 0.1, "the discriminator cannot tell any more"
-
-
-def test_the_data_are_what_is_said_of_them():
-    points = igan_ring.data(20_000, torch.Generator().manual_seed(0)).numpy()
-    distance = np.hypot(*points.T)
-    assert abs(distance.mean() - 1) < 0.005 and abs(distance.std() - 0.08) < 0.005
-    assert abs(shares(points) - 1).max() < 0.15
-
-
-def test_the_same_seed_gives_the_same_steps_whatever_is_shown():
-    def run(**options):
-        return list(igan_manifold.ring(30, size=64, lines=6, **options))
-
-    a, b, c = run(seed=3, show_every=10), run(seed=3, show_every=1), run(seed=4, show_every=0)
-    for x, y in zip(a, b, strict=True):
-        assert x.loss == y.loss and np.array_equal(x.points, y.points) and y.image is not None
-        assert (x.image is not None) == (x.step % 10 == 0)
-        assert x.image is None or apart(x.image, y.image) == 0
-    assert not np.array_equal(a[-1].points, c[-1].points) and all(s.image is None for s in c)
-    assert a[0].points.shape == (igan_ring.POINTS, 2)
-
-
-def test_it_can_be_stopped_and_is_not_disturbed_from_outside():
-    whole = [s.points for s in igan_manifold.ring(6, show_every=0)]
-    with torch.inference_mode():
-        torch.manual_seed(99)
-        beside = igan_manifold.ring(6, seed=8, show_every=0)
-        stopped = []
-        for step in itertools.islice(igan_manifold.ring(6, show_every=0), 4):
-            torch.rand(3)
-            next(beside)
-            stopped.append(step.points)
-    assert all(np.array_equal(a, b) for a, b in zip(whole, stopped, strict=False))
-
-
-def test_the_picture_shows_the_square_the_data_and_where_the_square_went():
-    first, *_rest, last = [s for s in igan_manifold.ring(300, show_every=300, size=160, lines=12)]
-    assert first.image.size == last.image.size == (320, 160) and first.image.mode == "RGB"
-    a, b = np.asarray(first.image, dtype=int), np.asarray(last.image, dtype=int)
-    assert np.array_equal(a[:, :160], b[:, :160]), "the latents stay where they are"
-    assert (a[:, 160:] != b[:, 160:]).any(axis=2).mean() > 0.05
-    # each corner of the square has its colour, and the paper is behind all of them
-    unit, middle = 160 / 3, 80
-    for x, y in itertools.product((-1, 1), repeat=2):
-        place = np.rint([middle - 1.05 * y * unit, middle + 1.05 * x * unit]).astype(int)
-        patch = b[place[0] - 3 : place[0] + 4, place[1] - 3 : place[1] + 4].reshape(-1, 3)
-        want = igan_ring.CORNERS[(y + 1) // 2, (x + 1) // 2] - np.array(igan_ring.PAPER)
-        tint = patch.mean(axis=0) - igan_ring.PAPER
-        assert (tint @ want) / np.linalg.norm(tint) / np.linalg.norm(want) > 0.9
-    # edges are smooth: there are many colours
-    assert len(np.unique(b.reshape(-1, 3), axis=0)) > 2000
-    # before it learns, the sheet is a heap in the middle; afterwards it reaches the ring
-    drawn = (a[:, 160:] - igan_ring.PAPER).__abs__().sum(axis=2) > 90
-    rows, columns = np.nonzero(drawn)
-    assert np.hypot(rows - middle, columns - middle).max() < 1.6 * unit
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"steps": 0},
-        {"steps": 10**9},
-        {"steps": 1.5},
-        {"seed": -1},
-        {"seed": "a"},
-        {"show_every": -1},
-        {"size": 10**5},
-        {"lines": 1},
-        {"lines": math.nan},
-    ],
-)
-def test_arguments_of_the_ring(options):
-    with pytest.raises(UserError):
-        igan_manifold.ring(**options)  # at once, not at the first step
 
 
 # -- planes

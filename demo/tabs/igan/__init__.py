@@ -8,7 +8,7 @@ from ...handover import Handover
 from ...networks import Chooser
 from ...notebook import LATEX, Notebook
 from .. import Tab
-from . import brush, manifold, project, transfer
+from . import brush, manifold, project, toy, transfer
 
 LEAD = """
 # Paint, and the network follows
@@ -28,8 +28,8 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     project.build(book, handlers, tab)
     transfer.build(book, handlers)
     transfer.build_morph(book, handlers)
-    manifold.build_ring(book)
-    manifold.build_plane(book, handlers)
+    toy.build(book)
+    manifold.build(book, handlers)
     page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser
 
@@ -40,5 +40,5 @@ TAB = Tab(
     build=build,
     networks=("igan",),
     send="Paint in iGAN",
-    tools=("igan_brush", "igan_project", "igan_morph", "igan_ring", "igan_plane"),
+    tools=("igan_brush", "igan_project", "igan_morph", "igan_ring", "igan_ring_step", "igan_plane"),
 )

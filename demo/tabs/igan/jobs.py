@@ -165,11 +165,16 @@ def checked(reference: Reference, arguments: dict) -> None:
 
 
 @in_worker
-def ring(arguments: dict) -> Iterator:
-    """Every step of ``igan.ring``."""
+def toy(arguments: dict, begun, until: int | None, show_every: int, halves: bool) -> Iterator:
+    """Steps of a toy GAN, each with the toy where it is shown, else with None.
+
+    ``begun``: the ``igan.ToyGAN`` that goes on; None for a new one with the ``arguments`` of ``igan.ring``.
+    """
     from pipelines import igan
 
-    yield from igan.ring(**arguments)
+    trained = begun or igan.ToyGAN(**arguments)
+    for step in trained.train(until, show_every, halves=halves):
+        yield step, trained if step.image is not None else None
 
 
 @in_worker

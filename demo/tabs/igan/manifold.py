@@ -1,10 +1,9 @@
-"""Cells at the end of the tab: a manifold that fits on paper, and a plane through a real one."""
+"""The last cell: a plane through the manifold of a real network, as a map of pictures."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import gradio as gr
 
 from weights.errors import UserError
 
-from ... import controls, gpu, networks, results, tiles
+from ... import controls, networks, results, tiles
 from ...networks import Reference
 from ...notebook import Cell, Notebook, going, note
 from ...running import named
@@ -21,24 +20,12 @@ from . import jobs
 from .display import state_of
 from .handlers import Handlers
 from .project import paints
+from .text import whole
 
-RING = r"""
-What a generator learns can be drawn where its latents are two numbers and its pictures are points. On the left is the
-square of all latents $z$, on the right the plane of the data: points around a circle. The grid shows where the
-generator puts every $z$. Watch it being trained: a sheet has no hole and a ring has one, so it bends, and tears its
-colours apart where hardly any data are. All that it can ever make lies on that sheet: that is its *manifold*.
-"""
 PLANE = r"""
 A real network's manifold has a hundred dimensions; here is a plane through it, drawn through the latent of a seed.
 Neighbours look alike, and far away things turn into others. Press a picture to go there, zoom in to see how small a
 step still changes something, and put what you like on the pad.
-"""
-API_RING = """Trains a tiny GAN on points around a circle. Yields while it runs; the last answer has the drawing as PNG,
-the recipe, the Python that repeats it, what ran and the news.
-
-Args:
-    seed: of its first weights and the data.
-    steps: of training, 1 to 4000.
 """
 API_PLANE = """Pictures on a plane through a network's latent space. Gives all of them as one PNG, the latent of the one
 in the middle as text, the recipe, the Python that repeats it, what ran and the news.
@@ -51,80 +38,6 @@ Args:
     rows: pictures a side, 3 to 11.
 """
 KEPT = "igan-plane"
-BEAT_S = 0.15
-
-
-# -- the ring ----------------------------------------------------------------------------------------------------------
-
-
-def build_ring(book: Notebook) -> Cell:
-    with book.cell("ring", "The manifold of a toy GAN", RING) as cell:
-        with cell.controls("Train it", extra="Another seed", stop="always"):
-            seed = controls.seed(cell, 0)
-            steps = gr.Slider(50, 2000, 1000, step=50, label="Steps", elem_id=cell.id("steps"))
-        with cell.result("The drawing · PNG"):
-            drawing = tiles.board("Latents and where they go", ["nb-ring"], elem_id=cell.id("drawing"))
-    outputs = [cell.sheet, cell.recipe, cell.code, cell.status, cell.news, drawing]
-
-    def train(seed, steps, sha256=None) -> Iterator[dict]:
-        from pipelines import recipes
-
-        if seed is None or steps is None:
-            raise UserError("The seed or the steps are empty; fill them in first.")
-        recipe = recipes.make("igan.ring", seed=whole(seed), steps=whole(steps))
-        began, shown_at, image = time.perf_counter(), 0.0, None
-        with closing(jobs.ring(recipe.arguments)) as made:
-            for step in made:
-                if step.image is None:
-                    continue
-                image, seconds = step.image, time.perf_counter() - began
-                if step.done or seconds - shown_at > gpu.pace(BEAT_S):
-                    shown_at = seconds
-                    words = f"Step {step.step} of {steps:g} · {step.step / max(seconds, 1e-3):.0f} a second"
-                    yield {drawing: picture(image, step), cell.news: going(words)}
-        with results.folder() as folder:
-            sheet, kept = (Path(folder) / f"ring-seed-{seed:g}.{ending}" for ending in ("png", "json"))
-            image.save(sheet)
-            kept.write_text(recipe.to_json(), encoding="utf-8")
-            ran = (
-                f"{step.step} steps in {time.perf_counter() - began:.1f} s · points at {step.radius:.2f} ± "
-                f"{step.spread:.2f} from the middle, the data at 1.00 ± 0.08"
-            )
-            yield {
-                cell.sheet: str(sheet),
-                cell.recipe: str(kept),
-                cell.code: recipe.code() + "result = steps[-1].image\n",
-                cell.status: note(ran, "nb-ran"),
-                drawing: picture(image, step),
-            }
-
-    def load(visitor, recipe) -> Iterator[dict]:
-        given = {"seed": 0, "steps": 1000, **recipe.arguments}
-        for update in train(given["seed"], given["steps"]):
-            yield {seed: gr.update(value=given["seed"]), steps: gr.update(value=given["steps"])} | update
-
-    run = named(lambda seed, steps: train(seed, steps), ["seed", "steps"])
-    cell.makes([drawing], [seed, steps])
-    cell.on(cell.run_button.click, run, [seed, steps], outputs, api_name="igan_ring", api_description=API_RING)
-    drawn = controls.another(cell.extra_button, seed)
-    cell.on(drawn.then, run, [seed, steps], outputs)
-    cell.loads("igan.ring", load, [*outputs, seed, steps])
-    cell.stops()
-    cell.finish()
-    return cell
-
-
-def picture(image, step) -> dict:
-    words = f"Step {step.step}: the square of latents, and the sheet that the generator makes of it beside the ring"
-    return tiles.shown([tiles.Tile("ring", image, "", words)], columns=1, side=2048)
-
-
-def whole(value):
-    """3.0 as 3; what is no whole number stays as it is, for the pipeline to refuse it."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-# -- a plane through a real one ----------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -138,7 +51,7 @@ class Plane:
     middle: str
 
 
-def build_plane(book: Notebook, handlers: Handlers) -> Cell:
+def build(book: Notebook, handlers: Handlers) -> Cell:
     part: dict = {}
     with book.cell("plane", "The manifold of a network, as a map", PLANE) as cell:
         with cell.controls("Show the map", extra="Another"):

@@ -165,3 +165,8 @@ def features(words: str, remark: str = "") -> str:
     """HTML: whose features a projection compares, and what else there is to be said of it."""
     lines = [f"Features: {words}", remark] if remark else [f"Features: {words}"]
     return "".join(f'<p class="nb-about">{escape(line)}</p>' for line in lines)
+
+
+def whole(value):
+    """3.0 as 3; what is no whole number stays as it is, for the pipeline to refuse it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
