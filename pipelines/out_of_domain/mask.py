@@ -22,6 +22,7 @@ FAILED, TWICE, WITHIN = 2.5, 1.9, (0.08, 0.16)
 STRONG = 0.05, 0.12  # a mean difference of colours, of 1 at most, from which on a change counts whatever named it
 REPLACED = 0.02, 0.06  # a mean difference of colours from which on T replaces the photograph, and does wholly
 OCCLUDED = 0.04, 0.2  # how sure that network is: up to here T may be shown, from there on it may not
+MASKED = 0.03  # of the mask, of 1 at most: up to here the photograph is taken for untouched
 BLUR = 0.02  # of the side, on plain differences: a face that moves a little changes along lines
 OVERLAY = (222, 38, 32)  # rubylith, as on the canvas
 
@@ -162,6 +163,24 @@ def carried(photo: np.ndarray, inverted: np.ndarray, edited: np.ndarray, mask: n
     replaced = _rise(_apart(inverted, edited), *REPLACED)[..., None]
     change = edited.astype(np.float32) - inverted - replaced * lacking
     return np.clip(np.rint(photo + mask[..., None] * change), 0, 255).astype(np.uint8)
+
+
+def seamless(photo: np.ndarray, carried: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """``carried`` without what it changes at the border of the mask, ``[H, W, 3]`` uint8 (ours).
+
+    A smile comes with another light upon the whole face; cut out along the mask it would show as a disc. What is laid
+    over the photograph is the picture with the same differences of neighbours that is the photograph at the border
+    (Perez et al. 2003, equation 4). ``carried`` is blended with a mask of 1; the mask counts here.
+    """
+    import cv2
+
+    inside = (mask > MASKED).astype(np.uint8) * 255
+    inside[[0, -1]] = inside[:, [0, -1]] = 0  # the border of the picture stays what it is
+    x, y, width, height = cv2.boundingRect(inside)
+    if min(width, height) < 3:
+        return mixed(photo, carried, mask)
+    middle = (x + width // 2, y + height // 2)
+    return mixed(photo, cv2.seamlessClone(carried, photo, inside, middle, cv2.NORMAL_CLONE), mask)
 
 
 def mixed(photo: np.ndarray, edited: np.ndarray, mask: np.ndarray) -> np.ndarray:

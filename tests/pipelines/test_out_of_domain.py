@@ -328,15 +328,36 @@ def test_a_small_change_keeps_what_the_inversion_lacks():
     assert masks.carried(photo + np.uint8(154), inverted, edited, mask).max() == 255, "it does not wrap round"
 
 
-def test_both_blends_can_be_chosen(nets, known):
+def test_a_seamless_change_shows_no_border():
+    """Another light upon the whole of what changes goes, and what is new in it stays."""
+    photo = np.full((32, 32, 3), 100, np.uint8)
+    edited, mask = photo + np.uint8(40), np.zeros((32, 32), np.float32)
+    mask[6:26, 6:26] = 1
+    flat = masks.seamless(photo, edited, mask)
+    assert np.abs(flat.astype(int) - 100).max() <= 1, "nothing but light has changed"
+    edited[12:20, 12:20] = 220
+    new = masks.seamless(photo, edited, mask).astype(int)
+    assert abs(new[14:18, 14:18].mean() - new[8, 8].mean() - 80) < 12, "what is new stands out as it did"
+    assert np.abs(new[[5, 26]] - 100).max() == 0 and np.abs(new[7, 7:25] - 100).max() < 12
+    thin = np.zeros((32, 32), np.float32)
+    thin[10, 10] = 1
+    assert masks.seamless(photo, edited, thin)[10, 10, 0] == 140, "where there is no inside, it is laid as it is"
+    assert np.array_equal(masks.seamless(photo, edited, mask * 0), photo)
+
+
+def test_all_blends_can_be_chosen(nets, known):
     known = dataclasses.replace(known, photo=Image.fromarray(np.clip(array(known.photo), 0, 235) + np.uint8(20)))
     change = ood.changed(nets, known, [("Smiling", 0.3)])
     shape = np.ones((SIZE, SIZE), np.float32)
-    ours, paper = (ood.composed(nets, known, change, shape, False, blend) for blend in ood.BLENDS)
+    clone, ours, paper = (ood.composed(nets, known, change, shape, False, blend) for blend in ood.BLENDS)
     pictures = [array(p) for p in (known.photo, known.image, change.image)]
     assert np.array_equal(array(ours.result), masks.carried(*pictures, shape))
     assert np.array_equal(array(paper.result), masks.mixed(pictures[0], pictures[2], shape))
     assert not np.array_equal(array(ours.result), array(paper.result))
+    assert np.array_equal(array(clone.result), masks.seamless(pictures[0], masks.carried(*pictures, shape), shape))
+    whole = ood.changed(nets, known, [("Male", 0.3)])  # lies nowhere on the face
+    one, other = (ood.composed(nets, known, whole, shape, False, blend) for blend in ood.BLENDS[:2])
+    assert array(one.result).tobytes() == array(other.result).tobytes()
     with pytest.raises(UserError, match="The blend must be one of"):
         ood.edit(nets, known, "Smiling", 1.0, blend="soft")
 

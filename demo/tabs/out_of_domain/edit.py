@@ -22,10 +22,11 @@ and says where the smile is, $M$. Only that is taken over,
 $$F = M \cdot T + (1 - M) \cdot I,$$
 
 and a last network removes what shines through at the seam. So the paper; where the change $T - I'$ is small, we lay
-*it* over the photograph, $F = I + M \cdot (T - I')$, so that skin and hair stay yours. Where the mask is nothing, the
-result is the photograph itself; and what lies before the face, the hat and the hand, a small network finds and leaves
-out of the mask, because what the generator makes there is not yours. Tick several things, pull the sliders, paint: the
-photograph is inverted once.
+*it* over the photograph, $F = I + M \cdot (T - I')$, so that skin and hair stay yours; what a smile or glasses change
+at the border of the mask is left out, so that no border is seen. Where the mask is nothing, the result is the
+photograph itself; and what lies before the face, the hat and the hand, a small network finds and leaves out of the
+mask, because what the generator makes there is not yours. Tick several things, pull the sliders, paint: the photograph
+is inverted once.
 """
 
 API_PHOTO = """Finds a face in a photograph and inverts it; the other out-of-domain endpoints of this session then edit
@@ -51,7 +52,8 @@ Args:
     apart: directions without what they have of the other named ones.
     cautious: the mask leaves out what lies before the face, and where the inversion is far from the photograph,
         unless that was painted.
-    blend: change lays T - I' over the photograph where that is small, edit lays T itself, as in the paper.
+    blend: change lays T - I' over the photograph where that is small, seamless lays it without what it changes at the
+        border of the mask, edit lays T itself, as in the paper.
 """
 API_FILES = """The present edit of this session as files: the face, the whole photograph, the mask, the recipe.
 
@@ -112,7 +114,7 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
                 elem_id=cell.id("cautious"),
             )
             part["blend"] = gr.Radio(
-                [("the change, T − I′", "change"), ("T itself (paper)", "edit")],
+                [("the change, seamless", "seamless"), ("the change, T − I′", "change"), ("T itself (paper)", "edit")],
                 value=BLENDS[0],
                 label="What the mask lets through",
                 info="the change leaves the photograph its own skin and hair",
