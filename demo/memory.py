@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 import types
@@ -85,7 +86,18 @@ def settle() -> None:
         libc.mallopt(M_ARENA_MAX, ARENAS)
 
 
+def started() -> None:
+    """When all is imported: what lives as long as the program is not searched any more for what nobody needs."""
+    gc.collect()
+    gc.freeze()
+
+
 def give_back() -> None:
-    """Gives freed memory back to the system. glibc does so by itself at the end of a heap only; elsewhere nothing."""
+    """Frees what nobody needs, and gives it back to the system.
+
+    Objects that hold each other, such as an error and the frames that it passed, with a photograph among them, wait for
+    Python's collector, which a page that is at rest never calls. glibc gives back what lies at the end of a heap only.
+    """
+    gc.collect()
     if (libc := _libc()) is not None:
         libc.malloc_trim(0)

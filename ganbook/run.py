@@ -138,3 +138,6 @@ def _import_torch() -> None:
     # A browser that waits for the address asks for all of the page now; importing at the same time would delay both.
     time.sleep(HEAD_START_S)
     import pipelines.stylegan2  # noqa: F401
+    from demo import memory
+
+    memory.started()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import time
 import tracemalloc
 import weakref
 from datetime import timedelta
@@ -166,6 +167,32 @@ def test_memory_stays_level_while_visitors_come_and_go(page, state):
     warm = come_and_go(5)
     assert come_and_go(40) < warm + 64 * MB  # forty of them hold 1.3 GB
     assert not sessions.session_data
+
+
+class Circle:
+    """Holds itself, as an error holds the frame that holds it, and a photograph."""
+
+    def __init__(self):
+        self.itself, self.photo = self, photograph(1024)
+
+
+def test_what_holds_itself_is_freed_when_visitors_have_left(page, state):
+    sessions = Sessions(page, away=60.0)
+    sessions.entered("visitor")
+    sessions["visitor"][state].kept["attgan"] = circle = Circle()
+    gone = weakref.ref(circle)
+    del circle
+    sessions.left("visitor")
+    gc.disable()
+    try:
+        later(sessions, 61)
+        for _ in range(100):
+            if gone() is None:
+                break
+            time.sleep(0.05)
+    finally:
+        gc.enable()
+    assert gone() is None
 
 
 def resident() -> int:
