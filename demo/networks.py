@@ -187,6 +187,13 @@ def about(name: str | None, visitor: Visitor | None = None) -> str:
     return f'<p class="nb-about">{escape(" · ".join(p for p in parts if p))}</p>'
 
 
+@dataclass(frozen=True)
+class NoChooser:
+    """Stands for the chooser in a tab that has no networks of its own."""
+
+    session: gr.State
+
+
 class Chooser:
     """Network and, for conditional ones, class; every cell of the tab reads them."""
 

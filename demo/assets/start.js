@@ -13,7 +13,9 @@
     igan: ["iGAN", "ig-brush", [press("#ig-brush-try-red")]],
     "out-of-domain": ["Out of domain", "od-edit", [press("#od-edit-examples .gt-tile[data-key='0']")]],
   };
-  const PHOTO = { DragGAN: "dg-photo", AttGAN: "ag-edit", iGAN: "ig-project", "Out of domain": "od-edit" };
+  const PHOTO = { "Start here": "st-five", DragGAN: "dg-photo", AttGAN: "ag-edit", iGAN: "ig-project",
+    "Out of domain": "od-edit" };
+  const PAPERS = { draggan: "DragGAN", attgan: "AttGAN", igan: "iGAN", out_of_domain: "Out of domain" };
   let photo = null;
   const rest = (ms) => new Promise((then) => setTimeout(then, ms));
 
@@ -72,6 +74,14 @@
     input.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
+  /** The photograph of the cell that does all five, handed on to the tab of one of them. */
+  async function again(tab) {
+    const image = document.querySelector("#st-five-upload img");
+    if (!image) return;
+    photo = new File([await (await fetch(image.src)).blob()], "photograph", { type: "image/*" });
+    await take(tab);
+  }
+
   function keep(file, zone) {
     if (!file) return;
     photo = file;
@@ -103,6 +113,9 @@
       if (photo) await take(tab).catch(() => null);
       else document.querySelector(".nb-own-photo input").click();
     }
+    const paper = event.target.closest?.("#st-five-papers .gt-tile")?.dataset.key;
+    if (paper in PAPERS) await again(PAPERS[paper]).catch(() => null);
+    else if (paper === "stylegan2") await open("StyleGAN2", "sg2-mixing").catch(() => null);
     if (!tour) return;
     const [name, cell, steps] = TOUR[tour];
     try {

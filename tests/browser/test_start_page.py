@@ -70,3 +70,24 @@ def test_a_photograph_goes_to_the_tab_that_is_chosen(window, tmp_path):
         small = np.asarray(Image.fromarray(visit.pictures(picture)[0]).resize((32, 32)), np.float64)
         asked = np.asarray(photo.convert("RGB").resize((32, 32)), np.float64)
         assert np.abs(small - asked).mean() < 40, f"{tab} shows another face"
+
+
+def test_one_face_and_five_papers(window, tmp_path):
+    visit = window(WIDE, new=True)
+    photo = stylegan2.sample(weights.load("stylegan2/faces"), seeds=[8])[0].resize((384, 384), Image.Resampling.BICUBIC)
+    photo.save(tmp_path / "face.png")
+    visit.page.get_by_role("tab", name="Start here").click()
+    visit.page.locator(".nb-own-photo input").set_input_files(str(tmp_path / "face.png"))
+    visit.page.locator("[data-take='Start here']").click()
+    assert "5 of 5 papers" in visit.ran("st-five")
+    tiles = visit.at("st-five-papers").locator(".gt-tile")
+    expect(tiles).to_have_count(6)
+    assert visit.overflow() == []
+    visit.screenshot("five-papers", "st-five")
+    visit.page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+    assert visit.overflow() == []
+    visit.screenshot("five-papers-390", "st-five")
+    visit.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
+    tiles.nth(3).click()
+    expect(visit.page.get_by_role("tab", selected=True)).to_have_text("AttGAN")
+    expect(visit.at("ag-edit-crop").locator("img")).to_be_visible()

@@ -191,7 +191,7 @@ class Visit:
     @staticmethod
     def _id(name: str) -> str:
         """``elem_id`` of a part of the page; those of the StyleGAN2 tab are named without their prefix."""
-        return name if name.startswith(("ckpt", "tab", "dg-", "ag-", "ig-", "od-")) else f"sg2-{name}"
+        return name if name.startswith(("ckpt", "tab", "st-", "dg-", "ag-", "ig-", "od-")) else f"sg2-{name}"
 
     def at(self, name: str) -> Locator:
         return self.page.locator(f"#{self._id(name)}")

@@ -97,6 +97,12 @@ def events_of(page, name: str) -> dict:
     return {fn.cell.id("")[:-1]: fn for fn in found}
 
 
+def handler_of(page, name: str):
+    """The function of the event of a button or an upload, by its id."""
+    button = next(b for b in page.blocks.values() if getattr(b, "elem_id", None) == name)
+    return next(fn.fn for fn in page.fns.values() if any(t[0] == button._id for t in fn.targets) and fn.fn)
+
+
 def forget_all() -> None:
     """Networks are kept by name: the tiny ones must not meet tests of the real ones, nor the other way round."""
     import weights

@@ -22,7 +22,7 @@ from pipelines import igan
 from pipelines.recipes import Recipe
 from weights.errors import UserError
 
-from .conftest import events_of
+from .conftest import events_of, handler_of
 from .igan_helpers import RED, SETTINGS, handlers, last, photograph, pixels, press, refused, run, shelf, value
 
 SHEET, LATENT, RECIPE, CODE, STATUS, NEWS = range(6)
@@ -31,12 +31,6 @@ FIND = {"network": "igan/shoes", "crop": "middle", "steps": 10}
 
 def project(visitor, photograph, **changes):
     return visitor("igan_project", **{**FIND, "photo": handle_file(str(photograph)), **changes})
-
-
-def handler(page, name: str):
-    """The function of the event of a button, by its id."""
-    button = next(b for b in page.blocks.values() if getattr(b, "elem_id", None) == name)
-    return next(fn.fn for fn in page.fns.values() if any(t[0] == button._id for t in fn.targets) and fn.fn)
 
 
 def by_id(page) -> dict:
@@ -111,7 +105,7 @@ def test_a_recipe_of_a_transfer(page, visitor, photograph, tmp_path):
     visitor("igan_paint_on")
     visitor("igan_brush", network="igan/shoes", origin="photo", drawing=RED, **SETTINGS)
     answer = visitor("igan_transfer", frames=4, format="webp", fps=10)
-    load, parts = handler(page, "ig-transfer-recipe-load"), by_id(page)
+    load, parts = handler_of(page, "ig-transfer-recipe-load"), by_id(page)
     for made in load(Visitor(), value(answer[5])):
         if made.get(parts["ig-transfer-download"]):
             assert np.array_equal(pixels(made[parts["ig-transfer-download"]]), pixels(answer[0]))
@@ -163,7 +157,7 @@ def test_the_ring(visitor, page, tmp_path, monkeypatch):
     drawn = pixels(answer[0])
     assert drawn.shape == (880, 880, 3) and "50 steps" in answer[3]
     assert np.array_equal(np.asarray(run(answer[2], tmp_path, monkeypatch)), drawn)
-    load, parts = handler(page, "ig-ring-recipe-load"), by_id(page)
+    load, parts = handler_of(page, "ig-ring-recipe-load"), by_id(page)
     made = last(load(Visitor(), value(answer[1])))
     assert made[parts["ig-ring-seed"]]["value"] == 2 and made[parts["ig-ring-steps"]]["value"] == 50
     assert made[parts["ig-ring-shape"]]["value"] == "ring"
@@ -185,7 +179,7 @@ def finished(updates, parts) -> tuple[dict, np.ndarray, str]:
 def test_the_ring_goes_step_by_step(visitor, page, tmp_path, monkeypatch):
     monkeypatch.setattr("demo.tabs.igan.toy.SLOW_S", 0.01)
     parts, guest = by_id(page), Visitor()
-    one, go_on = handler(page, "ig-ring-one"), handler(page, "ig-ring-go-on")
+    one, go_on = handler_of(page, "ig-ring-one"), handler_of(page, "ig-ring-go-on")
     news, status = parts["ig-ring-news"], parts["ig-ring-status"]
     for number in (1, 2):
         heard = [update[news] for update in one(guest, 3, 50, "moons", None, "fast") if update.get(news)]
@@ -202,7 +196,7 @@ def test_the_ring_goes_step_by_step(visitor, page, tmp_path, monkeypatch):
     stepped, drawn, recipe = finished(one(guest, 4, 50, "moons", None, "fast"), parts)
     assert "1 step ·" in stepped[status]
     (tmp_path / "recipe.json").write_text(recipe)
-    load = handler(page, "ig-ring-recipe-load")
+    load = handler_of(page, "ig-ring-recipe-load")
     again, pixels_again, _recipe = finished(load(Visitor(), str(tmp_path / "recipe.json")), parts)
     assert "1 step ·" in again[status] and again[parts["ig-ring-shape"]]["value"] == "moons"
     assert np.array_equal(pixels_again, drawn)
@@ -216,7 +210,7 @@ def test_the_ring_learns_what_is_painted(visitor, page, tmp_path, monkeypatch):
     rows, columns = np.nonzero(data)
     assert rows.max() < 225 and columns.min() > 215, "the data are in the upper right quarter"
     parts = by_id(page)
-    made, again, _recipe = finished(handler(page, "ig-ring-recipe-load")(Visitor(), value(answer[1])), parts)
+    made, again, _recipe = finished(handler_of(page, "ig-ring-recipe-load")(Visitor(), value(answer[1])), parts)
     assert made[parts["ig-ring-shape"]]["value"] == "drawn"
     assert canvas.read(made[parts["ig-ring-board"]]["value"], [toy.BRUSH]).layers["data"].cells[10, 100] == 1
     assert np.array_equal(again, drawn)

@@ -195,6 +195,7 @@ def test_every_public_event_is_documented_and_every_other_private(page):
     public = {fn.api_name: fn for fn in page.fns.values() if fn.api_visibility == "public"}
     assert set(public) == {
         *CELLS,
+        "five_papers",
         "stylegan2_history",
         "stylegan2_parameter_count",
         "stylegan2_direction",

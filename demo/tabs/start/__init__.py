@@ -1,7 +1,7 @@
 """The first page: what each technique does in a moving picture, and a place for a photograph.
 
-Nothing here needs the server: the pictures are files (``docs/pictures.py`` makes them of what our networks make), and
-``assets/start.js`` opens a tab, presses its example, or hands it the photograph, as a visitor would.
+The pictures are files (``docs/pictures.py`` makes them of what our networks make), and ``assets/start.js`` opens a tab,
+presses its example, or hands it the photograph, as a visitor would. Only the cell below asks the server for something.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import gradio as gr
 
 from ... import theme
 from ...handover import Handover
-from ...notebook import LATEX
+from ...networks import NoChooser
+from ...notebook import LATEX, Notebook
 from .. import Tab
+from . import five_papers
 
 LEAD = """
 # Start here
@@ -36,6 +38,7 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     """The whole tab; it has no networks of its own."""
     gr.Markdown(LEAD, latex_delimiters=LATEX, elem_classes="nb-lead")
     gr.HTML(_tour() + _photo(), elem_id="start", elem_classes="nb-start")
+    five_papers.build(Notebook("st", NoChooser(session)))
 
 
 def _tour() -> str:
@@ -52,7 +55,8 @@ def _tour() -> str:
 
 
 def _photo() -> str:
-    buttons = "".join(f'<button type="button" data-take="{tab}">{words} · {tab}</button>' for tab, words in PHOTO)
+    buttons = '<button type="button" data-take="Start here">All five, side by side</button>'
+    buttons += "".join(f'<button type="button" data-take="{tab}">{words} · {tab}</button>' for tab, words in PHOTO)
     return (
         '<section class="nb-own-photo" aria-label="Your own photograph"><h2>Your own photograph</h2>'
         '<label><span>Drop a photograph here, or press to choose one</span><input type="file" accept="image/*"></label>'
@@ -61,4 +65,4 @@ def _photo() -> str:
     )
 
 
-TAB = Tab(label="Start here", order=0, build=build)
+TAB = Tab(label="Start here", order=0, build=build, tools=("five_papers",))
