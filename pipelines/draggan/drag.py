@@ -23,9 +23,9 @@ from models.stylegan2 import Generator
 from weights.errors import UserError
 
 from .. import checks, stylegan2
-from ..adam import Adam
 from ..images import Mask, to_pil
 from ..latents import decode_latent, w_plus
+from ..optimisation.adam import Adam
 from ..registry import recipe
 from . import options as arguments
 from .motion import Engine, Point

@@ -18,8 +18,8 @@ from torch import Tensor
 from weights.errors import UserError
 
 from .. import checks
-from ..adam import Adam
 from ..images import Mask, to_pil
+from ..optimisation.adam import Adam
 from ..registry import recipe
 from .constraints import Constraints, Edits, Warp, constraints, rounds
 from .latent_space import Latent, Network, Space

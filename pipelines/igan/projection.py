@@ -16,9 +16,10 @@ from torch import Tensor
 
 from weights.errors import UserError
 
-from .. import checks, faces, perceptual
-from ..callback_iterator import iterate
+from .. import checks, faces
 from ..images import decode_image, to_pil
+from ..optimisation import perceptual
+from ..optimisation.callback_iterator import iterate
 from ..photographs import photograph
 from ..registry import recipe
 from .latent_space import Latent, Network, Space

@@ -29,8 +29,8 @@ from torch.nn import functional as F
 from weights.errors import UserError
 
 from .. import checks
-from ..adam import Adam
 from ..images import Mask
+from ..optimisation.adam import Adam
 from ..registry import recipe
 from .toy_drawing import Drawing, Seen
 from .toy_shapes import RADIUS, SHAPES, SPREAD, Shape, shape_of

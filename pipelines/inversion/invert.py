@@ -25,11 +25,12 @@ from torch import Tensor
 from models.encoders import Encoder, GradualStyleEncoder
 from models.stylegan2 import Generator
 
-from .. import checks, distances
-from ..adam import Adam
-from ..distances import Distance
+from .. import checks
 from ..images import to_pil
 from ..latents import spread, w_plus
+from ..optimisation import distances
+from ..optimisation.adam import Adam
+from ..optimisation.distances import Distance
 from . import encoders
 from .target import prepare, tensor
 from .tuning import MAX_STEPS

@@ -19,11 +19,12 @@ from models.stylegan2 import Generator
 from weights import store
 from weights.errors import UserError
 
-from .. import checks, distances
-from ..adam import Adam
-from ..distances import Distance
+from .. import checks
 from ..images import to_pil
 from ..latents import spread, w_plus
+from ..optimisation import distances
+from ..optimisation.adam import Adam
+from ..optimisation.distances import Distance
 from .target import prepare, tensor
 
 MAX_STEPS = 5000

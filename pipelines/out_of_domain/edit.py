@@ -31,11 +31,12 @@ import weights
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
-from .. import checks, likeness
+from .. import checks
 from ..defaults import BLENDS, MAX_STRENGTH, SOFTNESS, STEPS, THRESHOLD
 from ..faces import regions
 from ..images import Mask
 from ..registry import recipe
+from . import likeness
 from .networks import Networks, check_hashes, edits_of, gather, method_of
 from .stages import Inverted, OutOfDomainEdit, changed, composed, invert, inverted, region_of, soft_mask
 

@@ -13,14 +13,15 @@ from torch import Tensor
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
-from .. import checks, faces, inversion, likeness
+from .. import checks, faces, inversion
 from ..defaults import BLENDS, POOR, SOFTNESS, THRESHOLD, TUNING
 from ..faces import geometry, regions
 from ..images import Mask, decode_image, to_pil
 from ..inversion.invert import InversionStep
 from ..latents import decode_latent, w_plus
-from ..likeness import Likeness
+from . import likeness
 from . import mask as masks
+from .likeness import Likeness
 from .mask import overlay
 from .networks import Networks, edits_of, gather, method_of, search
 

@@ -12,11 +12,11 @@ from PIL import Image
 
 from models.hog import hog
 from pipelines import igan
-from pipelines.adam import Adam
-from pipelines.callback_iterator import iterate
 from pipelines.igan import projection
 from pipelines.igan.constraints import read_colour, rounds
 from pipelines.images import encode_mask
+from pipelines.optimisation.adam import Adam
+from pipelines.optimisation.callback_iterator import iterate
 from weights.errors import UserError
 
 from .igan_helpers import SIZE, WARP, line, paint, same

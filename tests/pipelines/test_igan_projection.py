@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 import weights
-from pipelines import igan, perceptual
+from pipelines import igan
+from pipelines.optimisation import perceptual
 from weights.errors import UserError
 
 from .igan_helpers import SIZE, same

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 import weights
-from pipelines import distances, draggan, inversion, stylegan2
+from pipelines import draggan, inversion, stylegan2
+from pipelines.optimisation import distances
 from weights.errors import UserError
 
 

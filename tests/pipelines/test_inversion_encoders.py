@@ -10,7 +10,8 @@ from encoder_files import networks, tree, written
 
 import weights
 from models.encoders import Encoder
-from pipelines import distances, inversion, stylegan2
+from pipelines import inversion, stylegan2
+from pipelines.optimisation import distances
 from weights import loading, paths, store
 from weights.errors import UserError
 

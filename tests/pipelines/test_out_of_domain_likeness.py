@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 import weights
-from pipelines import likeness, stylegan2
+from pipelines import stylegan2
+from pipelines.out_of_domain import likeness
 
 
 def test_a_likeness_is_said_in_words():

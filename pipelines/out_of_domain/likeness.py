@@ -17,7 +17,7 @@ from PIL import Image
 import weights
 from models import device_of
 
-from .perceptual import CLASSIFIER
+from ..optimisation.perceptual import CLASSIFIER
 
 STAGE = 3  # of the classifier, its map averaged over the picture
 # Of 300 training photographs and the same shifted, mirrored, blurred or darkened 95 % are nearer than 0.1; of 300 pairs
