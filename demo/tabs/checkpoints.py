@@ -160,21 +160,10 @@ def read_own(visitor: Visitor, file: str | None) -> Iterator[tuple[Any, str]]:
     the reading.
     """
     try:
-        reading = networks.reading(uploads.checkpoint(file), uploads.MAX_UPLOAD)
+        info = yield from _recognised(file)
     except UserError as error:  # what was said of the file before does not stand on
         yield gr.skip(), note(str(error), "nb-error")
         raise
-    with closing(reading):
-        while True:
-            try:
-                words = next(reading)
-            except StopIteration as end:
-                info = end.value
-                break
-            except UserError as error:
-                yield gr.skip(), note(str(error), "nb-error")
-                raise
-            yield gr.skip(), words
     layout = info.card.get("layout", "ganbook")
     own = OwnFile(info.sha256, info.technique, title_of(file, info.img_resolution), info.img_resolution, layout)
     visitor.add(info.name, own)
@@ -184,6 +173,17 @@ def read_own(visitor: Visitor, file: str | None) -> Iterator[tuple[Any, str]]:
     tab = next((one for one in all_tabs().values() if info.technique in one.networks), None)
     text += f"The {tab.label} tab uses it now, as {info.name}." if tab else "This version has no tab for it yet."
     yield visitor, note(text, "nb-ran")
+
+
+def _recognised(file: str | None) -> Iterator[tuple[Any, str]]:
+    """Yields that the file is being read; returns the ``info`` of the network in it. Raises UserError."""
+    with closing(networks.reading(uploads.checkpoint(file), uploads.MAX_UPLOAD)) as reading:
+        while True:
+            try:
+                words = next(reading)
+            except StopIteration as end:
+                return end.value
+            yield gr.skip(), words
 
 
 def title_of(file: str | None, resolution: int | None) -> str:

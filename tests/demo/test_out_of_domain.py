@@ -285,9 +285,9 @@ def test_sliders_do_not_invert_again(state, once, monkeypatch):
     assert mystate.wanted == {"Smiling": 3.0} and made[mine.sliders[0]]["visible"]
     assert made[mine.sliders[0]]["value"] == 3
     assert not made[mine.sliders[1]]["visible"] and mine.part["ticks"] not in made
-    first = np.asarray(mystate.made.result)
+    first = np.asarray(mystate.made.edited)
     moved = last(mine.slid(ann, 0.4, 0, 0))
-    assert mystate.wanted == {"Smiling": 0.4} and (np.asarray(mystate.made.result) != first).any()
+    assert mystate.wanted == {"Smiling": 0.4} and (np.asarray(mystate.made.edited) != first).any()
     assert not set(moved) & set(mine.sliders), "sliders stay where the hand has moved them"
     monkeypatch.setattr(ood, "changed", lambda *a, **k: pytest.fail("T was made again"))
     tall = np.asarray(mystate.made.mask).sum()

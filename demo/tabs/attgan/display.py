@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gradio as gr
@@ -10,26 +10,24 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import networks, results
+from ... import networks
 from ...controls import faces_of
+from ...face_display import FaceDisplay
 from ...lifecycle import note, ran
 from ...pictures import CENTRE, enlarged, fitted
 from . import jobs
 from .state import Found, State
 from .text import cleared, code_of, numbers, odds_table, recipe_for, summary_of, usual
 
-FILES = {"sheet": "face.png", "full": "photo.png", "recipe": "edit.json"}
-
 
 def state_of(visitor) -> State:
     return visitor.state("attgan", State)
 
 
-class Display:
-    """``part`` has the cell's components by name; every function gives or yields what they become."""
+class Display(FaceDisplay):
+    """What the first cell's components become."""
 
-    def __init__(self, part: dict, sliders: Sequence[gr.Slider], technique: str):
-        self.part, self.sliders, self.technique = part, list(sliders), technique
+    FILES = {"sheet": "face.png", "full": "photo.png", "recipe": "edit.json"}
 
     @staticmethod
     def values(state: State) -> dict[str, float]:
@@ -87,38 +85,21 @@ class Display:
             **{slider: gr.update(visible=False) for slider in self.sliders},
         }
 
-    @property
-    def everything(self) -> list:
-        """All components that ``face`` and ``nothing`` speak of."""
-        return [*self.part.values(), *self.sliders]
+    def state(self, visitor) -> State:
+        return state_of(visitor)
 
-    def writes(self, event, session) -> None:
-        """After an event that changes the face come its files, which it need not wait for."""
-        outputs = [self.part[name] for name in FILES]
-        event.success(
-            self.files, session, outputs, concurrency_id="files", concurrency_limit=2,
-            show_progress="hidden", api_visibility="private",
-        )  # fmt: skip
+    def writer(self, state: State) -> Callable[[dict[str, Path]], None] | None:
+        if state.found is None:
+            return None
+        found = state.found
 
-    def files(self, visitor) -> Iterator[dict]:
-        """The downloads of the newest edit; what has become old meanwhile is left out."""
-        state = state_of(visitor)
-        if state.found is None or state.written == state.version:
-            yield {self.part["sheet"]: gr.skip()}
-            return
-        version, found = state.version, state.found
-        with results.folder() as folder:
-            name = found.checkpoint.split("/")[-1].replace(":", "-")
-            paths = {key: Path(folder) / f"{name}-{what}" for key, what in FILES.items()}
+        def write(paths: dict[str, Path]) -> None:
             (state.edited or found.reconstruction).save(paths["sheet"])
             state.whole().save(paths["full"], compress_level=1)
             recipe = recipe_for("attgan.edit", found, {"attributes": state.wanted})
             paths["recipe"].write_text(recipe.to_json(), encoding="utf-8")
-            if state.version == version:
-                state.written = version
-                yield {self.part[key]: str(path) for key, path in paths.items()}
-            else:
-                yield {self.part["sheet"]: gr.skip()}
+
+        return write
 
     def load_recipe(self, visitor, recipe) -> Iterator[dict]:
         """The face that a recipe holds, edited as it says."""

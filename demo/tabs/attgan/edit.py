@@ -7,7 +7,7 @@ import gradio as gr
 from ... import controls
 from ...handover import Handover
 from ...notebook import Cell, Notebook
-from .display import FILES, state_of
+from .display import Display, state_of
 from .handlers import MOST, Handlers
 
 PROSE = r"""
@@ -136,6 +136,6 @@ def _script(cell: Cell, handlers: Handlers, buttons: tuple, given: tuple) -> Non
     inputs = [session, chooser.network, part["photo"], which, has]
     cell.on(look.click, attgan_face, inputs, result, api_name="attgan_face", api_description=API_FACE)
     cell.on(edit.click, attgan_edit, [session, changes], result, api_name="attgan_edit", api_description=API_EDIT)
-    outputs = [part[name] for name in FILES]
+    outputs = [part[name] for name in Display.FILES]
     cell.on(files.click, attgan_files, [session], outputs, api_name="attgan_files", api_description=API_FILES,
             concurrency_limit=1)  # fmt: skip

@@ -107,7 +107,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
             note_of = kept.file("slide-recipe", ending="json")
             note_of.write_text(recipe.to_json(), encoding="utf-8")
             seconds = time.perf_counter() - began
-            bytes_ = size_text(path.stat().st_size)
+            amount = size_text(path.stat().st_size)
             call = f"result = list(attgan.slide(net, face, {', '.join(f'{k}={v!r}' for k, v in arguments.items())}))"
             save = f'animation.save(result, "animation.{kind}", fps={fps!r}, size={size!r})'
             yield {
@@ -115,7 +115,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 picture: None if kind == "mp4" else str(path),
                 video: str(path) if kind == "mp4" else None,
                 cell.status: note(
-                    f"{len(film)} frames there and back, {bytes_} · {found.title} · {seconds:.2f} s on {found.device}",
+                    f"{len(film)} frames there and back, {amount} · {found.title} · {seconds:.2f} s on {found.device}",
                     "nb-ran",
                 ),
                 cell.code: code(found, [call], save),

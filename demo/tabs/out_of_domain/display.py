@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import gradio as gr
 from pipelines.defaults import BLENDS
 from weights.errors import UserError
 
-from ... import canvas, networks, results
+from ... import canvas, networks
 from ...controls import faces_of
+from ...face_display import FaceDisplay
 from ...lifecycle import note, ran
 from ...pictures import CENTRE, UPLOADED, fitted
 from . import jobs
@@ -26,18 +27,16 @@ KEEP = canvas.Tool(
     "keep", "paint", "Must stay", "M3 8l3.5 3.5L13 5", "Paint what has to stay as it is.", ((36, 98, 222, 130),)
 )
 TOOLS = (CHANGE, KEEP)
-FILES = {"sheet": "face.png", "full": "photo.png", "mask_file": "mask.png", "recipe": "edit.json"}
 
 
 def state_of(visitor) -> State:
     return visitor.state("out_of_domain", State)
 
 
-class Display:
-    """``part`` has the cell's components by name; every function gives or yields what they become."""
+class Display(FaceDisplay):
+    """What the first cell's components become."""
 
-    def __init__(self, part: dict, sliders: Sequence[gr.Slider], technique: str):
-        self.part, self.sliders, self.technique = part, list(sliders), technique
+    FILES = {"sheet": "face.png", "full": "photo.png", "mask_file": "mask.png", "recipe": "edit.json"}
 
     # -- what is shown
 
@@ -91,41 +90,24 @@ class Display:
             **{slider: gr.update(visible=False) for slider in self.sliders},
         }
 
-    @property
-    def everything(self) -> list:
-        """All components that ``face`` and ``nothing`` speak of."""
-        return [*self.part.values(), *self.sliders]
-
     # -- what can be taken away, and brought back
 
-    def writes(self, event, session) -> None:
-        """After an event that changes the face come its files, which it need not wait for."""
-        outputs = [self.part[name] for name in FILES]
-        event.success(
-            self.files, session, outputs, concurrency_id="files", concurrency_limit=2,
-            show_progress="hidden", api_visibility="private",
-        )  # fmt: skip
+    def state(self, visitor) -> State:
+        return state_of(visitor)
 
-    def files(self, visitor) -> Iterator[dict]:
-        """The downloads of the newest edit; what has become old meanwhile is left out."""
-        state = state_of(visitor)
-        if state.made is None or state.written == state.version:
-            yield {self.part["sheet"]: gr.skip()}
-            return
-        version, found, made = state.version, state.found, state.made
-        with results.folder() as folder:
-            name = found.checkpoint.split("/")[-1].replace(":", "-")
-            paths = {key: Path(folder) / f"{name}-{what}" for key, what in FILES.items()}
+    def writer(self, state: State) -> Callable[[dict[str, Path]], None] | None:
+        if state.made is None:
+            return None
+        made = state.made
+
+        def write(paths: dict[str, Path]) -> None:
             made.result.save(paths["sheet"])
             made.mask.save(paths["mask_file"])
             state.whole().save(paths["full"], compress_level=1)
             recipe = recipe_for("out_of_domain.edit", state, state.options())
             paths["recipe"].write_text(recipe.to_json(), encoding="utf-8")
-            if state.version == version:
-                state.written = version
-                yield {self.part[key]: str(path) for key, path in paths.items()}
-            else:
-                yield {self.part["sheet"]: gr.skip()}
+
+        return write
 
     def load_recipe(self, visitor, recipe) -> Iterator[dict]:
         """The face that a recipe holds, edited as it says."""

@@ -10,7 +10,7 @@ from ... import canvas, controls
 from ...handover import Handover
 from ...lifecycle import QUIET
 from ...notebook import Cell, Notebook
-from .display import FILES, TOOLS, state_of
+from .display import TOOLS, Display, state_of
 from .handlers import Handlers
 from .state import MOST
 
@@ -245,7 +245,7 @@ def _script(cell: Cell, handlers: Handlers, api: dict, which, edits, drawing) ->
     mask = [part[name] for name in ("threshold", "softness")]
     inputs = [session, edits, *mask, drawing, *(part[name] for name in ("deghost", "apart", "cautious", "blend"))]
     cell.on(api["edit"].click, od_edit, inputs, result, api_name="od_edit", api_description=API_EDIT)
-    files = [part[name] for name in FILES]
+    files = [part[name] for name in Display.FILES]
     cell.on(api["files"].click, od_files, [session], files, api_name="od_files", api_description=API_FILES,
             concurrency_limit=1)  # fmt: skip
     part["stop"].click(
