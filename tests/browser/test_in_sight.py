@@ -66,8 +66,9 @@ def test_formulas_fit_a_narrow_screen(window):
         assert not cut, cut
 
 
-def test_an_error_is_said_once(wide):
+def test_an_error_is_said_once(window):
     """In the cell, where it is in sight; no message lies over the button as well."""
+    wide = window(WIDE, new=True)  # where no photograph was given
     wide.page.get_by_role("tab", name="DragGAN").click()
     wide.settle()
     wide.at("dg-photo-run").click()
