@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from . import front, gradio_costs, image_cache, login, memory, remembered, theme, uploads
+from . import front, gradio_costs, image_cache, login, memory, parts, remembered, theme, uploads
 from .handover import Handover
 from .limits import Gate
 from .page import Page
@@ -45,8 +45,9 @@ def build() -> gr.Blocks:
                         choosers[name] = chooser
             with gr.Tab("Checkpoints", id="checkpoints", elem_id="tab-checkpoints"):
                 checkpoints.build(session, page, tabs, choosers)
+        parts.wire(tabs)
         handover.wire(tabs)
-        remembered.wire(page)
+        remembered.wire(page, session, tabs, choosers)
     page.queue(max_size=gpu.QUEUE, api_open=False)  # no way round the queue and its limits
     gradio_costs.without_statistics(page)
     return page
@@ -58,7 +59,12 @@ def launch_options() -> dict:
         **theme.launch_options(),
         "app_kwargs": {
             "lifespan": _serving,
-            "middleware": [Middleware(login.Required), Middleware(front.Files), Middleware(Gate)],
+            "middleware": [
+                Middleware(login.Required),
+                Middleware(front.Files),
+                Middleware(front.Parts),
+                Middleware(Gate),
+            ],
             # A path in Gradio's own way of serving files would say where this is installed.
             "routes": [
                 front.FrontPage(),

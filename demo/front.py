@@ -20,12 +20,13 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .parts import SENT, split
+
 BELOW = ("/assets/", "/static/", "/fonts/", "/theme.css")
 NAMED_BY_HASH = "/assets/"  # a file there that changes has another name
 LARGEST = 4 * 2**20
 MOST = 64 * 2**20  # bytes of all that is kept: Gradio's whole page has 21 MB
 PAGES = 8  # addresses under which the page is kept; who asks says what the address is
-OF_SCRIPTS = ("api_info", "api_info_as_input", "api_info_as_output", "example_inputs")
 PACKED = ("text/", "application/javascript", "application/json", "image/svg")
 
 
@@ -102,6 +103,34 @@ class Files:
         return made
 
 
+class Parts:
+    """ASGI middleware: an answer that brings a tab's part is compressed once, for all visitors."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+        self.kept: dict[int, Kept] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _path(scope).endswith("/run/predict"):
+            return await self.app(scope, receive, send)
+        start: dict = {}
+
+        async def take(message) -> None:
+            part = scope.get(SENT)
+            if message["type"] == "http.response.start" and part is not None and message["status"] == 200:
+                start.update(message)
+            elif not start:
+                await send(message)
+            else:
+                if part not in self.kept:
+                    headers = MutableHeaders(raw=list(start["headers"]))
+                    del headers["content-length"]
+                    self.kept[part] = await asyncio.to_thread(Kept.of, dict(headers), message["body"])
+                await self.kept[part].response(Headers(scope=scope).get("accept-encoding", ""))(scope, receive, send)
+
+        await self.app(scope, receive, take)
+
+
 class FrontPage(Route):
     """``GET /``. Where a login is asked for, or a shared state is to be shown, Gradio's own route answers."""
 
@@ -131,10 +160,8 @@ class FrontPage(Route):
 
 def _page(app, root: str, request: Request) -> Kept:
     blocks = app.get_blocks()
-    config = copy.deepcopy(blocks.config)
-    # What only scripts are told of a component; they ask for the whole configuration.
-    components = [{key: one[key] for key in one if key not in OF_SCRIPTS} for one in config["components"]]
-    config |= {"components": components, "username": None, "deep_link_state": "none", "current_page": ""}
+    config = copy.deepcopy(split(blocks.config, blocks.fns).first)
+    config |= {"username": None, "deep_link_state": "none", "current_page": ""}
     config = route_utils.update_root_in_config(config, root)
     known = blocks.get_api_info()
     name = "frontend/share.html" if blocks.share else "frontend/index.html"

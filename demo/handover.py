@@ -12,6 +12,7 @@ import gradio as gr
 
 from weights.errors import UserError
 
+from .lifecycle import PRIVATE
 from .notebook import Cell
 from .session import Sent, Visitor
 
@@ -52,6 +53,8 @@ class Handover:
         self._takers[tab] = _Taker(cell, take, list(inputs), list(outputs))
 
     def wire(self, tabs: gr.Tabs) -> None:
+        """What takes a picture has to be in the browser first: the tab comes because it is selected."""
+        parts = {tab.id: tab.elem_id for tab in tabs.children}
         for offer in self._offers:
             taker = self._takers[offer.to]
             sent = offer.button.click(
@@ -62,7 +65,8 @@ class Handover:
                 concurrency_limit=None,
                 api_visibility="private",
             )
-            taker.cell.on(sent.success, taker.take, [self.session, *taker.inputs], taker.outputs)
+            there = sent.success(None, None, None, js=f"() => ganbookParts.there({parts[offer.to]!r})", **PRIVATE)
+            taker.cell.on(there.success, taker.take, [self.session, *taker.inputs], taker.outputs)
 
 
 def _sending(offer: _Offer) -> Callable:

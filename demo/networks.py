@@ -237,6 +237,10 @@ class Chooser:
         found = choices(self.technique, visitor)
         return gr.update(choices=found, value=network) if network else gr.update(choices=found)
 
+    def opened(self, visitor: Visitor, tab: str):
+        """The list when the tab comes. What was chosen for it before is chosen, else a file of the visitor's own."""
+        return self.refresh(visitor, visitor.wanted.pop(tab, None) or visitor.latest(*several(self.technique)))
+
     def _chosen(self, visitor: Visitor, network: str | None):
         return about(network, visitor), self.classes(visitor, network)
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from . import disk, gpu, limits, uploads
+from . import disk, gpu, limits, parts, uploads
 from .visitors import Session
 
 log = logging.getLogger(__name__)
@@ -34,11 +34,14 @@ class Page(gr.Blocks):
         super().__init__(*args, **kwargs)
 
     def greets(self, *args, **kwargs) -> None:
-        """As ``load``, for what reads controls: it begins when what the browser kept has come back into them."""
+        """As ``load``, for what reads controls: it begins when what the browser kept has come back into them.
+
+        What it changes, its ``outputs``, says of which tab it is.
+        """
         self.greetings.append((args, kwargs))
 
     def get_config_file(self) -> dict:
-        """What the browser is told, without the components that would show nothing of an event's progress.
+        """What the browser is told, in parts, without the components that would show nothing of an event's progress.
 
         Gradio's page tells every component on which any event so far could have shown its progress of every message of
         every event, and searches the whole page for each: with ``show_progress="hidden"`` that was most of what an
@@ -48,6 +51,13 @@ class Page(gr.Blocks):
         for event in config["dependencies"]:
             if event["show_progress"] == "hidden":
                 event["show_progress_on"] = []
+        self.parts = parts.split(config, self.fns)
+        first = self.parts.first
+        config["page"][""] |= {
+            "layout": first["layout"],
+            "components": [one["id"] for one in first["components"]],
+            "dependencies": [one["id"] for one in first["dependencies"]],
+        }
         return config
 
     async def preprocess_data(self, *args, **kwargs):
@@ -89,6 +99,10 @@ class Page(gr.Blocks):
             made = await super().process_api(block_fn, *args, **kwargs)
             if isinstance(session, Session):
                 session.weigh()
+            if isinstance(fn.fn, parts.Opener):
+                made["render_config"] = self.parts.later[fn.fn.tab._id]
+                if (request := getattr(kwargs.get("request"), "request", None)) is not None:
+                    request.scope[parts.SENT] = fn.fn.tab._id
             return made
         except Exception as error:
             raise said(error) from None

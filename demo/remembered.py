@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 from html import escape, unescape
 from typing import Any
 
 import gradio as gr
 
+from .networks import Chooser
 from .page import Page
+from .parts import Arrival
+from .session import Visitor
 
 # Gradio encrypts what it keeps in a browser. With a secret of its own it makes another at each start, and could read
 # nothing of the time before; recipes are nothing to hide from the browser that they came from.
@@ -35,8 +39,11 @@ class Kept:
     recipe: gr.components.Component
 
 
-def wire(page: Page) -> None:
-    """Inside the page, after all tabs: whatever has a seed or a recipe by the name of its ``elem_id`` is kept."""
+def wire(page: Page, session: gr.State, tabs: gr.Tabs, choosers: dict[str, Chooser]) -> None:
+    """Inside the page, after all tabs: whatever has a seed or a recipe by the name of its ``elem_id`` is kept.
+
+    What a tab does when it comes (``page.greets``) follows its seeds, and its network (``choosers`` by the tabs' ids).
+    """
     parts = {str(block.elem_id): block for block in page.blocks.values() if getattr(block, "elem_id", None)}
     seeds = {
         name: part
@@ -64,14 +71,29 @@ def wire(page: Page) -> None:
         **PRIVATE,
     )
 
-    def arrive(found: Any, request: gr.Request) -> list:
-        values = found.get("seeds") if isinstance(found, dict) else None
-        values = values if isinstance(values, dict) else {}
-        return [request.session_hash, *(back(part, values.get(name)) for name, part in seeds.items())]
+    def arrive(_found: Any, request: gr.Request) -> str | None:
+        return request.session_hash
 
-    arrived = page.load(arrive, kept, [here, *seeds.values()], js="(found) => [ganbookVisit.back(found)]", **PRIVATE)
-    for arguments, options in page.greetings:
-        arrived.then(*arguments, **options)
+    arrived = {tabs.children[0]: page.load(arrive, kept, here, js="(found) => [ganbookVisit.back(found)]", **PRIVATE)}
+    for tab in tabs.children[1:]:
+        mine = {name: part for name, part in seeds.items() if tab_of(part) is tab}
+        comes = Arrival(tab, partial(tab_arrives, tab.id, choosers.get(tab.id), mine))
+        outputs = [*([choosers[tab.id].network] if tab.id in choosers else []), *mine.values()]
+        js = "(visitor, found) => [visitor, ganbookVisit.kept()]"
+        arrived[tab] = page.load(comes, [session, kept], outputs, js=js, **PRIVATE)
+    for (function, inputs, outputs), options in page.greetings:
+        arrived[tab_of(outputs[0])].then(function, inputs, outputs, **options)
+    for tab, event in arrived.items():
+        event.then(None, None, None, js=f"() => ganbookParts.begun({tab.elem_id!r})", **PRIVATE)
+
+
+def tab_arrives(tab: str, chooser: Chooser | None, seeds: dict, visitor: Visitor, found: Any) -> dict:
+    """Updates of a tab's network and seeds when the browser has laid it out; ``found`` is what the browser kept."""
+    visitor.opened.add(tab)
+    values = found.get("seeds") if isinstance(found, dict) else None
+    values = values if isinstance(values, dict) else {}
+    network = {chooser.network: chooser.opened(visitor, tab)} if chooser else {}
+    return network | {part: back(part, values.get(name)) for name, part in seeds.items()}
 
 
 def back(part: gr.components.Component, value: Any) -> Any:
@@ -93,11 +115,14 @@ def cells_of(parts: dict[str, gr.blocks.Block]) -> list[Kept]:
             continue
         heading = next(str(block.value) for block in below(frame) if "<h2>" in str(getattr(block, "value", "")))
         title = unescape(re.search(r"<h2>(.*?)</h2>", heading)[1])
-        tab = button
-        while not isinstance(tab, gr.Tab):
-            tab = tab.parent
-        found.append(Kept(cell, title, tab.label, status, recipe))
+        found.append(Kept(cell, title, tab_of(button).label, status, recipe))
     return found
+
+
+def tab_of(block: gr.blocks.Block) -> gr.Tab:
+    while not isinstance(block, gr.Tab):
+        block = block.parent
+    return block
 
 
 def below(block: gr.blocks.Block):

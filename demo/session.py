@@ -55,13 +55,16 @@ class Visitor:
     """``own``: the visitor's own checkpoints by the name that recipes give them (``own:``, twelve digits of the hash).
 
     The name alone opens nothing: it has to be in this table, which only the visitor's own session has. ``sent``: what
-    is on its way to a tab, by the tab's id; ``received``: tabs that something was sent to. ``kept``: what the visitor
-    holds in each tab, by names of theirs; ``used``: when it was looked at last, by ``time.monotonic``.
+    is on its way to a tab, by the tab's id; ``received``: tabs that something was sent to. ``opened``: tabs that the
+    browser has; ``wanted``: networks that were chosen for others. ``kept``: what the visitor holds in each tab, by
+    names of theirs; ``used``: when it was looked at last, by ``time.monotonic``.
     """
 
     own: dict[str, OwnFile] = field(default_factory=dict)
     sent: dict[str, Sent] = field(default_factory=dict)
     received: set[str] = field(default_factory=set)
+    opened: set[str] = field(default_factory=set)
+    wanted: dict[str, str] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
     used: dict[str, float] = field(default_factory=dict)
 

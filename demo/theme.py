@@ -12,6 +12,7 @@ STYLES = ("notebook.css", "canvas.css", "tiles.css")
 # Of the canvas's scripts each needs those before it.
 SCRIPTS = (
     "visit.js",
+    "parts.js",
     "cells.js",
     "canvas_layers.js",
     "canvas_marks.js",

@@ -59,7 +59,7 @@
   }
 
   async function open(tab, cell) {
-    [...document.querySelectorAll('[role="tab"]')].find((one) => one.textContent.trim() === tab)?.click();
+    await ganbookParts.open(tab);
     (await found(`#${cell}`)).scrollIntoView({ block: "start" });
   }
 

@@ -5,6 +5,7 @@
 window.ganbookVisit = (() => {
   const EVERY_MS = 15_000; // between two questions to a server that answers
   const SOON_MS = 2_000; // ... and that does not
+  const LATE_MS = 10_000; // then the server is asked for more all the same, and says what is wrong
   const GONE = "ganbook-gone"; // in this window's storage: the page starts clean because its work is gone
   const LINK = "recipe="; // after the # of an address
   const LONG = 8_000; // letters of an address that any program takes
@@ -25,6 +26,9 @@ window.ganbookVisit = (() => {
   let timer = null;
   let lost = false;
   let kept = null; // as it was when the work was lost
+  let arrive;
+  const arrived = new Promise((done) => { arrive = done; }); // the server knows this visit
+  setTimeout(arrive, LATE_MS);
 
   // -- the server
 
@@ -69,6 +73,7 @@ window.ganbookVisit = (() => {
     const met = () => {
       if (!props.value || props.value === session) return;
       session = props.value;
+      arrive();
       kept ? greet() : follow();
       timer = setTimeout(ask, EVERY_MS);
     };
@@ -82,7 +87,8 @@ window.ganbookVisit = (() => {
 
   /** What is kept after a result: `names` are of seeds and of cells, `values` what was kept, the seeds, the recipes. */
   async function remember(names, [before, ...values]) {
-    const seeds = Object.fromEntries(names.seeds.map((name, i) => [name, values[i]]));
+    // Of a tab that was not opened what came back stays.
+    const seeds = Object.fromEntries(names.seeds.map((name, i) => [name, values[i] ?? kept?.seeds?.[name] ?? null]));
     const recipes = { ...before?.recipes };
     for (const [i, cell] of names.cells.entries()) {
       const file = values[names.seeds.length + i];
@@ -121,10 +127,8 @@ window.ganbookVisit = (() => {
 
   /** Loads a recipe as a hand would: its tab is opened, its file put into the cell's button. */
   async function again(cell, tab, text) {
-    const opener = [...document.querySelectorAll('[role="tab"]')].find((one) => one.textContent.trim() === tab);
-    opener?.click();
-    let button = null;
-    for (let i = 0; i < 100 && !(button = at(`${cell}-recipe-load`)); i++) await new Promise((r) => setTimeout(r, 50));
+    await ganbookParts.open(tab);
+    const button = at(`${cell}-recipe-load`);
     let input = button?.querySelector('input[type="file"]');
     for (let one = button; one && !input; one = one.previousElementSibling) if (one.type === "file") input = one;
     if (!input) return;
@@ -211,5 +215,5 @@ window.ganbookVisit = (() => {
     return box;
   }
 
-  return { ask, answered, attach, remember, back, link };
+  return { arrived, ask, answered, attach, remember, back, kept: () => kept ?? {}, link };
 })();

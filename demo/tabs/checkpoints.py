@@ -100,6 +100,9 @@ def build(session: gr.State, page: gr.Blocks, tabs: gr.Tabs, choosers: dict[str,
         if tab not in choosers:
             raise UserError("That tab is not on this page.")
         networks.resolve(visitor, chosen, users[tab])
+        if tab not in visitor.opened:
+            visitor.wanted[tab] = chosen
+            return {tabs: gr.Tabs(selected=tab)}
         return {tabs: gr.Tabs(selected=tab), choosers[tab].network: choosers[tab].refresh(visitor, chosen)}
 
     listed.apply(use, session, [tabs, *(chooser.network for chooser in choosers.values())], queue=False, **quiet)

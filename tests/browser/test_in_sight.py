@@ -60,14 +60,17 @@ def test_formulas_fit_a_narrow_screen(window):
     visit = window(NARROW)
     for tab in ("StyleGAN2", "DragGAN", "iGAN", "Out of domain"):
         visit.page.get_by_role("tab", name=tab, exact=True).click()
+        expect(visit.page.locator(".nb-cell:visible").first).to_be_visible()
+        visit.settle()
         cut = visit.page.locator(".katex-display:visible").evaluate_all(
             "all => all.filter(e => e.scrollWidth > e.clientWidth + 2).map(e => e.textContent.slice(0, 60))"
         )
         assert not cut, cut
 
 
-def test_an_error_is_said_once(wide):
+def test_an_error_is_said_once(window):
     """In the cell, where it is in sight; no message lies over the button as well."""
+    wide = window(WIDE, new=True)  # where no photograph was given
     wide.page.get_by_role("tab", name="DragGAN").click()
     wide.settle()
     wide.at("dg-photo-run").click()

@@ -70,7 +70,8 @@ EVENTS = r"""(() => {
 })()"""
 # Two frames after the last answer, the page has painted what came. Gives the number of events that are under way.
 PAINTED = """() => new Promise(done =>
-  requestAnimationFrame(() => requestAnimationFrame(() => done(window.runningEvents.size))))"""
+  requestAnimationFrame(() => requestAnimationFrame(() =>
+    done(window.runningEvents.size + window.ganbookParts.waiting()))))"""
 # Whatever of a cell takes a visitor's hand: results, the code and what is hidden are no controls.
 CONTROLS = """(cell) => [...cell.querySelectorAll('[id]')]
   .filter(e => e.id.startsWith(cell.id + '-') && e.offsetParent !== null)
@@ -114,12 +115,14 @@ class Visit:
         self.settle()
 
     def leave_first_page(self) -> None:
-        """A page begins with "Start here", after a reload too; the cells are in the next tab."""
+        """A page begins with "Start here", after a reload too; the cells are in the next tab, which comes now."""
         self.page.get_by_role("tab", name="StyleGAN2").click()
+        expect(self.at("sample")).to_be_visible()
+        self.settle()
 
     def _read_config(self) -> None:
-        """Which events the page's parts start: Gradio sends its configuration with the page."""
-        config = self.page.evaluate("() => window.gradio_config")
+        """Which events the page's parts start, also those of tabs that were not opened yet."""
+        config = self.context.request.get(f"{self.address}/config").json()
         elements = {part["id"]: part["props"].get("elem_id") for part in config["components"]}
         self._ids = {name: number for number, name in elements.items() if name}
         self._starts: set[tuple[str, str]] = set()
@@ -367,6 +370,7 @@ class Visit:
     def upload(self, name: str, path: Path) -> None:
         """Hands a file to an upload button or a file box."""
         part = self._uses(name)
+        expect(part).to_be_attached()  # its tab may have been opened a moment ago
         inside = part.locator("input[type=file]")
         box = inside if inside.count() else part.locator("xpath=preceding-sibling::input[@type='file'][1]")
         with self.event(name):

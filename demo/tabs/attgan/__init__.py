@@ -27,7 +27,6 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     flips.build(book, handlers)
     slide.build(book, handlers)
     batch.build(book, handlers)
-    page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser
 
 

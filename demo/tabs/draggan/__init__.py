@@ -26,7 +26,6 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     _first, handlers = drag.build(book, tab, handover)
     photo.build(book, handlers, handover)
     feature_map.build(book, handlers)
-    page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser
 
 

@@ -30,7 +30,6 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     transfer.build_morph(book, handlers)
     toy.build(book)
     manifold.build(book, handlers)
-    page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser
 
 

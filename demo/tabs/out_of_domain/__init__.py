@@ -26,7 +26,6 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     _cell, handlers = edit.build(book, tab, handover)
     compare.build(book, handlers)
     slide.build(book, handlers)
-    page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     return chooser
 
 

@@ -28,7 +28,6 @@ def build(session: gr.State, page: gr.Blocks, tab: gr.Tab, handover: Handover) -
     for cell in (truncation, mixing, interpolation, noise, directions, history):
         cell.build(book)
     counting = training.build(book)
-    page.load(chooser.refresh, session, chooser.network, show_progress="hidden", queue=False, api_visibility="private")
     first.at_start(page, first.runs[0])
     counting.at_start(page)
     return chooser
