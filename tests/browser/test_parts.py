@@ -58,7 +58,8 @@ def fresh(browser, server):
 def test_a_page_has_its_first_tab_alone_until_another_is_opened(fresh, size):
     page = fresh(size=size)
     expect(page.locator("[data-tour]")).to_have_count(5)
-    assert page.locator(".nb-cell").count() == 0
+    expect(page.locator("#st-five")).to_be_visible()
+    assert page.locator(".nb-cell").count() == 1, "the first page's own"
     for tab, shown in OPENED.items():
         page.get_by_role("tab", name=tab).click()
         expect(page.locator(shown)).to_be_visible()
