@@ -3,8 +3,8 @@
     for result in five_papers.five_papers(photo):
         result.technique, result.image, result.words
 
-Each does what it is known for, with the settings that its tab begins with, and gives the face as it then is: cut out of
-the photograph where the technique edits photographs, the network's own picture where it can do no more.
+Each does one thing that it is known for, in few steps, and gives the face as it then is: cut out of the photograph
+where the technique edits photographs, the network's own picture where it can do no more.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from ...notebook import Cell, Notebook
 from . import jobs
 
 PROSE = """
-What do the five papers make of the same face? Each does what it is known for, with the settings that its tab begins
-with. StyleGAN2 and DragGAN show the network's own picture of the face, the other three the photograph with the change
-in it. Press a picture to go on with this photograph in its tab.
+What do the five papers make of the same face? Each does one thing that it is known for, in few steps. StyleGAN2 and
+DragGAN show the network's own picture of the face, the other three the photograph with the change in it. Press a
+picture to open its tab, with this photograph where the tab takes one.
 """
 API = """What each of the five techniques makes of the face in a photograph. Yields while it runs; the last answer has
 all pictures as one PNG, the Python that repeats it, what ran, the news and the pictures as the page shows them.
