@@ -253,7 +253,7 @@ class Step:
 
 
 def test_a_long_drag_keeps_few_pictures():
-    pull = State().begin({}, {})
+    pull = State().begin(None, {}, {})
     for number in range(10 * MAX_FRAMES):
         pull.take(Step(number))
         assert len(pull.frames) <= MAX_FRAMES
@@ -270,20 +270,31 @@ def test_large_pictures_are_kept_small():
 def test_a_desk_holds_so_many_drags():
     state = State()
     for _ in range(MAX_PULLS):
-        pull = state.begin({}, {})
+        pull = state.begin(None, {}, {})
         pull.take(Step(0))
         pull.take(Step(1))
         pull.running = False
     with pytest.raises(UserError, match=str(MAX_PULLS)):
-        state.begin({}, {})
+        state.begin(None, {}, {})
     with pytest.raises(UserError, match="Nothing has been dragged"):
         State().recipe()
 
 
 def test_drags_that_changed_nothing_are_no_drags():
     state = State()
-    state.begin({}, {"points": 1}).take(Step(0))
+    state.begin(None, {}, {"points": 1}).take(Step(0))
     assert state.last is None and state.frames == [] and state.undo() is None
+
+
+def test_a_drag_of_a_picture_that_went_does_not_begin():
+    """Between a drag's last look at the picture and its first step another picture can come."""
+    state, old, new = State(), SimpleNamespace(resolution=64), SimpleNamespace(resolution=64)
+    state.put(old)
+    first = state.begin(old, {}, {})
+    state.put(new)
+    kept = state.begin(new, {}, {})
+    assert first.stopped and state.begin(old, {}, {}) is None
+    assert state.pulls == [kept] and not kept.stopped, "and does not end that of the new one"
 
 
 # -- examples ---------------------------------------------------------------------------------------------------------

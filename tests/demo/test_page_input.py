@@ -89,13 +89,24 @@ def test_an_own_file_is_its_visitors_alone(visitor, page, own_file):
     stranger.close()
 
 
-def test_the_upload_itself_is_not_kept(tmp_path, own_file, visitor):
+def test_the_upload_itself_is_not_kept(tmp_path, own_file, visitor, monkeypatch):
+    from demo import networks
     from demo.session import Visitor
     from demo.tabs.checkpoints import read_own
 
+    told, read, updates = threading.Event(), networks.weights.read, []
+
+    def after_a_word(*given, **options):  # however quick this machine is
+        assert told.wait(60)
+        return read(*given, **options)
+
+    monkeypatch.setattr(networks.weights, "read", after_a_word)
     copy = tmp_path / "upload.bin"
     copy.write_bytes(own_file.read_bytes())
-    *waiting, (someone, _said) = read_own(Visitor(), str(copy))
+    for update in read_own(Visitor(), str(copy)):
+        updates.append(update)
+        told.set()
+    *waiting, (someone, _said) = updates
     assert not copy.exists() and len(someone.own) == 1
     assert waiting and all("Reading the file" in words for _nothing, words in waiting)
 

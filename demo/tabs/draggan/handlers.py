@@ -18,7 +18,7 @@ from ...lifecycle import note
 from . import jobs
 from .display import far, merged, outcome, points_of, state_of
 from .picture import Picture, seeded
-from .state import MAX_PULLS, OPTIONAL, State
+from .state import MAX_PULLS, OPTIONAL, Start, State
 
 FRAME_S = 0.06  # seconds between two pictures of a drag
 
@@ -52,9 +52,9 @@ class Handlers(Picture):
             if start is None or state.start is not start:  # another picture came meanwhile
                 yield self.idle(state)
                 return
-        arguments = {**pairs(drawn, state.start.size), **self.options(drawn, state.start.resolution, values)}
+        arguments = {**pairs(drawn, start.size), **self.options(drawn, start.resolution, values)}
         with results.folder() as folder:
-            yield from self._pull(state, arguments, drawing, folder)
+            yield from self._pull(state, start, arguments, drawing, folder)
 
     def options(self, drawn: canvas.Drawing, size: int, values: Sequence[Any]) -> dict:
         """Arguments of ``draggan.drag`` from the parameters; what is as the function has it is left out."""
@@ -70,9 +70,12 @@ class Handlers(Picture):
         usual = {p.name: p.default for p in inspect.signature(draggan.drag).parameters.values()}
         return {name: v for name, v in given.items() if v is not None and (name == "steps" or v != usual[name])}
 
-    def _pull(self, state: State, arguments: dict, drawn: dict, folder: str) -> Iterator[dict]:
-        start, resume = state.start, state.last
-        pull = state.begin(arguments, drawn)
+    def _pull(self, state: State, start: Start, arguments: dict, drawn: dict, folder: str) -> Iterator[dict]:
+        resume = state.last
+        pull = state.begin(start, arguments, drawn)
+        if pull is None:  # another picture came meanwhile
+            yield self.idle(state)
+            return
         watched = [self.part[name] for name in ("board", "meter", "news")]
         began, shown_at, first = time.perf_counter(), 0.0, None
         try:
@@ -166,7 +169,7 @@ class Handlers(Picture):
                     return
                 drawn = drawing_of(arguments, start.size)
                 yield update | {board: {**update.get(board, {}), **gr.update(value=drawn)}}
-                for far in self._pull(state, dict(arguments), drawn, folder):
+                for far in self._pull(state, start, dict(arguments), drawn, folder):
                     update = far
                     yield update | (controls if self.part["status"] in update else {})
                 if not state.pulls or state.pulls[-1].stopped:

@@ -7,6 +7,7 @@ when something else is put on the state meanwhile, that ``Pull`` is on no state 
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,10 @@ MAX_FRAMES = 240  # kept for the animation; of longer drags every second, fourth
 MAX_ALL = 2 * MAX_FRAMES  # of all drags together: of earlier ones every second, fourth, ... picture
 MAX_PIXELS = 32 * 2**20  # of the pictures of all drags together, to which Undo goes back
 KEPT_SIDE = 512  # of pictures kept for the animation
+
+# A picture that comes and a drag that begins are two threads of one visitor; what they do to a state takes
+# microseconds, so one lock serves all states (one of its own could not be copied with a state).
+_changing = threading.Lock()
 
 Place = tuple[float, float]
 
@@ -147,11 +152,16 @@ class State(Newest):
 
     def put(self, start: Start) -> None:
         """A new picture. What runs ends."""
-        self.reset()
-        self.start = start
+        with _changing:
+            self._reset()
+            self.start = start
 
     def reset(self) -> dict | None:
         """Back to the picture that was there first; gives what was drawn on it then."""
+        with _changing:
+            return self._reset()
+
+    def _reset(self) -> dict | None:
         self.stop()
         drawn = self.pulls[0].drawn if self.pulls else None
         self.pulls = []
@@ -166,27 +176,34 @@ class State(Newest):
             self.called_off = True
         return bool(running) or self.asked
 
-    def begin(self, arguments: dict, drawn: dict) -> Pull:
-        """A new pull, from where the last one ended. Raises UserError when there are too many."""
-        self.stop()
-        self.pulls = [pull for pull in self.pulls if pull.steps]
-        most = MAX_PULLS if self.start is None else min(MAX_PULLS, max(1, MAX_PIXELS // self.start.resolution**2))
-        if len(self.pulls) >= most:
-            raise UserError(
-                f"This picture was dragged {most} times; save its latent and load it, then go on from there."
-            )
-        while sum(len(pull.frames) for pull in self.pulls) > MAX_ALL - MAX_FRAMES:
-            longest = max(self.pulls, key=lambda pull: len(pull.frames))
-            longest.frames[1:-1] = longest.frames[2:-1:2]
-        pull = Pull(arguments, drawn)
-        self.pulls.append(pull)
-        return pull
+    def begin(self, start: Start | None, arguments: dict, drawn: dict) -> Pull | None:
+        """A new pull of ``start``, from where the last one ended; None if another picture has come since.
+
+        Raises UserError when there are too many.
+        """
+        with _changing:
+            if self.start is not start:
+                return None
+            self.stop()
+            self.pulls = [pull for pull in self.pulls if pull.steps]
+            most = MAX_PULLS if start is None else min(MAX_PULLS, max(1, MAX_PIXELS // start.resolution**2))
+            if len(self.pulls) >= most:
+                raise UserError(
+                    f"This picture was dragged {most} times; save its latent and load it, then go on from there."
+                )
+            while sum(len(pull.frames) for pull in self.pulls) > MAX_ALL - MAX_FRAMES:
+                longest = max(self.pulls, key=lambda pull: len(pull.frames))
+                longest.frames[1:-1] = longest.frames[2:-1:2]
+            pull = Pull(arguments, drawn)
+            self.pulls.append(pull)
+            return pull
 
     def undo(self) -> Pull | None:
         """Takes the last pull back and gives it; None if there is none."""
-        self.stop()
-        self.pulls = [pull for pull in self.pulls if pull.steps]
-        return self.pulls.pop() if self.pulls else None
+        with _changing:
+            self.stop()
+            self.pulls = [pull for pull in self.pulls if pull.steps]
+            return self.pulls.pop() if self.pulls else None
 
     @property
     def image(self) -> Image.Image | None:
