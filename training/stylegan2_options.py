@@ -113,6 +113,11 @@ def parser() -> argparse.ArgumentParser:
         help="so many pictures of a batch are photographs encoded to w+; the encoder learns beside the generator",
     )
     add(
+        "--judge-sampled",
+        action="store_true",
+        help="the discriminator, though not that of details, sees sampled pictures alone and no reconstructions",
+    )
+    add(
         "--autoencoder-images",
         type=int,
         default=0,

@@ -259,8 +259,11 @@ class StyleGAN2Run:
             fake = self._synthesis(ws, rng)
 
         # Update the discriminators.
+        # Reconstructions are easily told from photographs: with them, it learns little else.
+        first = len(encoded["w0"]) if encoded is not None and args.judge_sampled else 0
+        judged, c_judged = fake[first:], None if c is None else c[first:]
         self.D.requires_grad_(True)
-        logits_fake = self._logits(fake.detach(), c, rng)
+        logits_fake = self._logits(judged.detach(), c_judged, rng)
         logits_real = self._logits(real, c_real, rng)
         loss_D = losses.discriminator_loss(logits_real, logits_fake)
         self._update(loss_D, self.opt_D)
@@ -280,7 +283,7 @@ class StyleGAN2Run:
             return
 
         # Update the generator, and the encoder with it.
-        loss_G = losses.generator_loss(self._logits(fake, c, rng))
+        loss_G = losses.generator_loss(self._logits(judged, c_judged, rng))
         if self.detail:
             loss_G = loss_G + args.detail_weight * self.detail.generator_loss(fake, rng)
         loss = loss_G if self.shown >= args.adversarial_after else loss_G * 0
