@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+from typing import Any
+
 MAX_HANDLES = 128  # of one drag; the 68 landmarks of a face fit
 
 THRESHOLD, SOFTNESS = 0.1, 0.3  # of the mask
@@ -13,3 +16,27 @@ METHODS = tuple(STEPS)
 MAX_EDITS = 12
 MAX_STRENGTH = 10.0  # standard deviations of w
 POOR = 0.1  # a mean |I - I'| inside the mask, of 1 at most, above which a warning is due
+
+
+@dataclass(frozen=True)
+class MaskOptions:
+    """How an out-of-domain edit is laid over its photograph.
+
+    Attributes:
+        threshold, softness, add, keep, cautious: of the mask, see ``out_of_domain.soft_mask``.
+        deghost: False leaves the blend as it is.
+        blend: "seamless", "change" or "edit" (the paper's), see ``out_of_domain.composed``.
+    """
+
+    threshold: float = THRESHOLD
+    softness: float = SOFTNESS
+    add: Any = None  # a mask, in any of the forms that ``images.Mask`` names
+    keep: Any = None
+    cautious: bool = True
+    deghost: bool = True
+    blend: str = BLENDS[0]
+
+    def given(self) -> dict[str, Any]:
+        """Those that are not as usual, by name."""
+        values = {one.name: getattr(self, one.name) for one in fields(MaskOptions)}
+        return {one.name: values[one.name] for one in fields(MaskOptions) if values[one.name] != one.default}

@@ -1,12 +1,24 @@
 """Out-of-domain editing by differential activations (Song et al., ECCV 2022). See ``edit``."""
 
-from ..defaults import BLENDS, MAX_EDITS, MAX_STRENGTH, METHODS, POOR, SOFTNESS, STEPS, THRESHOLD, TUNING
+from ..defaults import (
+    BLENDS,
+    MAX_EDITS,
+    MAX_STRENGTH,
+    METHODS,
+    POOR,
+    SOFTNESS,
+    STEPS,
+    THRESHOLD,
+    TUNING,
+    MaskOptions,
+)
 from ..images import decode_image, encode_image, encode_mask
 from ..latents import encode_latent
 from .edit import JUDGE, Compared, ComparisonStep, compare, edit, slide
 from .mask import overlay
 from .networks import Networks, decode_step, encode_step, gather, load, method_of, published
-from .stages import Changed, Inverted, OutOfDomainEdit, changed, composed, invert, inverted, paste, soft_mask
+from .options import Options
+from .stages import Changed, Inverted, OutOfDomainEdit, changed, composed, invert, inverted, laid, paste, soft_mask
 
 __all__ = [
     "BLENDS",
@@ -18,7 +30,9 @@ __all__ = [
     "MAX_EDITS",
     "MAX_STRENGTH",
     "METHODS",
+    "MaskOptions",
     "Networks",
+    "Options",
     "OutOfDomainEdit",
     "POOR",
     "SOFTNESS",
@@ -38,6 +52,7 @@ __all__ = [
     "gather",
     "invert",
     "inverted",
+    "laid",
     "load",
     "method_of",
     "overlay",

@@ -25,20 +25,30 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 import weights
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
 from .. import checks
-from ..defaults import BLENDS, MAX_STRENGTH, SOFTNESS, STEPS, THRESHOLD
+from ..defaults import MAX_STRENGTH, STEPS
 from ..faces import regions
-from ..images import Mask
 from ..registry import recipe
 from . import likeness
 from .networks import Networks, check_hashes, edits_of, gather, method_of
-from .stages import Inverted, OutOfDomainEdit, changed, composed, invert, inverted, region_of, soft_mask
+from .options import Options, flat
+from .stages import (
+    Changed,
+    Inverted,
+    OutOfDomainEdit,
+    changed,
+    composed,
+    invert,
+    inverted,
+    laid,
+    mask_of,
+    region_of,
+)
 
 MAX_FRAMES = 200
 GROWN = 0.3  # of the farthest strength: where the mask of an animation is whole
@@ -86,28 +96,14 @@ class ComparisonStep:
 
 
 @recipe("edit")
+@flat
 def edit(
     nets: Networks | Generator,
     image: Image.Image | str | Inverted,
     direction: str | None = None,
     strength: float = 3.0,
     *,
-    edits: Sequence[tuple[str, float]] = (),
-    own: Mapping[str, str] | None = None,
-    apart: bool = False,
-    latent: Tensor | str | None = None,
-    method: str | None = None,
-    steps: int | None = None,
-    seed: int = 0,
-    threshold: float = THRESHOLD,
-    softness: float = SOFTNESS,
-    add: Mask | None = None,
-    keep: Mask | None = None,
-    cautious: bool = True,
-    deghost: bool = True,
-    blend: str = BLENDS[0],
-    tuning: int | None = None,
-    parts: Mapping[str, str | None] | None = None,
+    options: Options,
 ) -> OutOfDomainEdit:
     """A face with some of its attributes changed and everything else kept: ``edit(nets, face, "Smiling", 3.0)``.
 
@@ -115,26 +111,20 @@ def edit(
         nets: of ``load``, or a loaded generator.
         image: an aligned face, the text of ``encode_image``, or what ``inverted`` gave.
         direction, strength: one edit, after those of ``edits``; strength in standard deviations of w, -10 to 10.
-        edits, own, apart: as ``changed`` takes them.
-        latent: of the image, w+ or text; it is looked for (``method``, ``steps``, ``seed``) when not given.
-        threshold, softness, add, keep, cautious: of the mask, see ``soft_mask``.
-        deghost: False leaves the blend as it is.
-        blend: "change" or "edit" (the paper's), see ``composed``.
-        tuning: steps of pivotal tuning; None: as ``invert`` does where the latent is looked for, none where given.
-        parts: hashes of the networks with which the edit was made first; others are refused.
+        options: every field of ``Options`` is a keyword of this function, such as ``threshold=0.2``.
 
     Raises UserError.
     """
     nets = gather(nets)
-    check_hashes(nets, parts)
-    wanted = [*edits, *([(direction, strength)] if direction is not None else [])]
-    edits_of(nets, wanted, own, apart)  # what is wrong is said before a long search
-    known = _known(nets, image, latent, method, steps, seed, tuning)
-    change = changed(nets, known, wanted, own, apart)
-    return composed(nets, known, change, soft_mask(change, threshold, softness, add, keep, cautious), deghost, blend)
+    check_hashes(nets, options.parts)
+    wanted = [*options.edits, *([(direction, strength)] if direction is not None else [])]
+    edits_of(nets, wanted, options.own, options.apart)  # what is wrong is said before a long search
+    known = _known(nets, image, options)
+    return laid(nets, known, changed(nets, known, wanted, options.own, options.apart), options)
 
 
 @recipe("frames")
+@flat
 def slide(
     nets: Networks | Generator,
     image: Image.Image | str | Inverted,
@@ -143,22 +133,7 @@ def slide(
     high: float = 3.0,
     frames: int = 24,
     *,
-    edits: Sequence[tuple[str, float]] = (),
-    own: Mapping[str, str] | None = None,
-    apart: bool = False,
-    latent: Tensor | str | None = None,
-    method: str | None = None,
-    steps: int | None = None,
-    seed: int = 0,
-    threshold: float = THRESHOLD,
-    softness: float = SOFTNESS,
-    add: Mask | None = None,
-    keep: Mask | None = None,
-    cautious: bool = True,
-    deghost: bool = True,
-    blend: str = BLENDS[0],
-    tuning: int | None = None,
-    parts: Mapping[str, str | None] | None = None,
+    options: Options,
 ) -> Iterator[Image.Image]:
     """Results of one direction from one strength to another in even steps; other ``edits`` are held.
 
@@ -166,20 +141,20 @@ def slide(
     other edits a frame is the photograph. Arguments as ``edit`` takes them; 2 to 200 frames. Raises UserError at once.
     """
     nets = gather(nets)
-    check_hashes(nets, parts)
+    check_hashes(nets, options.parts)
     frames = checks.integer(frames, "The number of frames", 2, MAX_FRAMES)
     low, high = (checks.number(v, "A strength", -MAX_STRENGTH, MAX_STRENGTH) for v in (low, high))
-    others = [tuple(pair) for pair in edits if pair[0] != direction]
-    edits_of(nets, [*others, (direction, 1.0)], own, apart)
+    others = [tuple(pair) for pair in options.edits if pair[0] != direction]
+    edits_of(nets, [*others, (direction, 1.0)], options.own, options.apart)
 
     def made() -> Iterator[Image.Image]:
-        known = _known(nets, image, latent, method, steps, seed, tuning)
-        drawn = {"threshold": threshold, "softness": softness, "add": add, "keep": keep, "cautious": cautious}
-        base = changed(nets, known, others, own, apart)
-        held = soft_mask(base, **drawn)
-        ends = {
-            v: soft_mask(changed(nets, known, [*others, (direction, v)], own, apart), **drawn) for v in (low, high) if v
-        }
+        known = _known(nets, image, options)
+
+        def change(edits: list[tuple[str, float]]) -> Changed:
+            return changed(nets, known, edits, options.own, options.apart)
+
+        held = mask_of(change(others), options)
+        ends = {v: mask_of(change([*others, (direction, v)]), options) for v in (low, high) if v}
         for value in np.linspace(low, high, frames).tolist():
             far = {v: mask for v, mask in ends.items() if v * value > 0}
             mask = held
@@ -187,33 +162,16 @@ def slide(
                 end = max(far, key=abs)
                 grown = far[end] * min(1.0, abs(value) / (GROWN * abs(end)))
                 mask = np.maximum(held, np.rint(grown * 255).astype(np.float32) / 255)
-            change = changed(nets, known, [*others, (direction, value)], own, apart)
-            yield composed(nets, known, change, mask, deghost, blend).result
+            there = change([*others, (direction, value)])
+            yield composed(nets, known, there, mask, options.deghost, options.blend).result
 
     return made()
 
 
 @recipe("steps")
+@flat
 def compare(
-    nets: Networks | Generator,
-    image: Image.Image | str | Inverted,
-    *,
-    edits: Sequence[tuple[str, float]],
-    own: Mapping[str, str] | None = None,
-    apart: bool = False,
-    latent: Tensor | str | None = None,
-    method: str | None = None,
-    steps: int | None = None,
-    seed: int = 0,
-    threshold: float = THRESHOLD,
-    softness: float = SOFTNESS,
-    add: Mask | None = None,
-    keep: Mask | None = None,
-    cautious: bool = True,
-    deghost: bool = True,
-    blend: str = BLENDS[0],
-    tuning: int | None = None,
-    parts: Mapping[str, str | None] | None = None,
+    nets: Networks | Generator, image: Image.Image | str | Inverted, *, options: Options
 ) -> Iterator[ComparisonStep]:
     """The same edits without a mask from a plain and from a hybrid inversion, and ours.
 
@@ -221,22 +179,21 @@ def compare(
     optimisations in w and in w+. Arguments as ``edit`` takes them. Raises UserError at once.
     """
     nets = gather(nets)
-    check_hashes(nets, parts)
+    check_hashes(nets, options.parts)
+    steps = options.steps
     if steps is not None:
         steps = checks.integer(steps, "The number of steps", 1, 5000)
-    wanted, _steps = edits_of(nets, edits, own, apart)
+    wanted, _steps = edits_of(nets, options.edits, options.own, options.apart)
     if not wanted:
         raise UserError("Nothing is to be changed; choose a direction and a strength first.")
-    method = method_of(nets, method)
+    method = method_of(nets, options.method)
 
     def made() -> Iterator[ComparisonStep]:
         from .. import inversion
 
-        known = _known(nets, image, latent, method, steps, seed, tuning)
+        known = _known(nets, image, options)
         began = time.perf_counter()
-        change = changed(nets, known, edits, own, apart)
-        mask = soft_mask(change, threshold, softness, add, keep, cautious)
-        ours = composed(nets, known, change, mask, deghost, blend)
+        ours = laid(nets, known, changed(nets, known, options.edits, options.own, options.apart), options)
         seconds, judge = time.perf_counter() - began, _judge(wanted[-1][0])
         photo, where = np.asarray(known.photo, np.float32), _places(known, wanted)
 
@@ -253,10 +210,11 @@ def compare(
         found, before, had = [], 0, judge(known.photo)
         for way, how in ways:
             began, last = time.perf_counter(), None
-            for last in inversion.invert(nets.generator, known.photo, how, many, seed=seed, show_every=0):
+            for last in inversion.invert(nets.generator, known.photo, how, many, seed=options.seed, show_every=0):
                 yield ComparisonStep(before + last.step, total, None, tuple(found), had)
             before += last.step
-            plain = changed(nets, inverted(nets, known.photo, last.latent), edits, own, apart)
+            plainly = inverted(nets, known.photo, last.latent)
+            plain = changed(nets, plainly, options.edits, options.own, options.apart)
             found.append(row(way, how, plain.image, time.perf_counter() - began))
             yield ComparisonStep(before, total, plain.image, tuple(found), had)
         found.append(row("Ours", method, ours.result, seconds))
@@ -295,9 +253,12 @@ def _judge(direction: str):
     return lambda picture: attgan.attributes(picture, classifier)[direction]
 
 
-def _known(nets: Networks, image, latent, method, steps, seed, tuning) -> Inverted:
+def _known(nets: Networks, image: Image.Image | str | Inverted, options: Options) -> Inverted:
     if isinstance(image, Inverted):
         return image
+    latent = options.latent
     if latent is None:
-        *_, latent = invert(nets, image, method, steps, seed, show_every=0, tuning=tuning)
-    return inverted(nets, image, latent, tuning or 0)
+        *_, latent = invert(
+            nets, image, options.method, options.steps, options.seed, show_every=0, tuning=options.tuning
+        )
+    return inverted(nets, image, latent, options.tuning or 0)

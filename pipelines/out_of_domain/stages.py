@@ -14,7 +14,7 @@ from models.stylegan2 import Generator
 from weights.errors import UserError
 
 from .. import checks, faces, inversion
-from ..defaults import BLENDS, POOR, SOFTNESS, THRESHOLD, TUNING
+from ..defaults import BLENDS, POOR, SOFTNESS, THRESHOLD, TUNING, MaskOptions
 from ..faces import geometry, regions
 from ..images import Mask, decode_image, to_pil
 from ..inversion.invert import InversionStep
@@ -300,6 +300,16 @@ def soft_mask(
     """
     mask = masks.softened(change.seen, threshold, softness, add, keep, change.trust if cautious else None)
     return mask if change.edits else np.zeros_like(change.seen)
+
+
+def mask_of(change: Changed, options: MaskOptions) -> np.ndarray:
+    """``soft_mask`` as ``options`` have it."""
+    return soft_mask(change, options.threshold, options.softness, options.add, options.keep, options.cautious)
+
+
+def laid(nets: Networks | Generator, known: Inverted, change: Changed, options: MaskOptions) -> OutOfDomainEdit:
+    """``composed`` through ``soft_mask``, both as ``options`` have it. Raises UserError."""
+    return composed(nets, known, change, mask_of(change, options), options.deghost, options.blend)
 
 
 def composed(

@@ -54,12 +54,18 @@ def test_each_picture_opens_its_example(window):
     assert visit.value("interpolation-seeds") == "17, 24, 52, 33"
 
 
-def test_a_photograph_goes_to_the_tab_that_is_chosen(window, tmp_path):
+@pytest.fixture
+def face(tmp_path) -> str:
+    """A file with a face of our own network in it."""
+    made = stylegan2.sample(weights.load("stylegan2/faces"), seeds=[8])[0]
+    made.resize((384, 384), Image.Resampling.BICUBIC).save(tmp_path / "face.png")
+    return str(tmp_path / "face.png")
+
+
+def test_a_photograph_goes_to_the_tab_that_is_chosen(window, face):
     visit = window(WIDE, new=True)
-    photo = stylegan2.sample(weights.load("stylegan2/faces"), seeds=[8])[0].resize((384, 384), Image.Resampling.BICUBIC)
-    photo.save(tmp_path / "face.png")
     visit.page.get_by_role("tab", name="Start here").click()
-    visit.page.locator(".nb-own-photo input").set_input_files(str(tmp_path / "face.png"))
+    visit.page.locator(".nb-own-photo input").set_input_files(face)
     expect(visit.page.get_by_alt_text("Your photograph")).to_be_visible()
     for tab, picture in (("AttGAN", "ag-edit-crop"), ("DragGAN", "dg-photo-crop")):
         visit.page.get_by_role("tab", name="Start here").click()
@@ -68,16 +74,14 @@ def test_a_photograph_goes_to_the_tab_that_is_chosen(window, tmp_path):
         expect(seen).to_be_visible()
         visit.settle()
         small = np.asarray(Image.fromarray(visit.pictures(picture)[0]).resize((32, 32)), np.float64)
-        asked = np.asarray(photo.convert("RGB").resize((32, 32)), np.float64)
+        asked = np.asarray(Image.open(face).convert("RGB").resize((32, 32)), np.float64)
         assert np.abs(small - asked).mean() < 40, f"{tab} shows another face"
 
 
-def test_one_face_and_five_papers(window, tmp_path):
+def test_one_face_and_five_papers(window, face):
     visit = window(WIDE, new=True)
-    photo = stylegan2.sample(weights.load("stylegan2/faces"), seeds=[8])[0].resize((384, 384), Image.Resampling.BICUBIC)
-    photo.save(tmp_path / "face.png")
     visit.page.get_by_role("tab", name="Start here").click()
-    visit.page.locator(".nb-own-photo input").set_input_files(str(tmp_path / "face.png"))
+    visit.page.locator(".nb-own-photo input").set_input_files(face)
     visit.page.locator("[data-take='Start here']").click()
     assert "5 of 5 papers" in visit.ran("st-five")
     tiles = visit.at("st-five-papers").locator(".gt-tile")

@@ -262,6 +262,7 @@ def test_the_tab_is_opened(page):
     made = last(mine.greet(ann, "attgan/faces"))
     assert len(made[mine.part["examples"]]["tiles"]["items"]) == len(EXAMPLES) and ann.kept["attgan"].found is not None
     assert made[mine.part["crop"]].size == (384, 384) and "nb-ran" in made[mine.part["status"]]
+    assert mine.part["photo"] not in made, "a photograph that is put there at this moment stays"
     assert list(last(mine.greet(ann, "attgan/faces"))) == [], "it is there already"
     first = ann.kept["attgan"].found
     names: dict = {}

@@ -301,7 +301,7 @@ def test_sliders_do_not_invert_again(state, once, monkeypatch):
     assert np.array_equal(np.asarray(Recipe.from_json(text).run().result), np.asarray(mystate.made.result))
     with pytest.raises(UserError, match="blend"):
         last(mine.soften(ann, 0.1, 0.1, False, False, "paper"))
-    assert mystate.blend == "edit"
+    assert mystate.mask.blend == "edit"
 
 
 def test_directions_apart_from_each_other(state, once):
@@ -328,9 +328,9 @@ def test_several_in_a_row_and_back(state, once, photo):
     drawing = canvas.drawn((384, 384), layers={"change": canvas.Layer(np.ones((8, 8), np.uint8))})
     drawing.pop("points")
     last(mine.paint(ann, drawing))
-    assert (np.asarray(mystate.made.mask) == 255).all() and mystate.mask["add"]
+    assert (np.asarray(mystate.made.mask) == 255).all() and mystate.mask.add
     back = last(mine.undo(ann))
-    assert mystate.wanted == {} and mystate.mask["add"] is None and not back[mine.part["board"]]["value"]["layers"]
+    assert mystate.wanted == {} and mystate.mask.add is None and not back[mine.part["board"]]["value"]["layers"]
     assert np.asarray(mystate.whole()).tobytes() == pixels(photo).tobytes()
 
 
@@ -354,7 +354,7 @@ def test_a_recipe_that_is_loaded_back(page, state, once):
     back = last(events_of(page, "load_recipe")["od-edit"](bob, str(path)))
     theirs = bob.kept["out_of_domain"]
     assert np.array_equal(np.asarray(theirs.made.result), result) and theirs.wanted == {"Smiling": 2.5}
-    assert back[mine.part["threshold"]]["value"] == 0.2 and not theirs.deghost
+    assert back[mine.part["threshold"]]["value"] == 0.2 and not theirs.mask.deghost
     assert set(back[mine.part["board"]]["value"]["layers"]) == {"keep"}
     recipe = json.loads(text)
     for change, words in (
@@ -402,12 +402,12 @@ def recipe_text(mine, visitor) -> str:
 def test_what_goes_wrong_leaves_everything_as_it_was(state, monkeypatch):
     mine, ann, mystate = state
     last(mine.tick(ann, ["Smiling"]))
-    before = dict(mystate.wanted), dict(mystate.mask), mystate.deghost, mystate.blend, mystate.made
+    before = dict(mystate.wanted), mystate.mask, mystate.made
 
     def fails(*arguments, **more):
         raise UserError("There is no room.")
 
-    monkeypatch.setattr(ood, "composed", fails)
+    monkeypatch.setattr(ood, "laid", fails)
     area = canvas.drawn((384, 384), layers={"keep": canvas.Layer(np.ones((8, 8), np.uint8))})
     area.pop("points")
     for again in (
@@ -419,7 +419,7 @@ def test_what_goes_wrong_leaves_everything_as_it_was(state, monkeypatch):
     ):
         with pytest.raises(UserError, match="no room"):
             last(again())
-        assert (mystate.wanted, mystate.mask, mystate.deghost, mystate.blend, mystate.made) == before
+        assert (mystate.wanted, mystate.mask, mystate.made) == before
 
 
 def test_examples_and_what_is_missing(page):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 import json
 
 import numpy as np
@@ -409,3 +410,15 @@ def test_what_is_missing_is_said_in_one_sentence():
     assert nets.steps["Direction 1"].shape == (1, nets.generator.num_ws, 32) and ood.gather(nets) is nets
     with pytest.raises(UserError, match="StyleGAN2"):
         ood.gather("faces")
+
+
+def test_options_are_keywords_of_each_call():
+    """And are said once: a signature that recipes check, ``help`` and a wrong keyword's error have them as well."""
+    for function in (ood.edit, ood.slide, ood.compare):
+        taken = inspect.signature(function).parameters
+        usual = {f.name: f.default for f in dataclasses.fields(ood.Options)}
+        assert "options" not in taken
+        assert {name: taken[name].default for name in usual} == usual
+    with pytest.raises(TypeError, match="thresold"):
+        ood.edit(None, None, thresold=0.2)
+    assert ood.MaskOptions(threshold=0.2, deghost=True).given() == {"threshold": 0.2}

@@ -105,6 +105,18 @@ def test_heads_tell_photographs_from_a_still_generator(tmp_path):
     assert sum(gaps[-10:]) / 10 > sum(gaps[:5]) / 5 + 0.3
 
 
+@pytest.mark.parametrize("more, seen", [([], 8), (["--judge-sampled"], 4)])
+def test_who_judges_reconstructions(tmp_path, more, seen):
+    """Both discriminators unless asked otherwise; that of details in any case."""
+    run = run_of(tmp_path, *ENCODER, "--detail", "4", "--batch", "8", "--r1-gamma", "0", *more)
+    counts: dict = {"judge": [], "detail": []}
+    judge, detail = run._judge, run.detail.logits
+    run._judge = lambda x, c: counts["judge"].append(len(x)) or judge(x, c)
+    run.detail.logits = lambda x, rng: counts["detail"].append(len(x)) or detail(x, rng)
+    run.step()
+    assert counts == {"judge": [seen, 8, seen], "detail": [8, 8, 8]}
+
+
 def test_reconstructions_come_nearer(tmp_path):
     """What the encoder in the loop is for: photographs are drawn by the generator itself."""
     run = run_of(tmp_path, *ENCODER, "--lr", "0.005", "--encoder-lr", "0.005")

@@ -125,20 +125,22 @@ class Handlers(Display):
         if state.number or visitor.expects("attgan") or not reference.at_hand:
             yield shown
             return
-        # Together, because of answers that come at once one after another a browser shows the last.
+        # Together, because of answers that come at once one after another a browser shows the last. The photograph is
+        # left alone: a visitor may be putting one there at this moment.
         for update in self._example(visitor, reference, EXAMPLES[0]):
             yield shown | update
 
     def example(self, visitor, network, event: gr.EventData) -> Iterator[dict]:
         """A face that our own network makes."""
-        yield from self._example(visitor, networks.resolve(visitor, network, self.technique), EXAMPLES[int(event.key)])
+        reference = networks.resolve(visitor, network, self.technique)
+        for update in self._example(visitor, reference, EXAMPLES[int(event.key)]):
+            yield {self.part["photo"]: None} | update
 
     def _example(self, visitor, reference, seed: int) -> Iterator[dict]:
         state = state_of(visitor)
         mine = state.ask()
         [photo] = pictures_of(visitor, [Sent(FACES, seed=seed)])
-        for update in self._look(state, mine, reference, photo, source=source_of(Sent(FACES, seed=seed), photo)):
-            yield {self.part["photo"]: None} | update
+        yield from self._look(state, mine, reference, photo, source=source_of(Sent(FACES, seed=seed), photo))
 
     def take_sent(self, visitor, network) -> Iterator[dict]:
         """A face that another tab has sent here."""

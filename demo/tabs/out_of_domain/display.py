@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import fields, replace
 from pathlib import Path
 
 import gradio as gr
 
-from pipelines.defaults import BLENDS
+from pipelines.defaults import MaskOptions
 from weights.errors import UserError
 
 from ... import canvas, networks
@@ -27,6 +28,7 @@ KEEP = canvas.Tool(
     "keep", "paint", "Must stay", "M3 8l3.5 3.5L13 5", "Paint what has to stay as it is.", ((36, 98, 222, 130),)
 )
 TOOLS = (CHANGE, KEEP)
+MASK_CONTROLS = ("threshold", "softness", "cautious", "deghost", "blend")
 
 
 def state_of(visitor) -> State:
@@ -146,33 +148,25 @@ class Display(FaceDisplay):
             if part != "encoder" and found.parts.get(part) != sha256:
                 raise UserError(f"That recipe was made with another version of {part} than is here.")
         known = jobs.known(reference, found.aligned.image, given["latent"], given.get("tuning") or 0)
-        names = ("threshold", "softness", "add", "keep", "cautious")
-        mask = {name: given[name] for name in names if given.get(name) is not None}
-        own, deghost = dict(given.get("own") or {}), bool(given.get("deghost", True))
-        blend = given.get("blend", BLENDS[0])
-        apart = bool(given.get("apart", False))
-        change, made = jobs.made(reference, known, None, list(given["edits"]), own, apart, mask, deghost, blend)
+        mask = MaskOptions(**{f.name: given[f.name] for f in fields(MaskOptions) if given.get(f.name) is not None})
+        mask = replace(mask, cautious=bool(mask.cautious), deghost=bool(mask.deghost))
+        own, apart = dict(given.get("own") or {}), bool(given.get("apart", False))
+        change, made = jobs.made(reference, known, None, list(given["edits"]), own, apart, mask)
         if begin is not None:
             with closing(begin(reference, known, {"own": own} if own else {})) as first:
                 next(first)
         state = state_of(visitor)
         state.ask()
         state.put(photo, [], found)
-        state.known, state.way, state.own, state.deghost = known, Way("from a recipe", None), own, deghost
+        state.known, state.way, state.own, state.mask = known, Way("from a recipe", None), own, mask
         state.wanted, state.apart, state.change, state.made = dict(change.edits), apart, change, made
-        state.blend = blend
-        state.mask = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS, **mask}
-        drawn = {tool.name: self._layer(mask.get(name), found.size) for tool, name in ((CHANGE, "add"), (KEEP, "keep"))}
+        drawn = {tool.name: self._layer(area, found.size) for tool, area in ((CHANGE, mask.add), (KEEP, mask.keep))}
         layers = {name: layer for name, layer in drawn.items() if layer is not None}
         update = self.face(state)
         frame = gr.update(value=canvas.drawn(board(state).size, layers=layers))
         yield update | {
             self.part["board"]: {**update[self.part["board"]], **frame},
-            self.part["threshold"]: gr.update(value=state.mask["threshold"]),
-            self.part["softness"]: gr.update(value=state.mask["softness"]),
-            self.part["cautious"]: gr.update(value=bool(mask.get("cautious", True))),
-            self.part["deghost"]: gr.update(value=deghost),
-            self.part["blend"]: gr.update(value=blend),
+            **{self.part[n]: gr.update(value=getattr(mask, n)) for n in MASK_CONTROLS},
             self.part["apart"]: gr.update(value=apart),
             self.part["network"]: gr.update(value=reference.name),
             self.part["photo"]: None,

@@ -10,7 +10,7 @@ from ... import canvas, controls
 from ...handover import Handover
 from ...lifecycle import QUIET
 from ...notebook import Cell, Notebook
-from .display import TOOLS, Display, state_of
+from .display import MASK_CONTROLS, TOOLS, Display, state_of
 from .handlers import Handlers
 from .state import MOST
 
@@ -188,7 +188,7 @@ def _wire(cell: Cell, handlers: Handlers, tab: gr.Tab, undo: gr.Button, directio
     part, chooser, outputs = handlers.part, cell.book.chooser, handlers.everything
     session, network = chooser.session, chooser.network
     given, photo = [session, network, part["method"], part["steps"]], part["photo"]
-    mask = [part[name] for name in ("threshold", "softness", "cautious", "deghost", "blend")]
+    mask = [part[name] for name in MASK_CONTROLS]
     cell.makes([part["stages"], part["whole"]], [photo, *given[1:]])
 
     def on(trigger, function, inputs, **options) -> None:

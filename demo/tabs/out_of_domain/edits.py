@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import gradio as gr
 
-from pipelines.defaults import BLENDS
+from pipelines.defaults import BLENDS, MaskOptions
 from weights.errors import UserError
 
 from ... import canvas
@@ -54,8 +55,7 @@ class Edits(Display):
         """The sliders of the mask, and what it lets through."""
         state = state_of(visitor)
         with state.tried():
-            state.mask |= {"threshold": threshold, "softness": softness, "cautious": bool(cautious)}
-            state.deghost, state.blend = bool(deghost), blend_of(blend)
+            state.mask = replace(state.mask, **mask_of(threshold, softness, cautious, deghost, blend))
             if state.known is not None:
                 yield from self._only_result(state)
 
@@ -73,9 +73,11 @@ class Edits(Display):
         from pipelines import out_of_domain
 
         size, layers = state.found.size, canvas.read(drawing, TOOLS).layers
+        painted = {}
         for tool, name in ((CHANGE, "add"), (KEEP, "keep")):
             area = layers[tool.name].area((size, size)) if tool.name in layers else None
-            state.mask[name] = None if area is None else out_of_domain.encode_mask(area, size)
+            painted[name] = None if area is None else out_of_domain.encode_mask(area, size)
+        state.mask = replace(state.mask, **painted)
 
     def edit(
         self,
@@ -90,19 +92,13 @@ class Edits(Display):
         blend=None,
     ) -> Iterator[dict]:
         """Everything at once, from a script."""
-        from pipelines import out_of_domain
-
         state = state_of(visitor)
         state.ready()
         if not isinstance({} if edits is None else edits, Mapping):
             raise UserError("Edits are strengths by direction, such as Smiling: 3.")
-        values = {"threshold": threshold, "softness": softness}
-        usual = {"threshold": out_of_domain.THRESHOLD, "softness": out_of_domain.SOFTNESS}
         with state.tried():
-            state.wanted, state.deghost, state.blend = dict(edits or {}), bool(deghost), blend_of(blend)
-            state.apart, state.change = bool(apart), None
-            state.mask = {name: usual[name] if value is None else value for name, value in values.items()}
-            state.mask["cautious"] = bool(cautious)
+            state.wanted, state.apart, state.change = dict(edits or {}), bool(apart), None
+            state.mask = MaskOptions(**mask_of(threshold, softness, cautious, deghost, blend))
             self._painted(state, drawing)
             yield from self._make(state)
 
@@ -112,8 +108,7 @@ class Edits(Display):
         if state.found is None:
             return
         with state.tried():
-            state.wanted = {}
-            state.mask |= {"add": None, "keep": None}
+            state.wanted, state.mask = {}, replace(state.mask, add=None, keep=None)
             if state.known is not None:
                 for update in self._make(state):
                     frame = {**update[self.part["board"]], **gr.update(value=canvas.drawn(board(state).size))}
@@ -152,9 +147,7 @@ class Edits(Display):
         same = state.change is not None and dict(state.change.edits) == {n: v for n, v in wanted.items() if v}
         change = state.change if same else None
         edits = [[name, value] for name, value in wanted.items()]
-        change, made = jobs.made(
-            found.reference, known, change, edits, state.own, state.apart, state.mask, state.deghost, state.blend
-        )
+        change, made = jobs.made(found.reference, known, change, edits, state.own, state.apart, state.mask)
         if state.known is not known:  # another face came meanwhile
             return False
         state.change, state.made = change, made
@@ -173,8 +166,14 @@ class Edits(Display):
         return Sent(state.found.reference.name, latent=out_of_domain.encode_latent(state.change.latent))
 
 
-def blend_of(value) -> str:
-    """Raises UserError for what is no way of blending."""
+def mask_of(threshold, softness, cautious, deghost, blend) -> dict:
+    """The fields of ``MaskOptions`` that a script or the controls give; None stands for what is usual.
+
+    Raises UserError for what is no way of blending.
+    """
     from pipelines import checks
 
-    return checks.choice(BLENDS[0] if value is None else value, "The blend", BLENDS)
+    blend = checks.choice(BLENDS[0] if blend is None else blend, "The blend", BLENDS)
+    numbers = {"threshold": threshold, "softness": softness}
+    numbers = {name: getattr(MaskOptions, name) if value is None else value for name, value in numbers.items()}
+    return {**numbers, "cautious": bool(cautious), "deghost": bool(deghost), "blend": blend}

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
+from pipelines.defaults import MaskOptions
+
 from ...networks import Reference
 from ...pictures import CENTRE, UPLOADED
 from ...running import in_worker
@@ -81,23 +83,18 @@ def known(reference: Reference, image: Image.Image, latent, tuning: int = 0):
 
 
 @in_worker
-def _made(
-    reference: Reference, known, change, edits: list, own: dict, apart: bool, mask: dict, deghost: bool, blend: str
-) -> Iterator:
+def _made(reference: Reference, known, change, edits: list, own: dict, apart: bool, mask: MaskOptions) -> Iterator:
     from pipelines import out_of_domain
 
     nets = out_of_domain.gather(reference.open())
     if change is None:
         change = out_of_domain.changed(nets, known, edits, own, apart)
-    shape = out_of_domain.soft_mask(change, **{name: value for name, value in mask.items() if value is not None})
-    yield change, out_of_domain.composed(nets, known, change, shape, deghost, blend)
+    yield change, out_of_domain.laid(nets, known, change, mask)
 
 
-def made(
-    reference: Reference, known, change, edits: list, own: dict, apart: bool, mask: dict, deghost: bool, blend: str
-) -> tuple:
+def made(reference: Reference, known, change, edits: list, own: dict, apart: bool, mask: MaskOptions) -> tuple:
     """``(Changed, OutOfDomainEdit)``; with a ``change`` known already, only the mask is laid. Raises UserError."""
-    [both] = _made(reference, known, change, edits, own, apart, mask, deghost, blend)
+    [both] = _made(reference, known, change, edits, own, apart, mask)
     return both
 
 

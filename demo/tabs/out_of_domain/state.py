@@ -9,12 +9,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image
 
-from pipelines.defaults import BLENDS
+from pipelines.defaults import MaskOptions
 from weights.errors import UserError
 
 from ...networks import Reference
@@ -65,8 +65,8 @@ class State(Newest):
     """``known`` is ``out_of_domain.Inverted``, ``change`` T and its map, ``made`` every stage as it is shown.
 
     ``wanted``: strength by direction; ``own``: directions out of files, as text; ``apart``: named ones without what
-    they have of each other. ``add``, ``keep``: painted areas as text. ``version`` goes up with every edit: files are
-    made of the newest only; ``faced`` with every face.
+    they have of each other. ``mask``: how all that is laid over the photograph, painted areas as text. ``version`` goes
+    up with every edit: files are made of the newest only; ``faced`` with every face.
     """
 
     photo: Image.Image | None = None
@@ -77,9 +77,7 @@ class State(Newest):
     faced: int = 0
     wanted: dict[str, float] = field(default_factory=dict)
     own: dict[str, str] = field(default_factory=dict)
-    mask: dict[str, Any] = field(default_factory=dict)  # threshold, softness, add, keep, cautious
-    deghost: bool = True
-    blend: str = BLENDS[0]
+    mask: MaskOptions = MaskOptions()
     apart: bool = False
     change: Any = None
     made: Any = None
@@ -96,17 +94,17 @@ class State(Newest):
         self.photo, self.faces, self.found = photo, list(faces), found
         self.faced += 1
         self.known = self.way = self.change = self.made = None
-        self.wanted, self.mask = {}, {k: v for k, v in self.mask.items() if k in ("threshold", "softness", "cautious")}
+        self.wanted, self.mask = {}, replace(self.mask, add=None, keep=None)
         self.version += 1
 
     @contextmanager
     def tried(self) -> Iterator[None]:
         """What is wanted may be changed inside; when that does not work out, it is as it was before."""
-        before = dict(self.wanted), dict(self.own), dict(self.mask), self.deghost, self.blend, self.apart, self.change
+        before = dict(self.wanted), dict(self.own), self.mask, self.apart, self.change
         try:
             yield
         except Exception:
-            self.wanted, self.own, self.mask, self.deghost, self.blend, self.apart, self.change = before
+            self.wanted, self.own, self.mask, self.apart, self.change = before
             raise
 
     @property
@@ -132,10 +130,8 @@ class State(Newest):
 
     def options(self) -> dict:
         """Arguments of ``out_of_domain.edit`` besides the photograph; what is as the function has it is left out."""
-        kept = {name: value for name, value in self.mask.items() if value is not None and value is not True}
         apart = {"apart": True} if self.apart else {}
-        ends = ({} if self.deghost else {"deghost": False}) | ({} if self.blend == BLENDS[0] else {"blend": self.blend})
-        return {"edits": self.edits, **apart, **kept, **ends}
+        return {"edits": self.edits, **apart, **self.mask.given()}
 
     def whole(self) -> Image.Image:
         """The whole photograph with the edit in it."""
