@@ -165,7 +165,7 @@ def test_memory_stays_level_while_visitors_come_and_go(page, state):
         return resident()
 
     warm = come_and_go(5)
-    assert come_and_go(40) < warm + 64 * MB  # forty of them hold 1.3 GB
+    assert come_and_go(20) < warm + 64 * MB  # twenty of them hold 0.6 GB
     assert not sessions.session_data
 
 
