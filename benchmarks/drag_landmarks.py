@@ -87,6 +87,7 @@ def one(net, mode: str, points: int, w, start: np.ndarray, goal: np.ndarray, **a
         "before": [round(float(v), 5) for v in vectors[0]],
         "after": [round(float(v), 5) for v in vectors[1]],
         "done": last.done,
+        "away": last.away,
         "steps": last.step,
         "seconds": seconds,
     }

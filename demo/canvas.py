@@ -149,6 +149,7 @@ ICONS = {
     "undo": "M6 3 2.5 6.5 6 10M3 6.5h6a4 4 0 0 1 0 8H6",
     "redo": "M10 3l3.5 3.5L10 10M13 6.5H7a4 4 0 0 0 0 8h3",
     "clear": "M3 4.5h10M6 4.5v-2h4v2M4.5 4.5l.7 9h5.6l.7-9",
+    "before": "M8 2.5a5.5 5.5 0 1 1-5.2 3.7M2.5 2v4.5H7M8 5v3l2 1.5",
     "hide": "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6a2 2 0 1 0 .01 0",
 }
 
@@ -162,6 +163,7 @@ def board(
     most: int = MAX_POINTS,
     keys: dict[str, str] | None = None,
     first: dict | None = None,
+    compares: bool = False,
     **options: Any,
 ) -> gr.HTML:
     """The component. Its value is what was drawn; ``gr.update(frame=frame(...))`` shows a picture in it.
@@ -175,12 +177,13 @@ def board(
         keys: letter -> the ``elem_id`` of the button that it presses while nobody is writing in the canvas's cell; or
             "hide", the canvas's own.
         first: the ``frame`` that it shows at first.
+        compares: has a button that shows the ``before`` of the frame while it is held.
         options: of ``gr.HTML``, such as ``elem_id``.
     """
     made = gr.HTML(
         None,
         label=label,
-        html_template=_template(tools, label),
+        html_template=_template(tools, label, compares),
         js_on_load="ganbookCanvas.attach(element, trigger, props, watch);",
         apply_default_css=False,
         frame=first,
@@ -201,7 +204,7 @@ def board(
     return made
 
 
-def _template(tools: Sequence[Tool], label: str) -> str:
+def _template(tools: Sequence[Tool], label: str, compares: bool) -> str:
     def button(words: str, icon: str, data: str, kind: str = "") -> str:
         path = f'<svg viewBox="0 0 16 16" aria-hidden="true"><path d="{icon}"/></svg>'
         title = f' title="{words}"' if kind else ""
@@ -224,6 +227,7 @@ def _template(tools: Sequence[Tool], label: str) -> str:
         dropper = button("Take a colour from the picture", ICONS["pick"], 'data-act="pick"', "gc-icon")
         colour = f'<div class="gc-group gc-colour" hidden>{well}{dropper}</div>'
     acts = {"undo": "Undo", "redo": "Redo", "clear": "Clear", "hide": "Hide the marks"}
+    acts |= {"before": "Hold to see the picture at the start"} if compares else {}
     others = "".join(button(words, ICONS[act], f'data-act="{act}"', "gc-icon") for act, words in acts.items())
     return (
         '<div class="gc gc-empty">'
@@ -244,6 +248,7 @@ def frame(
     points: Sequence[tuple[Sequence[float], Sequence[float]]] | None = None,
     running: bool = False,
     passing: bool = False,
+    before: Image.Image | None = None,
 ) -> dict:
     """What a canvas shows until the next frame: ``gr.update(frame=canvas.frame(...))``. It touches nothing drawn.
 
@@ -253,14 +258,19 @@ def frame(
         points: pairs of (where a handle has come to, its target), in the order in which they were drawn.
         running: the picture moves by itself: nobody can draw until a frame comes that does not, or none for long.
         passing: another frame comes in a moment, but drawing goes on.
+        before: what a canvas that ``compares`` shows as long as that is held; of a moving picture the last one.
     """
-    picture = None
-    if image is not None:
-        exact = max(image.size) <= (PLAIN_LIVE if running or passing else PLAIN)
-        picture = tables.data_uri(image, compress_level=1) if exact else tables.data_uri(image, "JPEG", quality=92)
+
+    def sent(shown: Image.Image | None) -> str | None:
+        if shown is None:
+            return None
+        exact = max(shown.size) <= (PLAIN_LIVE if running or passing else PLAIN)
+        return tables.data_uri(shown, compress_level=1) if exact else tables.data_uri(shown, "JPEG", quality=92)
+
     pairs = None if points is None else [{"handle": list(h), "target": list(t)} for h, t in points]
     size = list(image.size) if image is not None else None
-    return {"picture": picture, "size": size, "alt": alt, "points": pairs, "running": running}
+    shown = {"picture": sent(image), "size": size, "alt": alt, "points": pairs, "running": running}
+    return shown if running else {**shown, "before": sent(before)}
 
 
 def drawn(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import weakref
 import zipfile
 import zlib
 from pathlib import Path
@@ -54,6 +55,32 @@ def spread(net: Generator) -> float:
     z = torch.randn(256, net.z_dim, generator=torch.Generator().manual_seed(0)).to(device)
     c = torch.eye(net.c_dim, device=device)[torch.arange(256) % net.c_dim] if net.c_dim else None
     return float(net.mapping(z, c)[:, 0].std(dim=0).mean())
+
+
+AWAY_SAMPLES = 1024  # of w, whose spread is measured
+LEAST = 0.02  # of the mean variance: directions in which w hardly varies count as if they varied by that much
+_spreads: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+@torch.no_grad()
+def away(net: Generator, w: Tensor) -> float:
+    """How far w+ ``[1, num_ws, w_dim]`` lies from the latents that the mapping network makes.
+
+    Rows are measured in deviations of w along its principal axes (Mahalanobis); the farthest one counts, in units of
+    the distance within which 99 % of 1024 seeded latents lie: 1 or less is usual for a picture of the network.
+    """
+    if net not in _spreads:
+        device = device_of(net)
+        z = torch.randn(AWAY_SAMPLES, net.z_dim, generator=torch.Generator().manual_seed(0)).to(device)
+        c = torch.eye(net.c_dim, device=device)[torch.arange(AWAY_SAMPLES) % net.c_dim] if net.c_dim else None
+        samples = net.mapping(z, c)[:, 0].double().cpu()
+        mean = samples.mean(dim=0)
+        variances, axes = torch.linalg.eigh(torch.cov((samples - mean).T))
+        scale = (variances.clamp_min(0) + LEAST * variances.mean()).rsqrt().nan_to_num(posinf=0.0)
+        apart = ((samples - mean) @ axes * scale).square().mean(dim=1).sqrt()
+        _spreads[net] = mean, axes * scale, float(apart.quantile(0.99).clamp_min(1e-12))
+    mean, whitened, usual = _spreads[net]
+    return float(((w[0].double().cpu() - mean) @ whitened).square().mean(dim=1).sqrt().max()) / usual
 
 
 # -- as text ------------------------------------------------------------------------------------------------------

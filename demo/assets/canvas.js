@@ -52,6 +52,8 @@
       this.widths = Object.fromEntries(this.config.tools.map((t) => [t.name, t.width])); // shares of the picture
       this.patches = new Patches(this);
       this.picks = false; // the next press takes a colour from the picture
+      this.before = null; // what the picture was at the start; shown while that is held
+      this.compares = false;
 
       this.buildMarks();
       this.buildBar();
@@ -126,6 +128,7 @@
         }
       }
       if (number < this.shown) return; // a later one was quicker
+      if ("before" in frame) this.keepBefore(frame.before);
       this.shown = number;
       [this.image, this.address] = [image, frame.picture];
       this.resize(frame.size);
@@ -137,6 +140,25 @@
       } else {
         this.unlock(frame.points);
       }
+      this.draw();
+    }
+
+    /** The picture that the frame's one began as, for whoever wants to compare. */
+    keepBefore(address) {
+      if (address === this.before?.src) return;
+      this.before = null;
+      if (address) {
+        this.before = new Image();
+        this.before.src = address;
+      }
+      this.compare(false);
+    }
+
+    /** Shows it, without marks, as long as that is held. */
+    compare(held) {
+      if (this.compares === held) return;
+      this.compares = held && Boolean(this.before?.complete);
+      this.root.classList.toggle("gc-before", this.compares);
       this.draw();
     }
 
@@ -163,6 +185,7 @@
         this.trails = [];
       }
       this.running = true;
+      this.compare(false);
       clearTimeout(this.watchdog);
       this.since = Date.now();
       this.watchdog = setTimeout(() => this.doubt(), QUIET_MS);
@@ -598,6 +621,20 @@
           this.refresh();
         }
       });
+      const before = bar.querySelector("[data-act=before]");
+      if (before) {
+        for (const type of ["pointerdown", "keydown"]) {
+          before.addEventListener(type, (e) => {
+            if (e.key && e.key !== " " && e.key !== "Enter") return;
+            if (e.key) e.preventDefault(); // a key that rests would press it again and again
+            this.compare(true);
+          });
+        }
+        for (const type of ["pointerup", "pointerleave", "pointercancel", "keyup", "blur"]) {
+          before.addEventListener(type, () => this.compare(false));
+        }
+        before.addEventListener("contextmenu", (e) => e.preventDefault()); // a finger that rests
+      }
       this.well = bar.querySelector("input[type=color]");
       this.well?.addEventListener("input", () => { this.notice = ""; this.advise(); });
       this.slider = bar.querySelector("input[type=range]");
@@ -635,12 +672,14 @@
         if (tool) button.setAttribute("aria-pressed", erase ? this.erases : tool === this.tool && !this.erases);
         if (act === "hide") button.setAttribute("aria-pressed", root.classList.contains("gc-bare"));
         if (act === "pick") button.setAttribute("aria-pressed", this.picks);
+        if (act === "before") button.setAttribute("aria-pressed", this.compares);
         button.disabled =
           act !== "hide" &&
           (this.running || !this.image ||
             (act === "undo" && !this.past.length) ||
             (act === "redo" && !this.future.length) ||
-            (act === "clear" && !this.something));
+            (act === "clear" && !this.something) ||
+            (act === "before" && !this.before));
       }
       this.advise();
     }

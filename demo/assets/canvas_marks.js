@@ -56,7 +56,8 @@
     }
 
     drawPicture() {
-      const { picture, image, view } = this;
+      const { picture, view } = this;
+      const image = this.compares ? this.before : this.image;
       const [w, h] = [view.clientWidth, view.clientHeight].map((v) => Math.max(1, Math.round(v * devicePixelRatio)));
       const same = picture.width === w && picture.height === h;
       if (same && this.drawn === image) return;

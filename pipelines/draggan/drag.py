@@ -24,7 +24,7 @@ from weights.errors import UserError
 
 from .. import checks, stylegan2
 from ..images import Mask, to_pil
-from ..latents import decode_latent, w_plus
+from ..latents import away, decode_latent, w_plus
 from ..optimisation.adam import Adam
 from ..registry import recipe
 from . import options as arguments
@@ -34,6 +34,9 @@ from .reference import ReferenceEngine
 
 MAX_DRAGS = 64
 MATCH = 0.01  # pixels: a handle this near to one of the resumed step is that one
+# Of ``DragStep.away``: beyond the first, and beyond so many times that of the start (which a photograph's latent may
+# have passed already), a picture has strayed.
+STRAYED, STRAYED_FROM_START = 2.0, 1.25
 PROGRESS = 0.1  # of the stop distance: what counts as having come nearer
 
 
@@ -64,7 +67,9 @@ class DragStep:
     ``targets``, (x, y). ``distances``: how far each handle is from its target in pixels, ``distance`` the largest.
     ``arrived`` and ``stuck``: of each handle. ``done``: None while it goes on, else ``"arrived"`` (all handles have),
     ``"stuck"`` (those left do not come nearer) or ``"steps"`` (as many as asked for). ``image`` belongs to ``w``;
-    None on steps that are not shown.
+    None on steps that are not shown. ``away``: how far ``w`` lies from what the mapping network makes, 1 for the
+    farthest that it makes itself (``latents.away``); None on steps that are neither shown nor the last. ``strayed``:
+    that is so far that the picture may no longer look like one of the network's.
     """
 
     step: int
@@ -78,6 +83,8 @@ class DragStep:
     done: str | None
     image: Image.Image | None
     state: DragState
+    away: float | None = None
+    strayed: bool = False
 
 
 def drag(
@@ -165,6 +172,7 @@ def drag(
         _look_up_templates(engine, points)
         last = step + steps
         first = step
+        too_far = max(STRAYED, STRAYED_FROM_START * away(net, w0))
 
         while True:
             look = engine.look(free, box)  # feature map [C, r, r]
@@ -195,6 +203,7 @@ def drag(
                     [p.handle for p in points], [p.target for p in points], pulling, [p.template for p in points]
                 )  # [1, rows, w_dim]
 
+            apart = away(net, look.ws) if shown or done else None
             yield DragStep(
                 step=step,
                 w=look.ws.cpu().clone(),
@@ -207,6 +216,8 @@ def drag(
                 done=done,
                 image=image,
                 state=_state(w0, points, adam, box),
+                away=apart,
+                strayed=apart is not None and apart > too_far,
             )
             if done:
                 return

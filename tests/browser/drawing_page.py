@@ -24,6 +24,7 @@ from demo import canvas
 BRUSHES = (canvas.COLOUR, canvas.SKETCH, replace(canvas.WARP, most=3))
 SIZES = {"square": (64, 64), "landscape": (96, 40), "portrait": (40, 96), "large": (800, 600)}
 FRAMES = 30
+BEFORE = 200  # the blue of the picture that is compared with
 enough = threading.Event()
 
 
@@ -35,7 +36,8 @@ def picture(kind: str, blue: int = 0) -> Image.Image:
 
 
 def choose(kind: str):
-    return gr.update(value=canvas.drawn(SIZES[kind]), frame=canvas.frame(picture(kind), f"a {kind} picture"))
+    frame = canvas.frame(picture(kind), f"a {kind} picture", before=picture(kind, BEFORE))
+    return gr.update(value=canvas.drawn(SIZES[kind]), frame=frame)
 
 
 def other(kind: str):
@@ -81,7 +83,7 @@ def example(kind: str):
 def build() -> gr.Blocks:
     with gr.Blocks() as page:
         kind = gr.Radio(list(SIZES), value="square", elem_id="kind")
-        board = canvas.board(elem_id="board", most=5)
+        board = canvas.board(elem_id="board", most=5, compares=True)
         start, load, end = (gr.Button(words, elem_id=words.lower()) for words in ("Run", "Load", "End"))
         heard = gr.Textbox("[]", lines=1, elem_id="heard")  # the value of every event so far
         hidden = {"show_progress": "hidden"}

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from demo import canvas
 
 from .board import Board, near
-from .drawing_page import SIZES
+from .drawing_page import BEFORE, SIZES
 from .hand import BOX
 from .server import Server
 
@@ -89,6 +89,39 @@ def test_the_edges_can_be_reached(board):
         board.page.mouse.move(left - 200, top - 20, steps=4)
         board.page.mouse.up()
     assert board.value.points[0].target == (-0.5, -0.5), "a hand that leaves the picture holds on to its edge"
+
+
+def test_the_picture_at_the_start_is_shown_while_it_is_held(board):
+    """By mouse and by key, without the marks; nothing that is drawn changes."""
+    board.show("landscape")  # another picture comes with the one that it began as
+    board.show("square")
+    with board.events(1):
+        board.pull((20, 20), (44, 20))
+    button, marks = board.page.locator("#board [data-act=before]"), board.page.locator("#board .gc-marks")
+
+    def compared(held: bool) -> None:
+        board.settle()
+        blue = board.colours(32, 44)[2]
+        assert abs(blue - (BEFORE if held else 0)) < 3 and marks.is_visible() is not held
+
+    with board.events(0):
+        compared(False)
+        button.hover()
+        board.page.mouse.down()
+        compared(True)
+        board.look("before")
+        board.page.mouse.up()
+        compared(False)
+        button.focus()
+        board.page.keyboard.down("Space")
+        compared(True)
+        board.page.keyboard.up("Space")
+        compared(False)
+    board.page.locator("#run").click()
+    expect(button).to_be_disabled()
+    board.page.locator("#end").click()
+    expect(board.page.locator("#board .gc-running")).to_have_count(0)
+    expect(button).to_be_disabled()  # the frame at the end brought none
 
 
 # -- points ------------------------------------------------------------------------------------------------------------

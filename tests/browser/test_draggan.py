@@ -121,6 +121,7 @@ def test_two_pairs_and_a_painted_area(size, window, tmp_path):
     assert visit.ran("dg-drag").startswith(("4 steps", "Arrived", "Ended"))
     both = Recipe.from_json(taken(visit, "dg-drag-recipe", tmp_path).read_text())
     assert len(both.arguments["drags"]) == 2 and len(both.arguments["drags"][1]["handles"]) == 2
+    expect(hand.part("[data-act=before]")).to_be_enabled()
     visit.screenshot("draggan-done", whole=True)
     assert visit.overflow() == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import pickle
 import threading
@@ -16,6 +17,7 @@ import weights
 from demo import networks
 from demo.session import Sent, Visitor
 from demo.tabs.draggan import examples, jobs
+from demo.tabs.draggan.display import strayed
 from demo.tabs.draggan.state import MAX_FRAMES, MAX_PULLS, Frame, State
 from weights.errors import UserError
 
@@ -247,7 +249,8 @@ def test_what_passes_to_a_worker_can_be_pickled(page):
 
 
 class Step:
-    def __init__(self, step: int, size: int = 8):
+    def __init__(self, step: int, size: int = 8, strayed: bool = False):
+        self.strayed, self.away = strayed, 2.5 if strayed else 1.0
         self.step, self.image, self.done = step, Image.new("RGB", (size, size), (step % 256, 0, 0)), None
         self.handles, self.targets = ((1.0, 2.0),), ((3.0, 4.0),)
 
@@ -278,6 +281,55 @@ def test_a_desk_holds_so_many_drags():
         state.begin(None, {}, {})
     with pytest.raises(UserError, match="Nothing has been dragged"):
         State().recipe()
+
+
+def test_the_way_back_to_where_a_picture_had_not_strayed():
+    state = State()
+    pull = state.begin(None, {}, {})
+    for number in range(6):
+        pull.take(Step(number, strayed=number >= 4))
+    assert pull.way_back == 3 and "2.5 times" in strayed(pull) and "Go back" in strayed(pull)
+    assert state.go_back() is pull and pull.steps == 3 and not pull.last.strayed and pull.recipe()["steps"] == 3
+    assert len(state.frames) == 4 and pull.stopped and pull.way_back is None and state.go_back() is None
+
+    state = State()
+    pull = state.begin(None, {}, {})
+    for number in range(3):
+        pull.take(Step(number, strayed=number > 0))
+    assert pull.way_back is None and state.go_back() is None, "nothing of it would be left"
+    assert "Go back" not in strayed(pull)
+
+
+def test_a_drag_that_strays_offers_the_way_back(page, monkeypatch):
+    mine, ann = handlers(page), Visitor()
+    drag = importlib.import_module("pipelines.draggan.drag")
+    none = last(mine.back(ann))
+    assert "not strayed" in none[mine.part["news"]]
+    pull = ("stylegan2/faces", None, 4, 0.7, drawing(), *defaults(page, steps=8))
+    calm = last(mine.drag(ann, *pull))
+    assert not calm[mine.part["back"]]["visible"] and calm[mine.part["news"]] == ""
+    assert calm[mine.part["board"]]["frame"]["before"].startswith("data:image")
+    last(mine.reset(ann))
+
+    monkeypatch.setattr(drag, "STRAYED", 0.0)
+    monkeypatch.setattr(drag, "STRAYED_FROM_START", 0.0)
+    all_of_it = last(mine.drag(ann, *pull))
+    assert "strayed" in all_of_it[mine.part["news"]] and not all_of_it[mine.part["back"]]["visible"]
+    last(mine.reset(ann))
+
+    farther = iter([0.0, *map(float, range(9))])
+    monkeypatch.setattr(drag, "away", lambda net, w: next(farther))
+    monkeypatch.setattr(drag, "STRAYED", 5.5)
+    made = last(mine.drag(ann, *pull))
+    assert made[mine.part["back"]]["value"] == "Back to step 5" and "strayed" in made[mine.part["news"]]
+    back = last(mine.back(ann))
+    assert "Stopped after 5 steps" in back[mine.part["status"]] and not back[mine.part["back"]]["visible"]
+    there = ann.kept["draggan"].last
+    drawn = back[mine.part["board"]]["value"]["points"]
+    assert [p["handle"] for p in drawn] == [list(h) for h in there.handles] and there.step == 5
+    monkeypatch.undo()
+    again = ann.kept["draggan"].recipe().run()[-1]
+    assert np.array_equal(np.asarray(again.image), np.asarray(there.image)), "its recipe stops there as well"
 
 
 def test_drags_that_changed_nothing_are_no_drags():

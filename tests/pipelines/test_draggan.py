@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import importlib
 import math
 import pickle
 import threading
@@ -17,6 +18,7 @@ import weights
 from pipelines import draggan, images, stylegan2
 from pipelines.draggan import motion
 from pipelines.draggan import options as arguments
+from pipelines.latents import away
 
 from .draggan_helpers import AWAY, KINDS, run, same
 
@@ -263,3 +265,27 @@ def test_no_mode_of_torch_leaks_in_or_out(net, w, mode):
     steps = draggan.drag(net, w, **AWAY, steps=2, mode=mode)
     next(steps)
     assert torch.is_grad_enabled()
+
+
+def test_how_far_a_latent_lies_from_those_of_the_network(net):
+    """Its own lie within 1, nearer with truncation; what no mapping makes lies far away. Drags say it with pictures."""
+    own = [away(net, stylegan2.latent(net, seed=s, truncation_psi=1.0)) for s in range(40)]
+    near = [away(net, stylegan2.latent(net, seed=s, truncation_psi=0.5)) for s in range(40)]
+    assert np.mean(np.array(own) <= 1) > 0.9 and max(near) < max(own)
+    start = stylegan2.latent(net, seed=1)
+    assert away(net, start + 50 * start.std()) > 2
+    steps = run(net, start, 3, show_every=2)
+    assert steps[0].away == away(net, start) and not steps[0].strayed
+    assert [s.away is None for s in steps] == [s.image is None for s in steps]
+
+
+def test_a_drag_says_that_its_picture_has_strayed(net, monkeypatch):
+    """Where the limit is passed; a start that lies outside already has a limit of its own."""
+    start = stylegan2.latent(net, seed=1)
+    drag = importlib.import_module("pipelines.draggan.drag")
+    steps = run(net, start, 3)
+    monkeypatch.setattr(drag, "STRAYED", 0.5 * steps[0].away)
+    monkeypatch.setattr(drag, "STRAYED_FROM_START", 0.5)
+    assert all(step.strayed for step in run(net, start, 3))
+    monkeypatch.setattr(drag, "STRAYED_FROM_START", 100.0)
+    assert not any(step.strayed for step in run(net, start, 3))

@@ -74,7 +74,8 @@ class Display:
     def idle(self, state: State, drawn: dict | None = None, points=None) -> dict:
         """The canvas with the picture as it is, and nothing running."""
         about = state.start.about if state.start else ""
-        frame = canvas.frame(state.image, f"{about}, dragged" if state.last else about, points)
+        before = state.start.image if state.last else None
+        frame = canvas.frame(state.image, f"{about}, dragged" if state.last else about, points, before=before)
         update = gr.update(frame=frame) if drawn is None else gr.update(frame=frame, value=drawn)
         return {self.part["board"]: update}
 
@@ -83,7 +84,7 @@ class Display:
         empty = {name: None for name in ("compare", "sheet", "recipe", "latent", "latent_npz", "film", "video")}
         words = {"news": note(news) if news else "", "status": "", "meter": "", "film_news": ""}
         words |= {"code": self.part["code"].value, "go": gr.update(value="Drag")}
-        words["file"] = gr.update(value=None, visible=False)
+        words |= {"file": gr.update(value=None, visible=False), "back": gr.update(visible=False)}
         return {self.part[name]: value for name, value in {**empty, **words}.items()}
 
     def result(self, state: State, folder: str, points=None, drawn: dict | None = None) -> dict:
@@ -108,7 +109,8 @@ class Display:
             "latent_npz": str(jobs.save_latent(start.reference, step.w, made.file("latent", ending="npz"))),
             "code": recipe.code(),
             "status": ran(words),
-            "news": "",
+            "news": note(strayed(pull), "nb-error") if step.strayed else "",
+            "back": gr.update(visible=pull.way_back is not None, value=f"Back to step {pull.way_back}"),
             "film": None,
             "video": None,
             "meter": "",
@@ -165,6 +167,15 @@ def outcome(pull: Pull) -> str:
         points = f"point {held[0]} comes" if len(held) == 1 else f"points {', '.join(held)} come"
         return f"Ended after {made}, {left}: {points} no nearer"
     return f"Stopped after {made}, {left}" if pull.stopped else f"{made} made, {left}"
+
+
+def strayed(pull: Pull) -> str:
+    """What is said of a picture that has left what the network makes."""
+    ways = "Take the drag back" if pull.way_back is None else "Go back to where it had not, or take the drag back"
+    return (
+        "The picture has strayed from what this network makes, so it may not look real any more: its latent lies"
+        f" {pull.last.away:.1f} times as far out as the network's own. {ways}."
+    )
 
 
 def enlarged(image: Image.Image) -> Image.Image:

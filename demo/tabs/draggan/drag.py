@@ -47,6 +47,10 @@ Args: none."""
 API_UNDO = """Takes the last drag of this session back. Gives what the drag gives, as it was before.
 
 Args: none."""
+API_BACK = """Takes the last drag of this session back to the last step whose picture had not strayed from what the
+network makes. Gives what the drag gives.
+
+Args: none."""
 API_RESET = """Takes all drags of this session back. Gives what the drag gives, as it was at first.
 
 Args: none."""
@@ -61,7 +65,7 @@ Args:
 """
 # What a drag gives to scripts, in this order; then what only the page has use for.
 RESULT = ("sheet", "compare", "latent", "recipe", "code", "status", "news")
-SHOWN = ("board", "meter", "go", "film", "video", "file", "film_news", "latent_npz")
+SHOWN = ("board", "meter", "go", "back", "film", "video", "file", "film_news", "latent_npz")
 # Parameters that suit a network where nothing is written; what that is stands in the empty box.
 OPTIONAL_CONTROLS = (
     ("lr", "Step size", None),
@@ -85,12 +89,14 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
                 part["board"] = canvas.board(
                     label="Picture with points",
                     empty="Press Show the picture, or one of the examples.",
+                    compares=True,
                     elem_id=cell.id("canvas"),
                 )
                 with gr.Column(elem_classes=["nb-buttons", "nb-hands"], min_width=0):
                     small = {"min_width": 0}
                     part["go"] = gr.Button("Drag", variant="primary", elem_id=cell.id("run"), **small)
                     stop = gr.Button("Stop", variant="stop", elem_id=cell.id("stop"), **small)
+                    part["back"] = gr.Button("Back", visible=False, elem_id=cell.id("back"), **small)
                     undo = gr.Button("Undo last drag", elem_id=cell.id("undo"), **small)
                     reset = gr.Button("Reset", elem_id=cell.id("reset"), **small)
                     part["meter"] = gr.HTML(
@@ -233,7 +239,12 @@ def _wire(cell, handlers: Handlers, tab, animate, stop, undo, reset, tries) -> N
     asked = part["go"].click(handlers.ask, session, None, **{**at_once, "api_visibility": "private"})
     cell.on(asked.then, drag, inputs, result, api_name="draggan_drag", api_description=API_DRAG)
     stop.click(handlers.stop, session, part["news"], api_name="draggan_stop", api_description=API_STOP, **at_once)
-    for button, function, words in ((undo, handlers.undo, API_UNDO), (reset, handlers.reset, API_RESET)):
+    taking_back = (
+        (part["back"], handlers.back, API_BACK),
+        (undo, handlers.undo, API_UNDO),
+        (reset, handlers.reset, API_RESET),
+    )
+    for button, function, words in taking_back:
         name = f"draggan_{function.__name__}"
         cell.on(button.click, function, [session], result, api_name=name, api_description=words, queue=False,
                 concurrency_limit=None)  # fmt: skip

@@ -18,7 +18,7 @@ from ...lifecycle import note
 from . import jobs
 from .display import far, merged, outcome, points_of, state_of
 from .picture import Picture, seeded
-from .state import MAX_PULLS, OPTIONAL, Start, State
+from .state import MAX_PULLS, OPTIONAL, Pull, Start, State
 
 FRAME_S = 0.06  # seconds between two pictures of a drag
 
@@ -76,7 +76,7 @@ class Handlers(Picture):
         if pull is None:  # another picture came meanwhile
             yield self.idle(state)
             return
-        watched = [self.part[name] for name in ("board", "meter", "news")]
+        watched = [self.part[name] for name in ("board", "meter", "news", "back")]
         began, shown_at, first = time.perf_counter(), 0.0, None
         try:
             with closing(jobs.pulled(start.reference, start.w, resume, arguments)) as steps:
@@ -90,7 +90,8 @@ class Handlers(Picture):
                         shown_at = pull.seconds
                         live = canvas.frame(step.image, start.about, points_of(step), running=True)
                         meter = far(pull, step, first)
-                        yield dict(zip(watched, (gr.update(frame=live), meter, ""), strict=True))
+                        updates = (gr.update(frame=live), meter, "", gr.update(visible=False))
+                        yield dict(zip(watched, updates, strict=True))
         except UserError:  # such as: the time that is allowed here is over
             pull.running = False
             yield self.result(state, folder, points_of(pull.last))
@@ -124,6 +125,16 @@ class Handlers(Picture):
             return
         with results.folder() as folder:
             yield self.result(state, folder, drawn=pull.drawn)
+
+    def back(self, visitor) -> Iterator[dict]:
+        """To the last step before the picture had strayed from what the network makes."""
+        state = state_of(visitor)
+        pull = state.go_back()
+        if pull is None:
+            yield {self.part["news"]: note("The picture has not strayed.")}
+            return
+        with results.folder() as folder:
+            yield self.result(state, folder, drawn=drawn_at(pull))
 
     def reset(self, visitor) -> Iterator[dict]:
         """The picture as it was first, with what was drawn on it then."""
@@ -205,3 +216,9 @@ def drawing_of(arguments: dict, size: tuple[int, int]) -> dict:
     if arguments.get("mask"):
         layers["mask"] = canvas.Layer((read_mask(arguments["mask"], size[0]).numpy() >= 0.5).astype(np.uint8))
     return canvas.drawn(size, list(zip(arguments["handles"], arguments["targets"], strict=True)), layers)
+
+
+def drawn_at(pull: Pull) -> dict:
+    """What was drawn for a drag, with every point where it has come to."""
+    points = [{"handle": list(h), "target": list(t)} for h, t in points_of(pull.last)]
+    return {**pull.drawn, "points": points}

@@ -70,12 +70,13 @@ class Start:
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture of the animation as a file's bytes, with its points in pixels of the network's picture."""
+    """A picture of the animation as a file's bytes, its points in pixels of the network's picture, and its step."""
 
     data: bytes
     scale: float
     handles: Sequence[Place]
     targets: Sequence[Place]
+    step: int
 
     @classmethod
     def of(cls, step) -> Frame:
@@ -88,7 +89,7 @@ class Frame:
             image.save(data, "JPEG", quality=95)
         else:
             image.save(data, "PNG", compress_level=1)
-        return cls(data.getvalue(), scale, step.handles, step.targets)
+        return cls(data.getvalue(), scale, step.handles, step.targets, step.step)
 
     def image(self) -> Image.Image:
         return Image.open(io.BytesIO(self.data)).convert("RGB")
@@ -107,13 +108,15 @@ class Pull:
     """One run of the method, from Drag to its end or to Stop.
 
     ``arguments`` are those of ``draggan.drag``, fit for JSON; ``drawn`` is the canvas's value before it. ``last`` is
-    the last step that was shown: what is not shown did not happen.
+    the last step that was shown: what is not shown did not happen. ``near``: the last of them whose picture had not
+    strayed from what the network makes.
     """
 
     arguments: dict
     drawn: dict
     began: int = 0
     last: Any = None
+    near: Any = None
     frames: list[Frame] = field(default_factory=list)
     stopped: bool = False
     running: bool = True
@@ -124,9 +127,22 @@ class Pull:
             self.began = step.step
         if step.image is not None:
             self.last = step
+            self.near = self.near if step.strayed else step
             self.frames.append(Frame.of(step))
             if len(self.frames) > MAX_FRAMES:
                 self.frames[1:-1] = self.frames[2:-1:2]
+
+    def go_back(self) -> None:
+        """To the last step whose picture had not strayed; the drag ended there then."""
+        self.last, self.stopped = self.near, True
+        self.frames = [frame for frame in self.frames if frame.step <= self.near.step]
+
+    @property
+    def way_back(self) -> int | None:
+        """How many steps of it ``go_back`` would leave; None where it has not strayed, or had from its start on."""
+        if self.last is None or not self.last.strayed or self.near is None or self.near.step == self.began:
+            return None
+        return self.near.step - self.began
 
     @property
     def steps(self) -> int:
@@ -204,6 +220,16 @@ class State(Newest):
             self.stop()
             self.pulls = [pull for pull in self.pulls if pull.steps]
             return self.pulls.pop() if self.pulls else None
+
+    def go_back(self) -> Pull | None:
+        """To the last step before the picture had strayed; None where the last drag knows of none."""
+        with _changing:
+            self.stop()
+            pull = next((pull for pull in reversed(self.pulls) if pull.steps), None)
+            if pull is None or pull.way_back is None:
+                return None
+            pull.go_back()
+            return pull
 
     @property
     def image(self) -> Image.Image | None:
