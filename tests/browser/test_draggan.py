@@ -30,10 +30,12 @@ STOP_AT_THREE = """() => {
     const steps = document.querySelector("#dg-drag-meter dd");
     if (!steps || !(parseInt(steps.innerText) >= 3)) return;
     watch.disconnect();
-    window.ranAtThree = !!document.querySelector("#dg-drag-canvas .gc-running");
     stop.click();
     stop.click();
-    window.stoppedAtThree = true;
+    requestAnimationFrame(() => { // the canvas hears of the same answer as the numbers, a moment later
+      window.ranAtThree = !!document.querySelector("#dg-drag-canvas .gc-running");
+      window.stoppedAtThree = true;
+    });
   });
   watch.observe(document.body, { childList: true, subtree: true, characterData: true });
 }"""
