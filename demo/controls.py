@@ -118,7 +118,7 @@ def photograph(cell: Cell, sources: Sequence[str] = ("upload", "clipboard")) -> 
     )
 
 
-def before_after(cell: Cell, name: str, format: str = "png") -> gr.ImageSlider:
+def before_after(cell: Cell, name: str, format: str = "png", visible: bool = True) -> gr.ImageSlider:
     """Two pictures of one size, one over the other."""
     return gr.ImageSlider(
         label="Left of the line: before. Right of it: after.",
@@ -126,6 +126,7 @@ def before_after(cell: Cell, name: str, format: str = "png") -> gr.ImageSlider:
         format=format,
         interactive=False,
         buttons=[],
+        visible=visible,
         elem_id=cell.id(name),
         elem_classes="nb-compare",
     )

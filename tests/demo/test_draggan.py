@@ -309,10 +309,27 @@ def test_a_network_tuned_to_a_photograph(page, photograph, tmp_path, monkeypatch
     done = last(handlers(page).drag(ann, name, None, 4, 0.7, drawing(), *defaults(page, steps=2)))
     assert "weights.read" in done[part["code"]]
     assert not opened[part["seed"]]["interactive"], "a photograph has no seed"
+
+    # Back into the photograph, which is as it was outside of the square, pixel for pixel.
+    assert done[part["paste"]]["visible"] and not done[part["full"]]["visible"]
+    pasted = last(handlers(page).pasted(ann))
+    before, after = pasted[part["whole"]]["value"]
+    assert before.size == after.size and pasted[part["full"]]["visible"]
+    with Image.open(photograph) as given:
+        whole, given = np.asarray(ann.kept["draggan"].whole()), np.asarray(given.convert("RGB"))
+    box = photo.square((given.shape[1], given.shape[0]), 1, 0.5, 0.5)
+    inside = np.zeros(given.shape[:2], bool)
+    inside[box[1] : box[3], box[0] : box[2]] = True
+    assert whole.shape == given.shape and (whole != given).any()
+    assert np.array_equal(whole[~inside], given[~inside])
     # It stays with its photograph: the next picture is of the network that it was tuned from.
     other = last(handlers(page).open(ann, name, None, 5, 0.7))
     assert other[part["network"]]["value"] == "stylegan2/faces" and other[part["seed"]]["interactive"]
     assert ann.kept["draggan"].start.reference.name == "stylegan2/faces"
+    seeded = last(handlers(page).drag(ann, "stylegan2/faces", None, 5, 0.7, drawing(), *defaults(page, steps=2)))
+    assert not seeded[part["paste"]]["visible"]
+    with pytest.raises(UserError, match="Only a photograph"):
+        last(handlers(page).pasted(ann))
     with pytest.raises(UserError, match="load the file"):
         last(handlers(page).drag(Visitor(), name, None, 4, 0.7, drawing(), *defaults(page, steps=2)))
 

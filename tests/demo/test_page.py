@@ -203,6 +203,8 @@ def test_every_public_event_is_documented_and_every_other_private(page):
         "load_checkpoint",
         "draggan_drag",
         "draggan_stop",
+        "draggan_back",
+        "draggan_paste",
         "draggan_undo",
         "draggan_reset",
         "draggan_animate",

@@ -14,6 +14,7 @@ from pipelines.sizes import resize
 
 from ... import canvas, results
 from ...lifecycle import note, ran
+from ...pictures import fitted
 from ...results import Result
 from . import jobs
 from .state import OPTIONAL, Pull, Start, State
@@ -85,6 +86,7 @@ class Display:
         words = {"news": note(news) if news else "", "status": "", "meter": "", "film_news": ""}
         words |= {"code": self.part["code"].value, "go": gr.update(value="Drag")}
         words |= {"file": gr.update(value=None, visible=False), "back": gr.update(visible=False)}
+        words |= {"paste": gr.update(visible=False), **self.unpasted()}
         return {self.part[name]: value for name, value in {**empty, **words}.items()}
 
     def result(self, state: State, folder: str, points=None, drawn: dict | None = None) -> dict:
@@ -111,6 +113,8 @@ class Display:
             "status": ran(words),
             "news": note(strayed(pull), "nb-error") if step.strayed else "",
             "back": gr.update(visible=pull.way_back is not None, value=f"Back to step {pull.way_back}"),
+            "paste": gr.update(visible=state.photograph is not None),
+            **self.unpasted(),
             "film": None,
             "video": None,
             "meter": "",
@@ -119,6 +123,24 @@ class Display:
             "go": gr.update(value="Drag" if step.done == "arrived" else "Continue"),
         }
         return self.idle(state, drawn, points) | {self.part[name]: value for name, value in values.items()}
+
+    @staticmethod
+    def unpasted() -> dict:
+        return {"whole": gr.update(value=None, visible=False), "full": gr.update(value=None, visible=False)}
+
+    def pasted(self, visitor) -> Iterator[dict]:
+        """The photograph with what was dragged in it."""
+        state = state_of(visitor)
+        whole = state.whole()
+        with results.folder() as folder:
+            path = Path(folder) / "photograph.png"
+            whole.save(path, compress_level=1)
+            both = fitted(state.photograph.image), fitted(whole)
+            yield {
+                self.part["whole"]: gr.update(value=both, visible=True),
+                self.part["full"]: gr.update(value=str(path), visible=True),
+                self.part["news"]: "",
+            }
 
     def resized(self, visitor, size: str) -> Iterator[dict]:
         """The picture as a file of another size."""

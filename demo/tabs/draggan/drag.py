@@ -51,6 +51,10 @@ API_BACK = """Takes the last drag of this session back to the last step whose pi
 network makes. Gives what the drag gives.
 
 Args: none."""
+API_PASTE = """The photograph of this session with what the drags have changed in it: those of a picture that was found
+for a photograph (draggan_invert) and sent here. Gives it before and after, it as PNG, and the news.
+
+Args: none."""
 API_RESET = """Takes all drags of this session back. Gives what the drag gives, as it was at first.
 
 Args: none."""
@@ -65,7 +69,7 @@ Args:
 """
 # What a drag gives to scripts, in this order; then what only the page has use for.
 RESULT = ("sheet", "compare", "latent", "recipe", "code", "status", "news")
-SHOWN = ("board", "meter", "go", "back", "film", "video", "file", "film_news", "latent_npz")
+SHOWN = ("board", "meter", "go", "back", "paste", "whole", "full", "film", "video", "file", "film_news", "latent_npz")
 # Parameters that suit a network where nothing is written; what that is stands in the empty box.
 OPTIONAL_CONTROLS = (
     ("lr", "Step size", None),
@@ -197,6 +201,10 @@ def _outcome(cell: Cell, part: dict) -> gr.Button:
                 part["latent_npz"] = cell.download("Latent · npz", "latent-npz", classes=None)
                 for to, words in (("attgan", "Tick attributes in AttGAN"), ("igan", "Paint in iGAN")):
                     cell.send_buttons[to] = gr.Button(words, elem_id=cell.id(f"send-{to}"), **small)
+                words = "Put it back into the photograph"
+                part["paste"] = gr.Button(words, visible=False, elem_id=cell.id("paste"), **small)
+            part["whole"] = controls.before_after(cell, "whole", visible=False)
+            part["full"] = gr.DownloadButton("Photograph · PNG", visible=False, elem_id=cell.id("full"), **small)
         with gr.Column(elem_classes=["nb-controls", "nb-film-tools"], min_width=0):
             gr.HTML("<h3>The way there</h3>", elem_classes="nb-small-heading")
             part["film"], part["video"] = controls.film(cell)
@@ -254,6 +262,9 @@ def _wire(cell, handlers: Handlers, tab, animate, stop, undo, reset, tries) -> N
         cell.on(button.click, play, [session], everything)
     resized = [part["sheet"], part["news"]]
     cell.on(part["size"].input, handlers.resized, [session, part["size"]], resized, trails=True)
+    pasted = [part[name] for name in ("whole", "full", "news")]
+    cell.on(part["paste"].click, handlers.pasted, [session], pasted, api_name="draggan_paste",
+            api_description=API_PASTE, trails=True)  # fmt: skip
     cell.on(
         animate.click,
         named(partial(animation.animate, part), ["visitor", "format", "fps", "points", "size"]),

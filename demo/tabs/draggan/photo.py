@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from PIL import Image
 
 from weights.errors import UserError
@@ -20,10 +21,12 @@ from ...handover import Handover
 from ...lifecycle import PRIVATE, QUIET, going, note
 from ...networks import Reference
 from ...notebook import Cell, Notebook
+from ...pictures import CENTRE
 from ...session import OwnFile, Sent
 from . import jobs, methods
-from .display import enlarged
+from .display import enlarged, state_of
 from .handlers import Handlers
+from .state import Photograph
 
 PROSE = r"""
 A drag moves a latent, so a photograph needs one: the $w^+$ from which the network makes what is most like it. It is
@@ -64,6 +67,7 @@ class Found:
 
     reference: Reference
     photo: Image.Image
+    source: Photograph
     latent: Any = None  # w+ [1, num_ws, w_dim]
     image: Image.Image | None = None
     own: str | None = None
@@ -179,11 +183,18 @@ def _wire(cell: Cell, part: dict, handover: Handover) -> None:
 
 @dataclass(frozen=True)
 class Part:
-    """What the network is shown: the picture, the Python that cuts it out of ``photo``, what is to be said of it."""
+    """What the network is shown: the picture, the Python that cuts it out of ``photo``, what is to be said of it.
 
-    image: Image.Image
+    ``aligned``: ``pipelines.faces.AlignedFace``, where it lies in the photograph.
+    """
+
+    aligned: Any
     code: str
     said: str = ""
+
+    @property
+    def image(self) -> Image.Image:
+        return self.aligned.image
 
 
 def preview(part: dict, technique, visitor, network, photo, *where) -> dict:
@@ -210,11 +221,19 @@ def part_of(photo: Image.Image, reference: Reference, straight, zoom: float, acr
         from pipelines import faces
 
         try:
-            image = faces.align(photo, crop=crop, size=ALIGNED).image
-            return Part(image, f'faces.align(photo, crop="{crop}", size={ALIGNED}).image')
+            aligned = faces.align(photo, crop=crop, size=ALIGNED)
+            return Part(aligned, f'faces.align(photo, crop="{crop}", size={ALIGNED}).image')
         except UserError:
             said = "No face was found, so this is a square of it; untick the box above to choose which."
-    return Part(photo.crop(box), f"photo.crop({box!r})", said)
+    return Part(cut(photo, box), f"photo.crop({box!r})", said)
+
+
+def cut(photo: Image.Image, box: tuple[int, int, int, int]):
+    """A square of a photograph, pixel for pixel, as ``pipelines.faces.AlignedFace``."""
+    from pipelines import faces
+
+    transform = np.array([[1, 0, -box[0]], [0, 1, -box[1]], [0, 0, 1]], np.float64)
+    return faces.AlignedFace(photo.crop(box), transform, CENTRE, None, photo.size)
 
 
 def crop_of(reference: Reference) -> str | None:
@@ -249,7 +268,9 @@ def sent(visitor) -> Sent | None:
     if found is None or found.latent is None:
         return None
     reference = Reference(found.own, visitor.sha256(found.own)) if found.own else found.reference
-    return Sent(reference.name, latent=draggan.encode_latent(found.latent, reference.open()))
+    text = draggan.encode_latent(found.latent, reference.open())
+    state_of(visitor).photographs = (text, found.source)
+    return Sent(reference.name, latent=text)
 
 
 class Finding:
@@ -267,7 +288,7 @@ class Finding:
             yield {self.part["news"]: far}
         halt(self.visitor)  # an earlier search of the same visitor
         part = part_of(photo, reference, *where)
-        found = self.visitor.kept[KEPT] = Found(reference, part.image)
+        found = self.visitor.kept[KEPT] = Found(reference, part.image, Photograph(photo, part.aligned))
         arguments = {"method": method} if method == "encoder" else {"method": method, "steps": int(steps)}
         if class_index is not None:
             arguments["class_index"] = class_index

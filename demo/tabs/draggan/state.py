@@ -69,6 +69,14 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Photograph:
+    """A photograph, and where in it the network's picture lies (``pipelines.faces.AlignedFace``)."""
+
+    image: Image.Image
+    aligned: Any
+
+
+@dataclass(frozen=True)
 class Frame:
     """A picture of the animation as a file's bytes, its points in pixels of the network's picture, and its step."""
 
@@ -156,10 +164,12 @@ class Pull:
 class State(Newest):
     """``asked`` and ``called_off`` are of a drag that waits for its turn: Stop can be pressed before it begins.
 
-    ``lent``: parameters that an example has set, for its picture alone.
+    ``lent``: parameters that an example has set, for its picture alone. ``photographs``: the photograph that was found
+    last and its latent as text; it is that of the picture as long as this is its latent.
     """
 
     start: Start | None = None
+    photographs: tuple[str, Photograph] | None = None
     pulls: list[Pull] = field(default_factory=list)
     asked: bool = False
     called_off: bool = False
@@ -230,6 +240,20 @@ class State(Newest):
                 return None
             pull.go_back()
             return pull
+
+    @property
+    def photograph(self) -> Photograph | None:
+        """That which the picture began as; None for pictures of seeds and of files."""
+        latent, photograph = self.photographs or (None, None)
+        return photograph if self.start is not None and latent and self.start.made.get("latent") == latent else None
+
+    def whole(self) -> Image.Image:
+        """The photograph with what the drags have changed. Raises UserError."""
+        from pipelines import faces
+
+        if self.photograph is None or self.last is None:
+            raise UserError("Only a photograph that was dragged can have its picture back; find one in the next cell.")
+        return faces.paste(self.photograph.image, self.photograph.aligned, self.start.image, self.image)
 
     @property
     def image(self) -> Image.Image | None:
