@@ -45,6 +45,11 @@ def recipes() -> dict[str, dict]:
     for folder in map(Path, training.__path__):
         for file in (*folder.glob("recipes.toml"), *sorted(folder.glob("*/recipes.toml"))):
             found |= tomllib.loads(file.read_text(encoding="utf-8"))
+    for recipe in found.values():
+        stages = recipe.get("stages", [])
+        for before, stage in zip(stages, stages[1:], strict=False):
+            if "goes_on" in stage:  # of two values of an option the last counts
+                stage |= {**before, "options": f"{before['options']} {stage['goes_on']}"}
     return found
 
 

@@ -85,6 +85,16 @@ def test_stages_run_in_order_and_once(recipe, capsys):
     assert run.main(argv) == 0 and [c[0] for c in commands] == ["card"]
 
 
+def test_a_run_that_goes_on_with_other_options():
+    stages = RECIPES["faces"]["stages"]
+    first, second, third = (s for s in stages if s["out"] == "faces-wide")
+    parser = importlib.import_module("training.stylegan2").parser()
+    options = [parser.parse_args(run.arguments(stage, "data", "runs")[1:]) for stage in (first, second, third)]
+    assert [o.images for o in options] == sorted({o.images for o in options}), "each has more to do than the last"
+    assert options[1].lr < options[0].lr and options[1].d_resolution == options[0].d_resolution
+    assert options[2].judge_sampled and options[2].projected == ["mobilefacenet"] and not options[0].projected
+
+
 def test_a_stopped_stage_keeps_the_next_one_waiting(recipe, monkeypatch):
     folder, commands = recipe
     monkeypatch.setattr(run, "run", lambda command, processes=1: commands.append(command) or 0)  # trains nothing
