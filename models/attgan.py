@@ -18,6 +18,7 @@ from . import stored
 
 SLOPE = 0.01  # of the PyTorch program's leaky ReLUs; the TensorFlow one has 0.2
 NORMS = ("batchnorm", "instancenorm", "none")
+HEADS = ("image", "change")
 
 HAIR = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
 # What a face has not at the same time: switching one on switches the others off.
@@ -79,6 +80,15 @@ class _Linear(nn.Module):
         return self.layers(x)
 
 
+def laid_over(x: Tensor, z: Tensor, refine: nn.Module | None) -> tuple[Tensor, Tensor]:
+    """The change that the last layer ``z`` holds over the input ``x [1 or N, 3, S, S]``, and its mask."""
+    x = x.to(z.dtype).expand(len(z), -1, -1, -1)
+    if refine is not None:
+        z = refine(torch.cat([z, x], dim=1))
+    picture, mask = z[:, :3].tanh(), z[:, 3:].sigmoid()
+    return torch.lerp(x, picture, mask.expand_as(x)), mask
+
+
 @stored("attgan", "generator")
 class Generator(nn.Module):
     """Encoder and decoder (He et al. 2019, section 3.4 and table 1).
@@ -91,6 +101,11 @@ class Generator(nn.Module):
         inject_layers: decoder layers after the first that also see the attributes.
         enc_norm, dec_norm: "batchnorm", "instancenorm" or "none".
         slope: of the encoder's leaky ReLU.
+        head: "image" (the paper's), or "change": the last layer gives a picture and a mask of where it is laid over the
+            input, which stays as it is everywhere else.
+        refine: channels of the last layer, after which a convolution at full size that also sees the input makes the
+            picture and the mask; 0: the last layer makes them itself. For ``head="change"``.
+        difference: the decoder is told what is to change instead of how the result is to be (STGAN, Liu et al. 2019).
     """
 
     def __init__(
@@ -108,8 +123,13 @@ class Generator(nn.Module):
         dec_norm: str = "batchnorm",
         slope: float = SLOPE,
         attrs: Sequence[str] | None = None,
+        head: str = "image",
+        refine: int = 0,
+        difference: bool = False,
     ):
         super().__init__()
+        if head not in HEADS or (refine and head != "change"):
+            raise ValueError(f"a head is one of {', '.join(HEADS)}, and only a change is refined")
         if attrs is not None and len(attrs) != n_attrs:
             raise ValueError(f"{len(attrs)} names for {n_attrs} attributes")
         if dec_layers > enc_layers or dec_layers < 1:
@@ -129,6 +149,9 @@ class Generator(nn.Module):
             "slope": slope,
             "attrs": None if attrs is None else list(attrs),
         }
+        if head != "image" or difference:  # files of before have none of them
+            self.config |= {"head": head, "refine": refine, "difference": difference}
+        self.head, self.difference = head, difference
         self.n_attrs, self.img_size, self.attrs = n_attrs, img_size, self.config["attrs"]
         self.shortcut_layers = min(shortcut_layers, dec_layers - 1)
         self.inject_layers = min(inject_layers, dec_layers - 1)
@@ -139,11 +162,13 @@ class Generator(nn.Module):
             _Layer(i, o, enc_norm, nn.LeakyReLU(slope)) for i, o in zip(ins, widths, strict=True)
         )
         layers, n_in = [], widths[-1] + n_attrs
+        made = 3 if head == "image" else 4
+        final = nn.Tanh() if head == "image" else nn.ReLU() if refine else nn.Identity()
         for i in range(dec_layers):
             last = i == dec_layers - 1
-            n_out = 3 if last else min(dec_dim * 2 ** (dec_layers - i - 1), max_dim)
+            n_out = (refine or made) if last else min(dec_dim * 2 ** (dec_layers - i - 1), max_dim)
             layers.append(
-                _Layer(n_in, n_out, "none" if last else dec_norm, nn.Tanh() if last else nn.ReLU(), transposed=True)
+                _Layer(n_in, n_out, "none" if last else dec_norm, final if last else nn.ReLU(), transposed=True)
             )
             n_in = n_out
             if i < self.shortcut_layers:
@@ -151,10 +176,14 @@ class Generator(nn.Module):
             if i < self.inject_layers:
                 n_in += n_attrs
         self.dec_layers = nn.ModuleList(layers)
+        self.refine = nn.Conv2d(refine + 3, made, 3, padding=1) if refine else None
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """``x [N, 3, S, S]``, S a multiple of ``2**enc_layers`` -> ``zs``, from the largest map to the smallest."""
-        zs = []
+        """``x [N, 3, S, S]``, S a multiple of ``2**enc_layers`` -> ``zs``, from the largest map to the smallest.
+
+        Where the head is a change, x itself comes first.
+        """
+        zs = [x] if self.head == "change" else []
         for layer in self.enc_layers:
             x = layer(x)
             zs.append(x)
@@ -164,7 +193,12 @@ class Generator(nn.Module):
         """An encoding and attributes -> pictures ``[N, 3, S, S]``.
 
         ``zs`` of one picture serves any number of attribute rows: maps of batch 1 are repeated for ``a [N, n_attrs]``.
+        Where ``difference`` is on, ``a`` is what is to change, 0 for what stays (``told``).
         """
+        return self.made(zs, a)[0]
+
+    def made(self, zs: Sequence[Tensor], a: Tensor) -> tuple[Tensor, Tensor | None]:
+        """``decode``, and the mask ``[N, 1, S, S]`` of a change; None without one."""
         n = max(a.shape[0], zs[-1].shape[0])
 
         def with_attributes(z: Tensor) -> Tensor:
@@ -178,7 +212,11 @@ class Generator(nn.Module):
                 z = torch.cat([z, zs[-2 - i].expand(n, -1, -1, -1)], dim=1)
             if i < self.inject_layers:
                 z = with_attributes(z)
-        return z
+        return (z, None) if self.head == "image" else laid_over(zs[0], z, self.refine)
+
+    def told(self, values: Tensor, source: Tensor) -> Tensor:
+        """What the decoder takes for pictures that have ``source`` and are to have ``values``, ``[N, n_attrs]``."""
+        return values - source if self.difference else values
 
     def forward(self, x: Tensor, a: Tensor) -> Tensor:
         return self.decode(self.encode(x), a)

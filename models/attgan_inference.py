@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attgan import Generator
+from .attgan import Generator, laid_over
 
 GEMM_SIDE = 8  # maps up to this side take the matrix product
 
@@ -28,7 +28,8 @@ GEMM_SIDE = 8  # maps up to this side take the matrix product
 class Encoded:
     """What the encoder found in pictures, as far through the decoder as no attribute has a say.
 
-    ``zs``: the encoder's maps, largest first. ``parts``: for each decoder layer that takes one of them, its share of
+    ``zs``: the encoder's maps, largest first; before them the pictures themselves, for a head that changes them.
+    ``parts``: for each decoder layer that takes one of them, its share of
     the layer's output ``[N, C, H, W]``, bias included; None for the others.
     """
 
@@ -76,6 +77,7 @@ class Fast:
     @torch.no_grad()
     def __init__(self, net: Generator):
         self.n_attrs, self.shortcuts, self.injections = net.n_attrs, net.shortcut_layers, net.inject_layers
+        self.head, self.refine = net.head, net.refine
         self.downward = []
         for layer in net.enc_layers:
             convolution, norm, activation = _taken_apart(layer)
@@ -97,7 +99,8 @@ class Fast:
     @torch.no_grad()
     def encode(self, x: Tensor) -> Encoded:
         """``x [N, 3, S, S]`` in [-1, 1], S a multiple of ``2**enc_layers``."""
-        zs, x = [], x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last)
+        zs = [x] if self.head == "change" else []
         for weight, bias, norm, activation in self.downward:
             x = F.conv2d(x, weight, bias, stride=2, padding=1)
             x = activation(x if norm is None else norm(x))
@@ -117,11 +120,12 @@ class Fast:
                 own = layer.part(0, h, bias=part is None)
                 y = own if part is None else own + part
             if i <= self.injections:
-                side = encoded.zs[-1 - i].shape[2] if i < len(encoded.zs) else h.shape[2]
+                side = encoded.zs[-1].shape[2] if h is None else h.shape[2]
                 tiled = a.to(encoded.zs[0].dtype).reshape(*a.shape, 1, 1).expand(-1, -1, side, side)
                 y = y + layer.part(len(layer.weights) - 1, tiled)
             h = layer.finish(y)
-        return h.expand(max(len(a), len(h)), -1, -1, -1)
+        h = h.expand(max(len(a), len(h)), -1, -1, -1)
+        return h if self.head == "image" else laid_over(encoded.zs[0], h, self.refine)[0]
 
 
 def _taken_apart(layer: nn.Module) -> tuple[nn.Module, nn.Module | None, nn.Module]:

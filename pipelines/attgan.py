@@ -254,6 +254,8 @@ def _face(net: Generator, image, has) -> Face:
 def _decoded(net: Generator, face: Face, changes: Sequence[Change]) -> list[Image.Image]:
     device = device_of(net)
     rows = torch.tensor([list(c.values.values()) for c in changes], device=device)
+    source = torch.tensor([TRAINED if has else -TRAINED for has in face.has.values()], device=device)
+    rows = net.told(rows, source)
     made = []
     for part in rows.split(16):
         made += to_pil(fast(net).decode(face.encoded, part))

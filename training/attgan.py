@@ -10,6 +10,10 @@ gradient penalty; half of the targets are single attributes flipped, conflicts r
 weak ones need to show less), as visitors ask for; besides the discriminator's head a frozen classifier (``training
 attributes``), which sees varied pictures, says whether the attribute has changed; reconstruction is also compared in
 that classifier's features; and the generator that counts is the running average of the weights.
+
+Further options of ``ours`` keep more of the face: ``--head change`` lays a picture over the input through a mask that
+is to be small (``--lambda-mask``), ``--difference`` tells the decoder only what is to change (STGAN, Liu et al. 2019),
+and ``--identity`` compares the person before and after in a face recognition network.
 """
 
 from __future__ import annotations
@@ -23,14 +27,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.attgan import Discriminator, Generator, resolve_conflicts
+from models.attgan import HEADS, Discriminator, Generator, resolve_conflicts
 from models.attributes import Classifier
 
-from . import loop, sheets
+from . import features, loop, sheets
 from .attributes import ATTGAN, vary
 from .data import Images, load_images
 from .editing import INTENSITY, flips, psnr, reconstructed, success
 from .losses import discriminator_loss, generator_loss, r1_penalty
+from .reconstruction import identity_loss
 from .supervised import load_trained
 
 COMMAND = "AttGAN: encoder, decoder and discriminator"
@@ -68,6 +73,13 @@ def parser() -> argparse.ArgumentParser:
     for name, (ours, paper) in RECIPES.items():
         add("--" + name.replace("_", "-"), type=type(ours), default=None, help=f"{ours} (ours), {paper} (paper)")
     add("--max-dim", type=int, default=1024)
+    add("--head", default="image", choices=HEADS, help="what the decoder makes: a picture, or a change with its mask")
+    add("--refine", type=int, default=0, help="channels at full size before the change")
+    add("--difference", action="store_true", help="tell the decoder what is to change, not how the result is to be")
+    add("--singles", type=float, default=0.5, help="share of edits that flip one attribute, ours")
+    add("--lambda-mask", type=float, default=0.0, help="of the mean of a change's mask")
+    add("--identity", default=None, choices=tuple(features.NETWORKS), help="face recognition network, ours")
+    add("--lambda-identity", type=float, default=5.0)
     add("--batch", type=int, default=32)
     add("--lambda-gp", type=float, default=10.0)
     add("--lambda-features", type=float, default=2.0, help="reconstruction in the classifier's features, ours")
@@ -111,7 +123,11 @@ class AttGANRun:
             max_dim=args.max_dim,
             slope=args.slope,
             attrs=args.attrs,
+            head=args.head,
+            refine=args.refine,
+            difference=args.difference,
         )
+        self.identity = features.load(args.identity) if args.identity else None
         self.D = Discriminator(
             n_attrs=len(args.attrs),
             img_size=args.size,
@@ -148,8 +164,8 @@ class AttGANRun:
         a = self.images.attributes[index].float()
         b = a[torch.randperm(n, generator=rng)]
         values, shown = self._values(b), b.clone()
-        if self.ours:  # half of them: one attribute flipped, faintly to (more often) fully, as visitors ask for
-            for i in range(0, n, 2):
+        if self.ours:  # so many of them: one attribute flipped, faintly to (more often) fully, as visitors ask for
+            for i in self._singles():
                 k = int(torch.randint(0, a.shape[1], [], generator=rng))
                 flipped = a[i].clone()
                 flipped[k] = 1 - flipped[k]
@@ -159,6 +175,11 @@ class AttGANRun:
                 shown[i, k] = (0.5 + values[i, k]).clamp(0, 1)
         x = x.to(memory_format=torch.channels_last)
         return x, a.to(self.device), values.to(self.device), shown.to(self.device)
+
+    def _singles(self) -> list[int]:
+        """Places in a batch where one attribute is flipped, evenly among the others."""
+        count = round(self.batch * self.args.singles)
+        return [i * self.batch // count for i in range(count)]
 
     def _values(self, a: Tensor) -> Tensor:
         return (2 * a - 1) * INTENSITY
@@ -186,10 +207,14 @@ class AttGANRun:
         self.shown += self.batch
 
     def _step_ours(self, x: Tensor, a: Tensor, values: Tensor, shown: Tensor, rng: torch.Generator) -> None:
-        args = self.args
+        args, source = self.args, self._values(a)
+        # A change that is told nothing has little to learn from it.
+        count = len(x) if args.head == "image" else max(1, len(x) // 4)
         with self._autocast():  # both decodings in one pass
-            zs = [torch.cat([z, z]) for z in self.G.encode(x)]
-            rebuilt, edited = self.G.decode(zs, torch.cat([self._values(a), values])).float().chunk(2)
+            zs = [torch.cat([z[:count], z]) for z in self.G.encode(x)]
+            told = self.G.told(torch.cat([source[:count], values]), torch.cat([source[:count], source]))
+            made, mask = self.G.made(zs, told)
+            rebuilt, edited = made.float().split([count, len(x)])
 
         self.D.requires_grad_(True)
         with self._autocast():
@@ -207,17 +232,27 @@ class AttGANRun:
         with self._autocast():
             fake, named = self.D(edited)
             judged = self.classifier(vary(edited, rng).to(memory_format=torch.channels_last))[:, self.columns]
-            pairs = zip(self.classifier.features(rebuilt), self.classifier.features(x), strict=True)
-            features = sum(F.l1_loss(p.float(), q.float()) for p, q in pairs)
+            pairs = zip(self.classifier.features(rebuilt), self.classifier.features(x[:count]), strict=True)
+            unlike = sum(F.l1_loss(p.float(), q.float()) for p, q in pairs)
         classified = F.binary_cross_entropy_with_logits(named.float(), shown)
         judged = F.binary_cross_entropy_with_logits(judged.float(), shown)
-        rec = F.l1_loss(rebuilt, x)
+        rec = F.l1_loss(rebuilt, x[:count])
         loss_G = (
             generator_loss(fake.float())
             + args.lambda_cls / 2 * (classified + judged)
             + args.lambda_rec * rec
-            + args.lambda_features * features
+            + args.lambda_features * unlike
         )
+        if mask is not None:
+            loss_G = loss_G + args.lambda_mask * mask[count:].float().mean()
+            self._note(mask=mask[count:].float().mean())
+        if self.identity is not None:
+            with self._autocast():
+                with torch.no_grad():
+                    person = self.identity.embed(x)
+                person = identity_loss(self.identity.embed(edited), person)
+            loss_G = loss_G + args.lambda_identity * person
+            self._note(person=person)
         self._update(self.opt_G, loss_G)
         self._average()
         self._note(loss_D=loss_D, rec=rec, cls=classified, judged=judged, adv=generator_loss(fake.float()))

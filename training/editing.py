@@ -18,7 +18,8 @@ BATCH = 64
 
 @torch.no_grad()
 def reconstructed(net: Generator, x: Tensor, a: Tensor) -> Tensor:
-    return net(x, (2 * a - 1) * INTENSITY)
+    values = (2 * a - 1) * INTENSITY
+    return net(x, net.told(values, values))
 
 
 @torch.no_grad()
@@ -28,7 +29,7 @@ def flips(net: Generator, x: Tensor, a: Tensor) -> list[Tensor]:
     for k in range(a.shape[1]):
         values = (2 * flipped(a, k, net.attrs) - 1) * INTENSITY
         values[:, k] /= INTENSITY
-        made.append(net.decode(zs, values))
+        made.append(net.decode(zs, net.told(values, (2 * a - 1) * INTENSITY)))
     return made
 
 

@@ -70,7 +70,21 @@ def test_conflicts():
     assert after("Black_Hair", "Blond_Hair") == {"Blond_Hair"}, "switching off clears nothing"
 
 
+def test_what_is_to_change():
+    """Of a network that takes differences: nothing where the picture has it already. Its file says that it does."""
+    values, has = torch.tensor([[0.5, 1.0, -0.5]]), torch.tensor([[0.5, -0.5, -0.5]])
+    net = Generator(n_attrs=3, head="change", refine=4, difference=True)
+    assert net.told(values, has).tolist() == [[0.0, 1.5, 0.0]]
+    assert Generator(n_attrs=3).told(values, has).tolist() == values.tolist()
+    again = Generator(**net.config)
+    again.load_state_dict(net.state_dict())
+    assert again.difference and again.head == "change" and "head" not in Generator(n_attrs=3).config
+
+
 def test_impossible_settings_are_refused():
+    for wrong in ({"head": "mask"}, {"refine": 8}):
+        with pytest.raises(ValueError):
+            Generator(**wrong)
     with pytest.raises(ValueError):
         Generator(n_attrs=2, attrs=["one"])
     with pytest.raises(ValueError):

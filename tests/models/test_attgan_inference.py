@@ -32,6 +32,17 @@ def test_it_is_the_plain_generator(size, injections, shortcuts, norm):
     assert (quick.decode(quick.encode(x), a) - net(x.expand(6, -1, -1, -1), a)).abs().max() < 2e-5
 
 
+@pytest.mark.parametrize("refine", [0, 6])
+def test_a_change_is_laid_over_the_picture(refine):
+    net = net_of(head="change", refine=refine, difference=True)
+    x, a = torch.rand(1, 3, 32, 32) * 2 - 1, torch.randn(6, 5)
+    quick = Fast(net)
+    made, mask = net.made(net.encode(x), a)
+    assert made.shape == (6, 3, 32, 32) and mask.shape == (6, 1, 32, 32) and made.abs().max() <= 1
+    assert torch.allclose((made - x).abs().amax(dim=1, keepdim=True).clamp_min(2 * mask), 2 * mask, atol=1e-6)
+    assert (quick.decode(quick.encode(x), a) - made).abs().max() < 2e-5
+
+
 def test_several_pictures_at_once():
     net = net_of(dec_layers=3)
     x, a = torch.randn(3, 3, 32, 48), torch.randn(3, 5)

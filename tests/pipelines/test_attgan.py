@@ -31,6 +31,22 @@ def pixels(image) -> np.ndarray:
     return np.asarray(image).astype(int)
 
 
+@pytest.mark.parametrize("difference", [False, True])
+def test_a_network_is_told_what_it_was_trained_with(photo, difference):
+    """How the face is to be, or what is to change of it, as the file says."""
+    torch.manual_seed(0)
+    small = {"img_size": 32, "enc_dim": 8, "dec_dim": 8, "enc_layers": 3, "dec_layers": 3}
+    net = Generator(attrs=ATTRS, head="change", difference=difference, **small).eval().requires_grad_(False)
+    face = attgan.encode(net, photo, HAS)
+    made = attgan.edit(net, face, {"Young": -1.0})
+    values = torch.tensor([[0.5 if HAS[name] else -0.5 for name in ATTRS]])
+    wanted = values.clone()
+    wanted[0, list(ATTRS).index("Young")] = -1.0
+    x = attgan._tensor(photo, 32, "cpu")
+    plain = net(x, wanted - values if difference else wanted)
+    assert np.abs(pixels(made) - pixels(attgan.to_pil(plain)[0])).max() <= 1
+
+
 # -- what the decoder is told
 
 

@@ -36,12 +36,26 @@ def options(*more: str):
     return attgan.parser().parse_args(["--data", "x", "--out", "x", *SMALL, *small, *more])
 
 
+CHANGE = ["--head", "change", "--refine", "4", "--difference", "--lambda-mask", "1", "--identity", "mobilefacenet"]
 RECIPES = [
     [],
+    CHANGE,
     ["--recipe", "paper"],
     ["--recipe", "paper", "--mode", "lsgan"],
     ["--recipe", "paper", "--mode", "dcgan"],
 ]
+
+
+class TinyIdentity(torch.nn.Module):
+    """Stands for a downloaded face recognition network."""
+
+    def embed(self, x):
+        return torch.nn.functional.normalize(x.float().mean(dim=(2, 3)), dim=1)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setattr(attgan.features, "load", lambda name: TinyIdentity())
 
 
 @pytest.mark.parametrize("more", RECIPES, ids=lambda m: "-".join(m[1::2]) or "ours")
@@ -77,6 +91,29 @@ def test_an_edit_is_as_strong_as_the_decoder_is_told():
     assert torch.equal(shuffled, shown[1::2] - 0.5) and shuffled.abs().unique().tolist() == [0.5]
     paper = attgan.AttGANRun(options("--batch", "64", "--recipe", "paper"), blobs(64))
     assert paper._real(torch.Generator().manual_seed(3))[2].abs().unique().tolist() == [0.5]
+
+
+@pytest.mark.parametrize(("share", "places"), [(0.5, [0, 2, 4, 6]), (1.0, list(range(8))), (0.0, [])])
+def test_how_many_edits_flip_one_attribute(share, places):
+    run = attgan.AttGANRun(options("--batch", "8", "--singles", str(share)), blobs(), classifier())
+    assert run._singles() == places
+
+
+def test_a_change_leaves_the_rest_and_learns_to_be_small():
+    run = attgan.AttGANRun(options(*CHANGE, "--lr", "0.01", "--lambda-mask", "30"), blobs(), classifier())
+    x = run.images.batch(torch.arange(8))
+    a = run.images.attributes[:8].float()
+
+    def masks():
+        with torch.no_grad():
+            told = run.G.told((0.5 - a), (a - 0.5))
+            return run.G.made(run.G.encode(x), told)
+
+    made, mask = masks()
+    assert mask.shape == (8, 1, 16, 16) and ((made - x).abs() <= 2 * mask + 1e-5).all()
+    for _ in range(40):
+        run.step()
+    assert masks()[1].mean() < mask.mean() / 2 and 0 < run.stats["mask"] < 1 and run.stats["person"] >= 0
 
 
 def test_ours_wants_a_classifier():
@@ -131,6 +168,9 @@ def test_success_counts_what_the_judge_sees():
 
     class Painter(torch.nn.Module):
         attrs = NAMES
+
+        def told(self, values, source):
+            return values
 
         def encode(self, x):
             return [x]
