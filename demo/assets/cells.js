@@ -25,7 +25,7 @@ window.ganbookCells = (() => {
   }
 
   const run = (status) => status?.match?.(/data-run="([^"]*)"/)?.[1] ?? null;
-  const same = (a, b) => String(a) === String(b);
+  const same = (a, b) => String(a ?? null) === String(b ?? null); // a part that was not heard of yet is empty
 
   /** An event begins: with these values its result will have been made. `names` are of the cell's watched parts. */
   function asked(name, names, result, values) {

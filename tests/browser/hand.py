@@ -13,6 +13,8 @@ BOX = """part => {
 MARKS = """all => all.filter(e => e.getAttribute('visibility') === 'visible')
   .map(e => [`${+e.dataset.number + 1} ${e.dataset.end}`, +e.dataset.x, +e.dataset.y])"""
 
+GOES_ON = {"dg-drag-steps": 1000, "dg-drag-patience": 1000, "dg-drag-stop-distance": "0.05"}  # a drag, for long
+
 
 class Hand:
     """``root`` is the canvas's ``elem_id``, ``size`` that of its picture (width, height)."""

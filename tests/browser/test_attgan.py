@@ -94,6 +94,7 @@ def test_the_tab_opens_and_boxes_change_the_face(size, window):
     assert first.shape == (384, 384, 3) and len(seen) >= NAMES
     visit.shows("ag-edit-crop", 1)
     visit.shows("ag-edit-whole", 2)
+    expect(visit.at("ag-edit-status").locator(".nb-badge")).to_have_count(0)  # nobody has set anything yet
 
     was = boxes(visit)["eyeglasses"]
     tap(visit, "eyeglasses")

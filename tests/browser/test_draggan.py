@@ -14,12 +14,11 @@ from safetensors.numpy import load_file
 import weights
 from pipelines.recipes import Recipe
 
-from .hand import Hand
+from .hand import GOES_ON, Hand
 from .visit import NARROW, WIDE, Visit, one_sentence, pixels
 
 SIZE = (64, 64)  # places here are in 64ths of the picture, whatever the network makes
 PIXELS = weights.describe("stylegan2/faces").resolution
-GOES_ON = {"dg-drag-steps": 1000, "dg-drag-patience": 1000, "dg-drag-stop-distance": "0.05"}  # for a long while
 
 # Pressed by the page itself, twice, faster than any answer: on a busy machine a drag goes on while a test asks where it
 # is, and a thousand steps are soon over.

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from .hand import GOES_ON
 from .server import Server
 from .visit import Visit
 
@@ -27,7 +28,7 @@ def test_a_page_whose_server_was_started_again(lonely, browser):
         visit.press("sample-run")
         visit.shows("sample-gallery", 3)
         expect_kept(page, "31-33")
-        drag(page)
+        drag(visit)
         lonely.stop()
         # Nothing moves any more, and the page must not say so; that it has lost its server, it does say.
         expect(page.locator("#visit-lost")).to_be_visible()
@@ -67,11 +68,15 @@ def expect_kept(page, seeds: str) -> None:
     expect(page.locator("#sg2-sample-status")).to_contain_text("3 pictures")
 
 
-def drag(page) -> None:
-    """Points on a face, far apart, so that it goes on until the server is gone."""
+def drag(visit) -> None:
+    """Points on a face, far apart, that go on until the server is gone."""
+    page = visit.page
     page.get_by_role("tab", name=re.compile("DragGAN")).click()
     canvas = page.locator("#dg-drag-canvas .gc-view")
     expect(page.locator("#dg-drag-canvas .gc:not(.gc-empty)")).to_be_visible()
+    visit.unfold("dg-drag-how")
+    for name, value in GOES_ON.items():
+        visit.write(name, value)
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     for x in (0.2, 0.85):
