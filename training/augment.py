@@ -75,6 +75,18 @@ def augment(x: Tensor, p: float, generator: torch.Generator) -> Tensor:
     return x.to(dtype)
 
 
+def moved(x: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Pictures ``[N, C, H, W]`` moved together by up to ``most`` px either way, the borders mirrored.
+
+    Strided convolutions see every second pixel in another way, and what learns from them gets a mesh of that period. A
+    picture that lies elsewhere each time has none.
+    """
+    if not most:
+        return x
+    top, left = torch.randint(0, 2 * most + 1, (2,), generator=generator).tolist()
+    return F.pad(x, [most] * 4, mode="reflect")[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+
+
 class AdaptiveProbability:
     """p follows the discriminator: up while E[sign(D(real))] is above the target, down while it is below."""
 

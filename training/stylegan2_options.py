@@ -96,6 +96,12 @@ def parser() -> argparse.ArgumentParser:
     add("--detail-lr", type=float, default=None, help="as the other discriminator's when not given")
     add("--detail-gamma", type=float, default=None, help="weight of its R1; --r1-gamma when not given")
     add(
+        "--move",
+        type=int,
+        default=0,
+        help="px by which pictures are moved at random before the discriminator of details and the perceptual loss",
+    )
+    add(
         "--projected",
         nargs="*",
         default=[],

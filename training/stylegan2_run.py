@@ -18,7 +18,7 @@ from models.stylegan2 import Discriminator, Generator
 from weights import store
 
 from . import discriminators, features, loop, losses, parallel, projected, reconstruction
-from .augment import AdaptiveProbability, augment
+from .augment import AdaptiveProbability, augment, moved
 from .data import Images
 from .detail import DetailDiscriminator
 from .growing import Growth, fade_in, grow_discriminator, grow_generator, growing_images, widen_generator
@@ -115,7 +115,7 @@ class StyleGAN2Run:
             args.resolution,
             self.device,
             lambda net: self._adam(net, rate, args.r1_every if gamma else None),
-            lambda x, rng: augment(x, self.ada.p, rng),
+            lambda x, rng: augment(moved(x, args.move, rng), self.ada.p, rng),
             self._autocast,
             gamma,
             args.r1_every,
@@ -293,7 +293,7 @@ class StyleGAN2Run:
             loss = loss + args.range_penalty * projected.range_penalty(fake)
         optimizers = [self.opt_G]
         if encoded is not None:
-            loss = loss + self._reconstruction_loss(real, fake, encoded, stats)
+            loss = loss + self._reconstruction_loss(real, fake, encoded, rng, stats)
             optimizers.append(self.opt_encoder)
         self._update(loss, *optimizers)
         if args.pl_weight and self.shown >= args.pl_from and self.step_number % args.pl_every == 0:
@@ -351,7 +351,7 @@ class StyleGAN2Run:
         z, c = self._latents(n, rng)
         encoded = self._encoded(real, self._ws(z, c, rng))
         made = self._synthesis(encoded["ws"], rng)
-        loss = self._reconstruction_loss(real, made, encoded, stats)
+        loss = self._reconstruction_loss(real, made, encoded, rng, stats)
         if self.args.range_penalty:
             loss = loss + self.args.range_penalty * projected.range_penalty(made)
         self._update(loss, self.opt_G, self.opt_encoder)
@@ -359,14 +359,19 @@ class StyleGAN2Run:
         self._count()
         self.stats.update(stats)
 
-    def _reconstruction_loss(self, real: Tensor, fake: Tensor, encoded: dict, stats: dict) -> Tensor:
+    def _reconstruction_loss(
+        self, real: Tensor, fake: Tensor, encoded: dict, rng: torch.Generator, stats: dict
+    ) -> Tensor:
         args, R, count = self.args, self.reconstruction, len(encoded["ws"])
         made, x = fake[:count], real[:count]
         terms = {"pixels": args.lambda_pixels * reconstruction.pixel_loss(made, x)}
         with self._autocast():
+            both = moved(torch.cat([made, x]), args.move, rng)
             with torch.no_grad():
-                wanted = self.perceptual(x)
-            terms["features"] = args.lambda_features * reconstruction.feature_loss(self.perceptual(made), wanted)
+                wanted = self.perceptual(both[count:])
+            terms["features"] = args.lambda_features * reconstruction.feature_loss(
+                self.perceptual(both[:count]), wanted
+            )
             if self.identity is not None:
                 with torch.no_grad():
                     wanted = self.identity.embed(x)

@@ -48,7 +48,14 @@ def run_of(tmp_path, *more, size=32):
     return stylegan2.StyleGAN2Run(options(tmp_path, *more, "--resolution", str(size)), blobs(size=size))
 
 
-WAYS = {"heads": HEADS, "encoder": ENCODER, "both": HEADS + ENCODER, "detail": ["--detail", "4", "--r1-every", "2"]}
+DETAIL = ["--detail", "4", "--r1-every", "2"]
+WAYS = {
+    "heads": HEADS,
+    "encoder": ENCODER,
+    "both": HEADS + ENCODER,
+    "detail": DETAIL,
+    "moved": [*DETAIL, *ENCODER, "--move", "2"],
+}
 
 
 @pytest.mark.parametrize("more", WAYS.values(), ids=WAYS)

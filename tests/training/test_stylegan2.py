@@ -169,6 +169,18 @@ def test_augmentation_at_zero_is_nothing():
     assert augment.augment(x, 0.0, torch.Generator()) is x
 
 
+def test_pictures_are_moved_together():
+    """In all (2 most + 1)² ways, with the borders mirrored; not at all by 0."""
+    x = torch.arange(2 * 64.0).reshape(2, 1, 8, 8)
+    rng, found = torch.Generator().manual_seed(0), set()
+    assert augment.moved(x, 0, rng) is x
+    for _ in range(200):
+        y = augment.moved(x, 1, rng)
+        assert y.shape == x.shape and torch.equal(y[1] - y[0], x[1] - x[0])
+        found.add((y[0, 0, 4, 4] - x[0, 0, 4, 4]).item())
+    assert found == {8 * down + right for down in (-1, 0, 1) for right in (-1, 0, 1)}
+
+
 def test_augmentation_is_differentiable_and_repeats():
     x = torch.randn(64, 3, 16, 16, requires_grad=True)
     a, b = (augment.augment(x, 0.8, torch.Generator().manual_seed(1)) for _ in range(2))
