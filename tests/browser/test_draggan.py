@@ -291,6 +291,18 @@ def test_a_photograph_that_is_dragged(wide, tmp_path):
     wide.press("dg-drag-run")
     wide.ran("dg-drag")
     assert "latent=" in wide.code("dg-drag") and "inversion.invert" in wide.code("dg-photo")
+
+    # Back into the photograph, at its own size.
+    wide.press("dg-drag-paste")
+    wide.shows("dg-drag-whole", 2)
+    with Image.open(taken(wide, "dg-drag-full", tmp_path)) as whole, Image.open(path) as given:
+        assert whole.size == given.size
+    wide.screenshot("draggan-pasted", "dg-drag-outcome")
+    wide.page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+    assert wide.overflow() == []
+    wide.screenshot("draggan-pasted-narrow", "dg-drag-outcome")
+    wide.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
+
     wide.press("dg-look-run")
     wide.ran("dg-look")
     wide.shows("dg-look-likeness", 1)

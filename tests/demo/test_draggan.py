@@ -328,7 +328,7 @@ def test_a_network_tuned_to_a_photograph(page, photograph, tmp_path, monkeypatch
     assert ann.kept["draggan"].start.reference.name == "stylegan2/faces"
     seeded = last(handlers(page).drag(ann, "stylegan2/faces", None, 5, 0.7, drawing(), *defaults(page, steps=2)))
     assert not seeded[part["paste"]]["visible"]
-    with pytest.raises(UserError, match="Only a photograph"):
+    with pytest.raises(UserError, match="no dragged photograph"):
         last(handlers(page).pasted(ann))
     with pytest.raises(UserError, match="load the file"):
         last(handlers(page).drag(Visitor(), name, None, 4, 0.7, drawing(), *defaults(page, steps=2)))

@@ -126,6 +126,7 @@ class Display:
 
     @staticmethod
     def unpasted() -> dict:
+        """No photograph has the picture in it: what was put back is of an earlier drag."""
         return {"whole": gr.update(value=None, visible=False), "full": gr.update(value=None, visible=False)}
 
     def pasted(self, visitor) -> Iterator[dict]:

@@ -269,7 +269,7 @@ def sent(visitor) -> Sent | None:
         return None
     reference = Reference(found.own, visitor.sha256(found.own)) if found.own else found.reference
     text = draggan.encode_latent(found.latent, reference.open())
-    state_of(visitor).photographs = (text, found.source)
+    state_of(visitor).sent_photograph = (text, found.source)
     return Sent(reference.name, latent=text)
 
 

@@ -164,12 +164,12 @@ class Pull:
 class State(Newest):
     """``asked`` and ``called_off`` are of a drag that waits for its turn: Stop can be pressed before it begins.
 
-    ``lent``: parameters that an example has set, for its picture alone. ``photographs``: the photograph that was found
-    last and its latent as text; it is that of the picture as long as this is its latent.
+    ``lent``: parameters that an example has set, for its picture alone. ``sent_photograph``: that which was sent
+    here last, after its latent as text; it is the picture's own as long as the picture has that latent.
     """
 
     start: Start | None = None
-    photographs: tuple[str, Photograph] | None = None
+    sent_photograph: tuple[str, Photograph] | None = None
     pulls: list[Pull] = field(default_factory=list)
     asked: bool = False
     called_off: bool = False
@@ -244,7 +244,7 @@ class State(Newest):
     @property
     def photograph(self) -> Photograph | None:
         """That which the picture began as; None for pictures of seeds and of files."""
-        latent, photograph = self.photographs or (None, None)
+        latent, photograph = self.sent_photograph or (None, None)
         return photograph if self.start is not None and latent and self.start.made.get("latent") == latent else None
 
     def whole(self) -> Image.Image:
@@ -252,7 +252,7 @@ class State(Newest):
         from pipelines import faces
 
         if self.photograph is None or self.last is None:
-            raise UserError("Only a photograph that was dragged can have its picture back; find one in the next cell.")
+            raise UserError("There is no dragged photograph to put it back into; find one in the next cell first.")
         return faces.paste(self.photograph.image, self.photograph.aligned, self.start.image, self.image)
 
     @property
