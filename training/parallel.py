@@ -63,6 +63,15 @@ def total(*numbers: float) -> list[float]:
     return sums.tolist()
 
 
+def gathered(x: torch.Tensor) -> torch.Tensor:
+    """The rows ``[N, ...]`` of every process one after another, the same in all of them; N must be the same in each."""
+    if count() == 1:
+        return x
+    parts = [torch.empty_like(x) for _ in range(count())]
+    dist.all_gather(parts, x.contiguous())
+    return torch.cat(parts)
+
+
 def any_of(flag: bool) -> bool:
     """Whether it is so in any process: they stop together, or those that go on would wait for ever."""
     return total(float(flag))[0] > 0

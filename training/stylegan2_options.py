@@ -111,6 +111,13 @@ def parser() -> argparse.ArgumentParser:
     add("--projected-weight", type=float, default=0.3, help="of their loss in the generator's")
     add("--projected-lr", type=float, default=2e-4)
     add("--projected-warm-up", type=int, default=4000, help="images that their heads see before the generator does")
+    add(
+        "--energy",
+        default=None,
+        choices=networks,
+        help="face recognition network in whose embedding sampled people are to be as unlike each other as real ones",
+    )
+    add("--energy-weight", type=float, default=1.0, help="of the energy distance in the generator's loss")
     add("--range-penalty", type=float, default=0.0, help="weight of what lies outside of [-1, 1]")
     add(
         "--reconstructed",

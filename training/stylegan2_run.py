@@ -21,6 +21,7 @@ from . import discriminators, features, loop, losses, parallel, projected, recon
 from .augment import AdaptiveProbability, augment, moved
 from .data import Images
 from .detail import DetailDiscriminator
+from .energy import EnergyDistance
 from .growing import Growth, fade_in, grow_discriminator, grow_generator, growing_images, widen_generator
 from .projected import ProjectedDiscriminator
 from .reconstruction import Reconstruction
@@ -60,6 +61,10 @@ class StyleGAN2Run:
         self.projected = nn.ModuleDict(
             {name: ProjectedDiscriminator(features.load(name).to(self.device)) for name in args.projected}
         ).to(self.device)
+        self.energy = None
+        if args.energy:
+            self.energy = EnergyDistance(features.load(args.energy).to(self.device), args.resolution, move=args.move)
+            self.energy.to(self.device)
         self.reconstruction = None
         if args.reconstructed:
             name = f"stylegan2/{Path(args.out).name}"
@@ -289,6 +294,9 @@ class StyleGAN2Run:
         loss = loss_G if self.shown >= args.adversarial_after else loss_G * 0
         if maps and self.shown >= args.projected_warm_up:
             loss = loss + args.projected_weight * self._projected_loss(maps)
+        if self.energy:
+            sampled = fake[len(encoded["w0"]) :] if encoded is not None else fake
+            loss = loss + args.energy_weight * self._energy_loss(sampled, real, rng)
         if args.range_penalty:
             loss = loss + args.range_penalty * projected.range_penalty(fake)
         optimizers = [self.opt_G]
@@ -331,6 +339,16 @@ class StyleGAN2Run:
     def _projected_loss(self, maps: dict[str, list]) -> Tensor:
         with self._autocast():
             return sum(projected.hinge_generator_loss(self.projected[name].logits(m)) for name, m in maps.items())
+
+    def _energy_loss(self, sampled: Tensor, real: Tensor, rng: torch.Generator) -> Tensor | float:
+        with self._autocast():
+            generated = self.energy.embed(sampled, rng)
+            with torch.no_grad():
+                photographs = self.energy.embed(real[-len(sampled) :], rng)
+        loss = self.energy.loss(generated, photographs)
+        if self.step_number % 16 == 0:
+            self.stats["energy"] = self.energy.distance()
+        return 0.0 if loss is None else loss
 
     def _encoded(self, photographs: Tensor, ws: Tensor) -> dict[str, Tensor] | None:
         """Latents of photographs, as the encoder says them; None without an encoder.
@@ -445,6 +463,8 @@ class StyleGAN2Run:
         names = ["G", "D", "G_ema", "opt_G", "opt_D"]
         if self.args.projected:
             names += ["projected", "opt_projected"]
+        if self.energy:
+            names.append("energy")
         if self.reconstruction:
             names += ["reconstruction", "opt_encoder", "opt_latent"]
         parts = {name: getattr(self, name) for name in names}

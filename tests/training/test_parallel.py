@@ -51,6 +51,7 @@ def agreed(rank: int) -> dict:
         "none": c.grad is None,
         "total": parallel.total(rank + 1.0, 10.0),
         "any": [parallel.any_of(rank == 1), parallel.any_of(False)],
+        "rows": parallel.gathered(torch.full((2, 1), float(rank))).tolist(),
         "rank": parallel.rank(),
         "share": parallel.share(8),
         "drawn": torch.rand(2, generator=loop.random_of_step(3, 7)).tolist(),
@@ -71,7 +72,7 @@ def test_what_two_processes_agree_on(two):
     for found in (first, second):
         assert found["grads"][0].tolist() == [0.5] * 3 and found["grads"][1].tolist() == [2.0, 2.0]
         assert found["none"] and found["total"] == [3.0, 20.0] and found["any"] == [True, False]
-        assert found["share"] == 4
+        assert found["share"] == 4 and found["rows"] == [[0.0], [0.0], [1.0], [1.0]]
     assert (first["rank"], second["rank"]) == (0, 1)
     assert first["drawn"] == torch.rand(2, generator=loop.random_of_step(3, 7)).tolist()
     assert first["drawn"] != second["drawn"], "each process sees latents and photographs of its own"
@@ -98,6 +99,7 @@ def test_a_process_alone():
     weight.grad = torch.ones(2)
     parallel.average_gradients([weight])
     assert weight.grad.tolist() == [1, 1] and parallel.share(7) == 7 and parallel.total(1.5) == [1.5]
+    assert parallel.gathered(weight) is weight
     assert parallel.count() == 1 and parallel.rank() == 0 and parallel.any_of(True) and not parallel.any_of(False)
 
 
