@@ -164,8 +164,8 @@ def test_memory_stays_level_while_visitors_come_and_go(page, state):
         memory.give_back()
         return resident()
 
-    warm = come_and_go(5)
-    assert come_and_go(20) < warm + 64 * MB  # twenty of them hold 0.6 GB
+    warm = come_and_go(4)
+    assert come_and_go(10) < warm + 64 * MB  # ten of them hold 0.3 GB
     assert not sessions.session_data
 
 
