@@ -32,6 +32,14 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.xdist_group(group))
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Says why something was tried again: what passes the second time has a fault all the same."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"tried again: {report.nodeid}", sep="-")
+        lines = report.longreprtext.splitlines()
+        terminalreporter.write_line("\n".join(line for line in lines if line[:1] in ("E", ">")) or lines[-1])
+
+
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="where the parity tests compute: cpu (default), cuda")
 
