@@ -112,7 +112,7 @@ class Display:
             "code": recipe.code(),
             "status": ran(words),
             "news": note(strayed(pull), "nb-error") if step.strayed else "",
-            "back": gr.update(visible=pull.way_back is not None, value=f"Back to step {pull.way_back}"),
+            "back": way_back(pull),
             "paste": gr.update(visible=state.photograph is not None),
             **self.unpasted(),
             "film": None,
@@ -190,6 +190,13 @@ def outcome(pull: Pull) -> str:
         points = f"point {held[0]} comes" if len(held) == 1 else f"points {', '.join(held)} come"
         return f"Ended after {made}, {left}: {points} no nearer"
     return f"Stopped after {made}, {left}" if pull.stopped else f"{made} made, {left}"
+
+
+def way_back(pull: Pull) -> dict:
+    """The button that takes back what strayed; hidden where nothing has, or all of it."""
+    if pull.way_back is None:
+        return gr.update(visible=False)
+    return gr.update(visible=True, value=f"Back to step {pull.way_back}")
 
 
 def strayed(pull: Pull) -> str:

@@ -45,7 +45,7 @@ def build(book: Notebook) -> Cell:
             board = tiles.board("What the five papers make of it", ["gt-large", "gt-papers"], elem_id=cell.id("papers"))
 
     def five_papers(visitor, photo) -> Iterator[dict]:
-        yield from made(cell, board, visitor, photo)
+        yield from all_five(cell, board, visitor, photo)
 
     outputs = [cell.sheet, cell.code, cell.status, cell.news, board]
     cell.makes([board], [photo])
@@ -58,7 +58,7 @@ def build(book: Notebook) -> Cell:
     return cell
 
 
-def made(cell: Cell, board: gr.HTML, visitor, photo) -> Iterator[dict]:
+def all_five(cell: Cell, board: gr.HTML, visitor, photo) -> Iterator[dict]:
     from pipelines import animation
     from pipelines import five_papers as papers
     from pipelines.recipes import RUN_IN, SAVE
