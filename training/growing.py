@@ -9,6 +9,8 @@ from torch import Tensor
 from models.layers import Conv2dLayer
 from models.stylegan2 import Generator, SynthesisBlock, SynthesisLayer, ToRGBLayer
 
+FADED = "fade_fromrgb."  # of a discriminator's weights: those of the fromRGB that a new block replaces
+
 
 class Growth:
     """Progressive growing (Karras et al. 2018): from 8 px on, a resolution fades in over a stage and stays for one."""
@@ -58,14 +60,23 @@ def grow_generator(G, state: dict) -> None:
 
 def grow_discriminator(D, state: dict, fade: int) -> None:
     """The same for a discriminator; its old fromRGB stays beside the new block until ``fade`` images are shown."""
-    half = D.img_resolution // 2
     _keep_blocks(D, state["D"])
-    D.fade_fromrgb = Conv2dLayer(3, D.widths[half], 1, activation="lrelu", taps=tuple(D.config["resample_filter"]))
-    D.fade_fromrgb.to(D.b4.out.weight.device)
-    D.fade_fromrgb.load_state_dict(
-        {k.removeprefix(f"b{half}.fromrgb."): v for k, v in state["D"].items() if k.startswith(f"b{half}.fromrgb.")}
-    )
+    _keep_fromrgb(D, state["D"], f"b{D.img_resolution // 2}.fromrgb.")
     D.fade = 0.0 if fade else None
+
+
+def keep_fromrgb(D, state: dict) -> None:
+    """Gives a discriminator the old fromRGB of a run's ``state`` that was grown, so that the state fits."""
+    if any(k.startswith(FADED) for k in state["D"]) and not hasattr(D, "fade_fromrgb"):
+        _keep_fromrgb(D, state["D"], FADED)
+        D.fade = 0.0
+
+
+def _keep_fromrgb(D, weights: dict, prefix: str) -> None:
+    half = D.widths[D.img_resolution // 2]
+    D.fade_fromrgb = Conv2dLayer(3, half, 1, activation="lrelu", taps=tuple(D.config["resample_filter"]))
+    D.fade_fromrgb.to(D.b4.out.weight.device)
+    D.fade_fromrgb.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
 
 
 @torch.no_grad()

@@ -22,7 +22,15 @@ from .augment import AdaptiveProbability, augment, moved
 from .data import Images
 from .detail import DetailDiscriminator
 from .energy import EnergyDistance
-from .growing import Growth, fade_in, grow_discriminator, grow_generator, growing_images, widen_generator
+from .growing import (
+    Growth,
+    fade_in,
+    grow_discriminator,
+    grow_generator,
+    growing_images,
+    keep_fromrgb,
+    widen_generator,
+)
 from .projected import ProjectedDiscriminator
 from .reconstruction import Reconstruction
 from .stylegan2_options import PRECISIONS, summary, widths
@@ -75,6 +83,7 @@ class StyleGAN2Run:
                 self.reconstruction.start(_encoder(args.encoder_from))
         self.growth = Growth(args.resolution, args.growing_stage) if args.architecture == "growing" else None
         self.step_number = self.shown = 0
+        self.grown_at = 0  # the image from which the discriminator's last new block fades in
         self.shown_before = 0  # by the runs that this one grew or started from
         self.seconds = self.seconds_before = 0.0
         self.parents: list[dict] = []  # summaries of those runs, first to last
@@ -88,7 +97,7 @@ class StyleGAN2Run:
             self._inherit(args.start_from, growing=False)
         self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
         self.opt_G = self._adam(self.G, args.lr, args.pl_every if args.pl_weight else None)
-        self.opt_D = self._adam(self.D, args.d_lr or args.lr, args.r1_every if args.r1_gamma else None)
+        self.opt_D = self._optimizer_of_D()
         self.opt_projected = self._adam(self.projected, args.projected_lr, None) if args.projected else None
         self.opt_encoder = self.opt_latent = None
         if self.reconstruction:
@@ -110,6 +119,10 @@ class StyleGAN2Run:
             others = [p for name, p in named.items() if not name.endswith("noise_strength")]
             groups = [{"params": others}, {"params": strengths, "lr": lr * ratio * self.args.noise_rate}]
         return torch.optim.Adam(groups, lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, foreach=True)
+
+    def _optimizer_of_D(self) -> torch.optim.Optimizer:
+        args = self.args
+        return self._adam(self.D, args.d_lr or args.lr, args.r1_every if args.r1_gamma else None)
 
     def _detail(self) -> DetailDiscriminator:
         args = self.args
@@ -245,7 +258,7 @@ class StyleGAN2Run:
         rng = loop.random_of_step(args.seed, self.step_number)
         if self.growth is not None:
             self.growth.apply(self.shown, self.G_ema.synthesis, self.G.synthesis, self.D)
-        fade_in(self.D, self.shown, args.fade)
+        fade_in(self.D, self.shown - self.grown_at, args.fade)
         learns = self.shown >= args.warm_up
         stats = {}
         if self.shown < args.autoencoder_images:
@@ -443,7 +456,7 @@ class StyleGAN2Run:
             **{name: part.state_dict() for name, part in self._parts().items()},
             **{
                 k: getattr(self, k)
-                for k in ("step_number", "shown", "shown_before", "seconds", "seconds_before", "pl_mean")
+                for k in ("step_number", "shown", "shown_before", "grown_at", "seconds", "seconds_before", "pl_mean")
             },
             "ada_p": self.ada.p,
             "ada_sums": [float(self.ada.signs), float(self.ada.observed)],
@@ -486,11 +499,23 @@ class StyleGAN2Run:
         places = ("data", "out", "grow_from", "start_from", "encoder_from")
         return {k: v for k, v in vars(self.args).items() if k not in places}
 
+    def _grow(self, state: dict) -> bool:
+        """Gives the discriminator what its state has beside its blocks; whether it sees twice the size from here on."""
+        grown = self.D.config.get("img_resolution") == 2 * state["D_config"].get("img_resolution", 0)
+        self.grown_at = state["shown"] if grown else state.get("grown_at", 0)
+        if grown:
+            grow_discriminator(self.D, state, self.args.fade)
+        else:
+            keep_fromrgb(self.D, state)
+        self.opt_D = self._optimizer_of_D()
+        return grown
+
     def restore(self, state: dict) -> None:
-        if getattr(self.D, "fade", None) is None and any(k.startswith("fade_fromrgb") for k in state["D"]):
-            raise ValueError("this state belongs to a run that was grown: give --grow-from again")
+        grown = self._grow(state)
         for name, part in self._parts().items():
             if name not in state:  # discriminators or an encoder that this run is given from here on
+                continue
+            if grown and name in ("D", "opt_D"):
                 continue
             if not isinstance(part, torch.optim.Optimizer):
                 part.load_state_dict(state[name])

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from models.operations import upsample2d
+from models.operations import downsample2d, upsample2d
 from models.stylegan2 import Generator
 from training import growing, loop, stylegan2
 from weights import store
@@ -31,8 +31,6 @@ def test_growing_images():
 
 
 def test_a_grown_network_starts_as_the_small_one_enlarged(tmp_path):
-    from models.operations import upsample2d
-
     small = stylegan2.StyleGAN2Run(options(tmp_path / "a"), blobs())
     for _ in range(3):
         small.step()
@@ -45,8 +43,6 @@ def test_a_grown_network_starts_as_the_small_one_enlarged(tmp_path):
     old = small.G_ema(z, noise_mode="none")
     assert torch.allclose(large.G(z, noise_mode="none"), upsample2d(old, (1, 3, 3, 1)), atol=1e-4)
     # The new discriminator, faded out, sees what the small one saw.
-    from models.operations import downsample2d
-
     x = torch.randn(8, 3, 32, 32)
     large.D.fade = 0.0
     assert torch.allclose(large.D(x), small.D(downsample2d(x, (1, 3, 3, 1))), atol=1e-4)
@@ -60,6 +56,37 @@ def test_a_grown_network_starts_as_the_small_one_enlarged(tmp_path):
     again.step()
     large.step()
     assert all(torch.equal(a, b) for a, b in zip(again.G.parameters(), large.G.parameters(), strict=True))
+
+
+def test_a_run_whose_discriminator_sees_more_from_here_on(tmp_path):
+    """It begins with what it saw before, the new block fades in from there, and its state resumes."""
+    size = ["--resolution", "32", "--fade", "16", "--r1-every", "2"]
+    small = stylegan2.StyleGAN2Run(options(tmp_path, *size, "--d-resolution", "16"), blobs(size=32))
+    for _ in range(3):
+        small.step()
+    state = copy.deepcopy(small.state())
+    large = stylegan2.StyleGAN2Run(options(tmp_path, *size), blobs(size=32))
+    large.restore(state)
+    assert large.shown == large.grown_at == 24 and large.changes == [{"until": 24, "d_resolution": 16}]
+    assert all(torch.equal(a, b) for a, b in zip(large.G.parameters(), small.G.parameters(), strict=True))
+    x = torch.randn(8, 3, 32, 32)
+    growing.fade_in(large.D, 0, 16)
+    assert torch.allclose(large.D(x), small.D(downsample2d(x, (1, 3, 3, 1))), atol=1e-4)
+    before = {k: v.clone() for k, v in large.D.named_parameters()}
+    large.step()
+    large.step()  # the first of them wholly as before: nothing of the new block counts
+    assert large.D.fade == 0.5
+    unmoved = {k for k, v in large.D.named_parameters() if torch.equal(v, before[k])}
+    assert not {"b32.conv0.weight", "b16.conv0.weight", "fade_fromrgb.weight"} & unmoved
+    again = stylegan2.StyleGAN2Run(options(tmp_path, *size), blobs(size=32))
+    again.restore(copy.deepcopy(large.state()))
+    assert again.grown_at == 24
+    for _ in range(2):
+        again.step()
+        large.step()
+    assert large.D.fade is None and again.D.fade is None
+    for a, b in ((again.G, large.G), (again.D, large.D)):
+        assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
 
 
 def test_a_run_goes_on_from_a_generator_that_ships(tmp_path):
