@@ -22,19 +22,11 @@ from .augment import AdaptiveProbability, augment, moved
 from .data import Images
 from .detail import DetailDiscriminator
 from .energy import EnergyDistance
-from .growing import (
-    Growth,
-    fade_in,
-    grow_discriminator,
-    grow_generator,
-    growing_images,
-    keep_fromrgb,
-    widen_generator,
-)
+from .growing import Growth, fade_in, growing_images
 from .projected import ProjectedDiscriminator
 from .reconstruction import Reconstruction
-from .stylegan2_options import PRECISIONS, summary, widths
-from .stylegan2_state import averaged_generator
+from .stylegan2_options import PRECISIONS, widths
+from .stylegan2_state import KeptRun
 from .supervised import load_trained
 
 
@@ -42,7 +34,7 @@ def _encoder(path: str) -> nn.Module:
     return store.load(path) if path.endswith(".safetensors") else load_trained(Encoder, Path(path).parent)[0]
 
 
-class StyleGAN2Run:
+class StyleGAN2Run(KeptRun):
     """One training run: networks, optimisers, counters; ``step()`` is one discriminator and one generator update."""
 
     def __init__(self, args: argparse.Namespace, images: Images):
@@ -153,37 +145,6 @@ class StyleGAN2Run:
             architecture="growing" if args.architecture == "growing" else "resnet",
             conv_clamp=clamp,
         )
-
-    def _start(self, path: str) -> None:
-        """From a generator alone, as it ships, or a wider one of its function: its discriminator is a new one."""
-        widen_generator(self.G, store.load(path))
-        card = store.header(path)["card"]
-        self.parents = list(card.get("stages", []))
-        self.shown_before, self.seconds_before = card.get("images", 0), card.get("seconds", 0)
-
-    def _inherit(self, path: str, growing: bool) -> None:
-        if path.endswith(".safetensors"):
-            return self._start(path)
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if growing:
-            grow_generator(self.G, state)
-        else:
-            widen_generator(self.G, averaged_generator(state))
-        if self.detail and "detail" in state and not growing:
-            self.detail.net.load_state_dict(state["detail"])
-        if growing and self.D.img_resolution != state["D_config"]["img_resolution"]:
-            grow_discriminator(self.D, state, self.args.fade)
-        elif growing or self.D.config == state["D_config"]:  # one of another shape is a new one
-            self.D.load_state_dict(state["D"])
-        for name, heads in self.projected.items():
-            if f"{name}.projection.scales" in state.get("projected", {}):
-                own = {k: v for k, v in state["projected"].items() if k.startswith(f"{name}.")}
-                heads.load_state_dict({k.removeprefix(f"{name}."): v for k, v in own.items()})
-        if self.reconstruction and state.get("reconstruction"):
-            self.reconstruction.inherit(state["reconstruction"])
-        self.parents = [*state.get("parents", []), summary(state)]
-        self.shown_before = state["shown"] + state["shown_before"]
-        self.seconds_before = state["seconds"] + state["seconds_before"]
 
     # -- one step ------------------------------------------------------------------------------------------------
 
@@ -448,91 +409,3 @@ class StyleGAN2Run:
             a.copy_(b)
         if self.reconstruction:
             loop.update_ema(self.reconstruction.average, self.reconstruction.encoder, n / max(half_life, 1e-8))
-
-    # -- the run's folder ----------------------------------------------------------------------------------------
-
-    def state(self) -> dict:
-        return {
-            **{name: part.state_dict() for name, part in self._parts().items()},
-            **{
-                k: getattr(self, k)
-                for k in ("step_number", "shown", "shown_before", "grown_at", "seconds", "seconds_before", "pl_mean")
-            },
-            "ada_p": self.ada.p,
-            "ada_sums": [float(self.ada.signs), float(self.ada.observed)],
-            "G_config": self.G.config,
-            "D_config": self.D.config,
-            "origin": self._origin(),
-            "parents": self.parents,
-            "changes": self.changes,
-            "args": self._options(),
-            "data": Path(self.args.data).name,
-            "train_images": len(self.images),
-            "classes": list(self.images.classes or []),
-        }
-
-    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        """Networks and optimisers whose state is kept, by their names in the state."""
-        names = ["G", "D", "G_ema", "opt_G", "opt_D"]
-        if self.args.projected:
-            names += ["projected", "opt_projected"]
-        if self.energy:
-            names.append("energy")
-        if self.reconstruction:
-            names += ["reconstruction", "opt_encoder", "opt_latent"]
-        parts = {name: getattr(self, name) for name in names}
-        if self.detail:
-            parts |= {"detail": self.detail.net, "opt_detail": self.detail.optimizer}
-        return parts
-
-    def _origin(self) -> str:
-        """The options that name the run or networks from which this one began, without the folders of a machine."""
-        origins = []
-        for option in ("grow_from", "start_from", "encoder_from"):
-            if path := getattr(self.args, option):
-                own = Path(path)
-                name = f"runs/{own.parent.name}" if own.suffix == ".pt" else f"weights/embedded/{own.parent.name}"
-                origins.append(f"--{option.replace('_', '-')} {name}/{own.name}")
-        return " ".join(origins)
-
-    def _options(self) -> dict:
-        places = ("data", "out", "grow_from", "start_from", "encoder_from")
-        return {k: v for k, v in vars(self.args).items() if k not in places}
-
-    def _grow(self, state: dict) -> bool:
-        """Gives the discriminator what its state has beside its blocks; whether it sees twice the size from here on."""
-        grown = self.D.config.get("img_resolution") == 2 * state["D_config"].get("img_resolution", 0)
-        self.grown_at = state["shown"] if grown else state.get("grown_at", 0)
-        if grown:
-            grow_discriminator(self.D, state, self.args.fade)
-        else:
-            keep_fromrgb(self.D, state)
-        self.opt_D = self._optimizer_of_D()
-        return grown
-
-    def restore(self, state: dict) -> None:
-        grown = self._grow(state)
-        for name, part in self._parts().items():
-            if name not in state:  # discriminators or an encoder that this run is given from here on
-                continue
-            if grown and name in ("D", "opt_D"):
-                continue
-            if not isinstance(part, torch.optim.Optimizer):
-                part.load_state_dict(state[name])
-                continue
-            rates = [{option: group[option] for option in ("lr", "betas")} for group in part.param_groups]
-            part.load_state_dict(state[name])
-            for group, asked in zip(part.param_groups, rates, strict=True):  # those asked for now, not the state's
-                group.update(asked)
-        for k in ("step_number", "shown", "shown_before", "seconds", "seconds_before", "pl_mean"):
-            setattr(self, k, state[k])
-        self.pl_mean = self.pl_mean.to(self.device)
-        self.parents = state.get("parents", self.parents)
-        self.changes = list(state.get("changes", []))
-        former = {
-            k: v for k, v in state["args"].items() if self._options().get(k) != v and k not in loop.RUNTIME_OPTIONS
-        }
-        if former:
-            self.changes.append({"until": self.shown, **former})
-        self.ada.p = state["ada_p"]
-        self.ada.signs, self.ada.observed = state["ada_sums"]
