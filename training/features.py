@@ -5,7 +5,7 @@ module that takes pictures in [-1, 1]:
 
 - ``net(x [N, 3, H, W])`` gives four maps at strides 4, 8, 16 and 32 of the picture, finest first;
 - ``net.channels`` says how many features each has;
-- ``net.embed(x)`` gives ``[N, D]`` unit vectors for the networks that recognise faces.
+- ``net.embed(x)`` gives ``[N, D]`` unit vectors: of the person for the networks that recognise faces.
 """
 
 from __future__ import annotations
@@ -101,9 +101,16 @@ class EfficientNetLite0(Features):
                 maps.append(x)
         return maps
 
+    def embed(self, x: Tensor) -> Tensor:
+        """Unit vectors ``[N, 1280]``: what the classifier reads."""
+        return F.normalize(self._pooled(x).float(), dim=1)
+
     def classify(self, x: Tensor) -> Tensor:
         """Logits ``[N, 1000]`` of ImageNet's classes."""
-        return self.classifier(self.head(self.forward(x)[-1]).mean((2, 3)))
+        return self.classifier(self._pooled(x))
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        return self.head(self.forward(x)[-1]).mean((2, 3))
 
 
 class FaceNetwork(Features):

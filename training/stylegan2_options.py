@@ -115,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
         "--energy",
         default=None,
         choices=networks,
-        help="face recognition network in whose embedding sampled people are to be as unlike each other as real ones",
+        help="network in whose embedding sampled pictures are to be as unlike each other as real ones",
     )
     add("--energy-weight", type=float, default=1.0, help="of the energy distance in the generator's loss")
     add("--range-penalty", type=float, default=0.0, help="weight of what lies outside of [-1, 1]")

@@ -59,6 +59,8 @@ def test_four_maps_of_a_frozen_network():
     assert [tuple(m.shape) for m in maps] == [(2, c, s, s) for c, s in zip(net.channels, (32, 16, 8, 4), strict=True)]
     sum(m.mean() for m in maps).backward()
     assert x.grad.abs().sum() > 0
+    vectors = net.embed(x)
+    assert vectors.shape == (2, 1280) and torch.allclose(vectors.norm(dim=1), torch.ones(2)) and vectors.requires_grad
     with torch.autocast("cpu", torch.bfloat16):
         half = net(x.detach())
     assert half[0].dtype == torch.bfloat16
