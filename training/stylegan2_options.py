@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     add("--modulation", default="demod", choices=("demod", "adain"))
     add("--batch", type=int, default=32)
     add("--lr", type=float, default=2e-3)
+    add("--noise-from", type=int, default=0, help="image from which noise is added; before, its strengths are nothing")
     add(
         "--noise-rate",
         type=float,

@@ -169,7 +169,19 @@ class StyleGAN2Run(KeptRun):
         if self.device != "cpu":
             seed = int(torch.randint(0, 2**62, [], generator=rng))
             rng = torch.Generator(self.device).manual_seed(seed)
-        return self.G.synthesis(ws, "random", self.dtype, self.args.impl, rng)
+        return self.G.synthesis(ws, self._noise_mode, self.dtype, self.args.impl, rng)
+
+    @property
+    def _noise_mode(self) -> str:
+        return "random" if self.shown >= self.args.noise_from else "none"
+
+    @torch.no_grad()
+    def _silence(self) -> None:
+        """Sets the strengths of the noise to nothing, so that pictures with stored noise are those without."""
+        for net in (self.G, self.G_ema):
+            for name, strength in net.named_parameters():
+                if name.endswith("noise_strength"):
+                    strength.zero_()
 
     def _logits(self, x: Tensor, c: Tensor | None, rng: torch.Generator) -> Tensor:
         return self._judge(augment(self._reduced(x), self.ada.p, rng), c)
@@ -220,6 +232,8 @@ class StyleGAN2Run(KeptRun):
         if self.growth is not None:
             self.growth.apply(self.shown, self.G_ema.synthesis, self.G.synthesis, self.D)
         fade_in(self.D, self.shown - self.grown_at, args.fade)
+        if self._noise_mode == "none":
+            self._silence()
         learns = self.shown >= args.warm_up
         stats = {}
         if self.shown < args.autoencoder_images:
@@ -385,7 +399,7 @@ class StyleGAN2Run(KeptRun):
         z, c = self._latents(args.pl_batch or max(n // 2, 1), rng)
         ws = self._ws(z, c, rng)
         # Second derivatives in half precision are too coarse; this batch runs in float32.
-        images = self.G.synthesis(ws, "random", None, "fast", rng if self.device == "cpu" else None)
+        images = self.G.synthesis(ws, self._noise_mode, None, "fast", rng if self.device == "cpu" else None)
         penalty, self.pl_mean = losses.path_length_penalty(images, ws, self.pl_mean, rng)
         self._update(penalty * (args.pl_weight * args.pl_every), self.opt_G)
         self.stats["path_length"] = self.pl_mean.item()

@@ -1,5 +1,6 @@
 """The trainer on the CPU: it resumes exactly, its losses are the papers', and it learns."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -344,3 +345,23 @@ def test_a_rate_changed_on_the_way_counts(tmp_path):
     assert second.opt_D.param_groups[0]["lr"] == pytest.approx(0.004 * 4 / 5)
     assert second.opt_D.state_dict()["state"], "what it remembers of the gradients goes on"
     assert second.changes == [{"until": 8, "lr": 0.002, "d_lr": None, "r1_every": 16}]
+
+
+def test_noise_from_some_image_on(tmp_path):
+    """Before it, pictures have none, and a run that had some loses it; from it on, the strengths learn."""
+    noisy = stylegan2.StyleGAN2Run(options(tmp_path), blobs())
+    strengths = [p for k, p in noisy.G.named_parameters() if k.endswith("noise_strength")]
+    for p in strengths:
+        p.data.fill_(0.5)
+    state = copy.deepcopy(noisy.state())
+    run = stylegan2.StyleGAN2Run(
+        options(tmp_path, "--noise-from", "16", "--pl-weight", "1", "--pl-every", "1"), blobs()
+    )
+    run.restore(state)
+    own = [p for net in (run.G, run.G_ema) for k, p in net.named_parameters() if k.endswith("noise_strength")]
+    assert all(p == 0.5 for p in own[: len(strengths)])
+    for _ in range(2):
+        run.step()
+        assert all(p == 0 for p in own)
+    run.step()
+    assert any(p != 0 for p in own[: len(strengths)])
