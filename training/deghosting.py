@@ -31,7 +31,7 @@ from torch import Tensor
 import weights
 from models.deghosting import Deghosting, border
 from models.discriminator import Discriminator
-from weights import store, vgg16
+from weights import vgg16
 
 from . import edit_pairs, loop, losses, occluders, sheets
 from .data import Images, load_images
@@ -128,26 +128,6 @@ class Ghosts:
         return torch.lerp(over, under, mask), over, torch.where(swapped, 1 - mask, mask)
 
 
-@torch.no_grad()
-def begin_with(net: Deghosting, path: str) -> tuple[int, float]:
-    """Gives a network the weights of a file; of what it sees and the file's did not, it takes no notice at first.
-
-    Returns the images and the seconds that the file's card counts. Raises UserError when the sizes are others.
-    """
-    found, card = store.load(path).state_dict(), store.header(path)["card"]
-    for name, own in net.state_dict().items():
-        given = found.get(name)
-        more = own.ndim == 4 and given is not None and own.shape[1] > given.shape[1]
-        if given is None or (own.shape != given.shape and not more) or own.shape[:1] != given.shape[:1]:
-            raise weights.UserError(f"The network in {Path(path).name} has other sizes than these options make.")
-        if more:
-            own.zero_()
-            own[:, : given.shape[1]] = given
-        else:
-            own.copy_(given)
-    return card.get("images", 0), card.get("seconds", 0.0)
-
-
 def compare(device: str):
     """What pictures are compared by besides their pixels, ``(words, maps(x) -> list)``: VGG16 if its file is here."""
     if weights.status(vgg16.NAME) == "cached":
@@ -175,8 +155,7 @@ class DeghostingRun(Supervised):
             guided=args.guided,
             generator=None if args.generator.endswith(".safetensors") else args.generator,
         )
-        self.shown_before, self.seconds_before = begin_with(net, args.start_from) if args.start_from else (0, 0.0)
-        super().__init__(args, images, net, 5_000)
+        super().__init__(args, images, net, 5_000, args.start_from)
         for group in self.optimizer.param_groups:
             group["betas"] = BETAS
         self.ghosts = ghosts
@@ -224,12 +203,10 @@ class DeghostingRun(Supervised):
 
     def state(self) -> dict:
         more = {} if self.D is None else {"D": self.D.state_dict(), "opt_D": self.opt_D.state_dict()}
-        before = {"shown_before": self.shown_before, "seconds_before": self.seconds_before}
-        return {**super().state(), **more, **before, "judged_by": self.judged_by}
+        return {**super().state(), **more, "judged_by": self.judged_by}
 
     def restore(self, state: dict) -> None:
         super().restore(state)
-        self.shown_before, self.seconds_before = state.get("shown_before", 0), state.get("seconds_before", 0.0)
         if self.D is not None and "D" in state:
             self.D.load_state_dict(state["D"])
             self.opt_D.load_state_dict(state["opt_D"])

@@ -22,6 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.diffcam import BODIES, DiffCAM
+from weights import store
+from weights.errors import UserError
 
 from . import edit_pairs, loop, sheets
 from .data import Images, load_images
@@ -37,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     add("--out", required=True, help="folder of the run; an unfinished run in it goes on")
     add("--data", default=None, help="zip or folder of faces: with an encoder, half of the pairs are of photographs")
     add("--images", type=int, default=200_000)
+    add("--start-from", default=None, help="safetensors file of a Diff-CAM network of the same edits to begin with")
     add("--size", type=int, default=128)
     add("--body", default="light", choices=BODIES)
     add("--widths", type=int, nargs="+", default=[16, 32, 64])
@@ -93,7 +96,9 @@ class DiffCAMRun(Supervised):
         torch.manual_seed(args.seed)
         body = {"widths": args.widths, "head": args.head, "layers": args.layers, "split": args.split}
         net = DiffCAM(pairs.directions.names, args.size, args.body, **body).to(memory_format=torch.channels_last)
-        super().__init__(args, images, net, 10_000)
+        if args.start_from and list(store.load(args.start_from).names) != list(net.names):
+            raise UserError(f"The network in {Path(args.start_from).name} names other edits than these directions.")
+        super().__init__(args, images, net, 10_000, args.start_from)
         self.pairs = pairs
         self.judge = edit_pairs.network(args.judge, self.device) if args.parts else None
 

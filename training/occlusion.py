@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     add("--generator", default="stylegan2/faces", help="name or safetensors file of the StyleGAN2 network")
     add("--encoder", default="auto", help="name or file of its encoder; auto: the one that ships")
     add("--images", type=int, default=60_000)
+    add("--start-from", default=None, help="safetensors file of an occlusion network to begin with")
     add("--size", type=int, default=64)
     add("--widths", type=int, nargs="+", default=[16, 32, 64, 96])
     add("--drawn", type=float, default=0.5, help="share of photographs with something drawn before them")
@@ -139,7 +140,7 @@ class Covered:
 class OcclusionRun(Supervised):
     def __init__(self, args: argparse.Namespace, images: Images, textures: Tensor | None, covered: Covered):
         torch.manual_seed(args.seed)
-        super().__init__(args, images, OcclusionNet(args.size, args.widths), 5_000)
+        super().__init__(args, images, OcclusionNet(args.size, args.widths), 5_000, args.start_from)
         self.covered, self.textures = covered, textures
 
     def step(self) -> None:

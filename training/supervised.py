@@ -10,6 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+import weights
+from weights import store
+
 from . import loop
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
@@ -21,9 +24,13 @@ class Supervised:
     Args:
         net: its ``config`` makes it again.
         half_life: of the average, in images; shorter at the beginning.
+        start_from: a ``.safetensors`` file whose weights it begins with, instead of random ones.
     """
 
-    def __init__(self, args: argparse.Namespace, images, net: nn.Module, half_life: float):
+    def __init__(
+        self, args: argparse.Namespace, images, net: nn.Module, half_life: float, start_from: str | None = None
+    ):
+        self.shown_before, self.seconds_before = begin_with(net, start_from) if start_from else (0, 0.0)
         self.args, self.batch, self.images, self.half_life = args, args.batch, images, half_life
         self.device = loop.resolve(args.device)
         self.dtype = PRECISIONS[args.precision]
@@ -61,6 +68,7 @@ class Supervised:
         return {
             **{k: getattr(self, k).state_dict() for k in ("net", "average", "optimizer")},
             **{k: getattr(self, k) for k in ("shown", "step_number", "seconds", "loss")},
+            **{k: getattr(self, k) for k in ("shown_before", "seconds_before")},
             "config": self.net.config,
             "train_images": len(self.images),
             "args": {k: v for k, v in vars(self.args).items() if k not in ("data", "out")},
@@ -71,6 +79,27 @@ class Supervised:
             getattr(self, k).load_state_dict(state[k])
         for k in ("shown", "step_number", "seconds", "loss"):
             setattr(self, k, state[k])
+        self.shown_before, self.seconds_before = state.get("shown_before", 0), state.get("seconds_before", 0.0)
+
+
+@torch.no_grad()
+def begin_with(net: nn.Module, path: str) -> tuple[int, float]:
+    """Gives a network the weights of a file; of what it sees and the file's did not, it takes no notice at first.
+
+    Returns the images and the seconds that the file's card counts. Raises UserError when the sizes are others.
+    """
+    found, card = store.load(path).state_dict(), store.header(path)["card"]
+    for name, own in net.state_dict().items():
+        given = found.get(name)
+        more = own.ndim == 4 and given is not None and own.shape[1] > given.shape[1]
+        if given is None or (own.shape != given.shape and not more) or own.shape[:1] != given.shape[:1]:
+            raise weights.UserError(f"The network in {Path(path).name} has other sizes than these options make.")
+        if more:
+            own.zero_()
+            own[:, : given.shape[1]] = given
+        else:
+            own.copy_(given)
+    return card.get("images", 0), card.get("seconds", 0.0)
 
 
 def load_trained(kind: type[nn.Module], folder: str | Path) -> tuple[nn.Module, dict]:

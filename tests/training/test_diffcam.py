@@ -14,6 +14,7 @@ from training import card, diffcam, edit_pairs, loop, occluders
 from training.edit_pairs import Pairs
 from training.supervised import load_trained
 from weights import latent_directions, store
+from weights.errors import UserError
 
 SIZES = {"z_dim": 8, "w_dim": 8, "img_resolution": 16, "mapping_layers": 1, "channels": {4: 16, 8: 16, 16: 8}}
 SMALL = ["--size", "16", "--widths", "8", "16", "--head", "16", "--batch", "8", "--device", "cpu", "--encoder", "none"]
@@ -197,3 +198,24 @@ def test_about_a_share_of_a_batch_is_covered():
     changed = (made != pixels).flatten(1).any(dim=1)
     assert not changed[~covered].any() and changed.sum() > 8 and (pixels == 128).all()
     assert torch.equal(occluders.batch(pixels, rng(), 0.0)[0], pixels)
+
+
+def test_it_begins_with_a_network_of_the_same_edits(generator, tmp_path):
+    pairs = Pairs(options(generator), "cpu")
+    old = diffcam.DiffCAMRun(options(generator, "--seed", 5), [], pairs).net
+    store.save(tmp_path / "old.safetensors", old, "diffcam", "network", card={"images": 40, "seconds": 3})
+    begun = options(generator, "--start-from", tmp_path / "old.safetensors")
+    run = diffcam.DiffCAMRun(begun, [], pairs)
+    for net in (run.net, run.average):
+        assert all(torch.equal(a, b) for a, b in zip(net.parameters(), old.parameters(), strict=True))
+    again = diffcam.DiffCAMRun(options(generator), [], pairs)
+    run.step()
+    again.restore(run.state())
+    assert (again.shown, again.shown_before, again.seconds_before) == (8, 40, 3)
+    state = run.state()
+    del state["shown_before"], state["seconds_before"]  # as runs of before have it
+    again.restore(state)
+    assert again.shown_before == 0
+    four = Pairs(options(generator, "--random-directions", 4), "cpu")
+    with pytest.raises(UserError, match="other edits"):
+        diffcam.DiffCAMRun(begun, [], four)

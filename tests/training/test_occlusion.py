@@ -121,3 +121,12 @@ def test_it_learns_and_its_card_says_so(files, faces, tmp_path):
     assert f"{header['card']['found']['drawn']['union']:.1f} %" in text and "make train-occlusion" in text
     with Image.open(tmp_path / "occlusion" / "faces.png") as sheet:
         assert sheet.size == (320, 96)
+    # Another one begins with it, and the card counts both.
+    more = ["--images", 16, "--tick", 16, "--start-from", tmp_path / "occlusion" / "faces.safetensors"]
+    args = options(files, faces, tmp_path / "second", *more)
+    assert occlusion.measured(occlusion.train(args, log=lambda _words: None).average, covered, pixels)["union"] > 30
+    words[1] = args.out
+    assert card.main(words) == 0
+    counted = store.header(tmp_path / "occlusion" / "faces.safetensors")["card"]
+    assert (counted["images"], counted["images_before"]) == (1216, 1200)
+    assert "the network that shipped before, after 1,200 of them" in (tmp_path / "occlusion" / "faces.md").read_text()

@@ -27,6 +27,18 @@ def sha256_of(generator: str) -> str:
     return hub.file_sha256(own if own.suffix == ".safetensors" else paths.embedded(generator))
 
 
+def counted(state: dict) -> dict:
+    """What the card of a supervised run says of its length, with what the network that it began with had seen."""
+    before = state.get("shown_before", 0)
+    seconds = round(state["seconds"] + state.get("seconds_before", 0))
+    return {"images": state["shown"] + before, "seconds": seconds, "images_before": before}
+
+
+def began_with(card: dict) -> str | None:
+    before = card["images_before"]
+    return f"the network that shipped before, after {before:,} of them" if before else None
+
+
 def store_measured(
     args: argparse.Namespace,
     net: nn.Module,

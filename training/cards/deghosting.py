@@ -13,7 +13,7 @@ from ..data import load_images
 from ..deghosting import Ghosts, measured, sheet
 from ..deghosting import parser as options
 from ..supervised import load_trained
-from .common import last_rows, made_by, parameters, sha256_of, store_measured, write
+from .common import began_with, counted, last_rows, made_by, parameters, sha256_of, store_measured, write
 
 GENERATED = 256  # ghosts of generated faces, where there is no encoder
 
@@ -30,9 +30,7 @@ def export(args, notes: dict) -> int:
     card = {
         "data": notes["data"],
         "terms": notes["terms"],
-        "images": state["shown"] + state.get("shown_before", 0),
-        "seconds": round(state["seconds"] + state.get("seconds_before", 0)),
-        "images_before": state.get("shown_before", 0),
+        **counted(state),
         "command": command_line(options(), out_and_data(args.data, state), given),
         "generator": given["generator"],
         "generator_sha256": sha256_of(given["generator"]),
@@ -56,7 +54,6 @@ def export(args, notes: dict) -> int:
 def _write(path: Path, name: str, net: Deghosting, state: dict, card: dict, notes: dict) -> None:
     found, config = card["psnr"], net.config
     of = "photographs of the test split" if card["of_photographs"] else "generated faces"
-    before = card["images_before"]
     what = f"{notes['what']} Columns: ghosts made of generated faces; blended, deghosted, the truth."
     table = {
         "network": f"{config['num_rrdbs']} dense blocks of {config['rrdb_channels']} channels at"
@@ -68,7 +65,7 @@ def _write(path: Path, name: str, net: Deghosting, state: dict, card: dict, note
         "loss": f"L2, {state['args']['perceptual']:g} of {card['compared_by']},"
         f" {state['args']['adversarial']:g} adversarial",
         "ghosts shown": f"{card['images']:,}",
-        "began with": f"the network that shipped before, after {before:,} of them" if before else None,
+        "began with": began_with(card),
         "also sees": "the mask of the blend" if config["guided"] else None,
         **last_rows(card, notes),
     }

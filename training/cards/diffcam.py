@@ -14,7 +14,7 @@ from ..diffcam import REGIONS, measured, sheet
 from ..diffcam import parser as options
 from ..edit_pairs import Pairs
 from ..supervised import load_trained
-from .common import last_rows, made_by, parameters, sha256_of, store_measured, write
+from .common import began_with, counted, last_rows, made_by, parameters, sha256_of, store_measured, write
 
 LATENTS = 1024  # random faces that it is measured on
 
@@ -31,8 +31,7 @@ def export(args, notes: dict) -> int:
     card = {
         "data": notes["data"],
         "terms": notes["terms"],
-        "images": state["shown"],
-        "seconds": round(state["seconds"]),
+        **counted(state),
         "command": command_line(options(), out_and_data(args.data, state), given),
         "generator": given["generator"],
         "generator_sha256": sha256_of(given["generator"]),
@@ -85,7 +84,8 @@ def _write(path: Path, name: str, net: DiffCAM, state: dict, card: dict, notes: 
         "pairs of": data if state["train_images"] else "random faces",
         "data": notes["data"],
         "terms": notes["terms"],
-        "pairs shown": f"{state['shown']:,}",
+        "pairs shown": f"{card['images']:,}",
+        "began with": began_with(card),
         **last_rows(card, notes),
     }
     sections = [

@@ -13,7 +13,7 @@ from ..data import load_images
 from ..occlusion import Covered, measured, sheet
 from ..occlusion import parser as options
 from ..supervised import load_trained
-from .common import last_rows, made_by, parameters, sha256_of, store_measured, write
+from .common import began_with, counted, last_rows, made_by, parameters, sha256_of, store_measured, write
 
 KINDS = {"drawn": 1.0, "pieces": None}  # what lies there -> the share of drawings that ``measured`` is asked for
 WORDS = {
@@ -32,8 +32,7 @@ def export(args, notes: dict) -> int:
     card = {
         "data": notes["data"],
         "terms": notes["terms"],
-        "images": state["shown"],
-        "seconds": round(state["seconds"]),
+        **counted(state),
         "command": command_line(options(), data_and_out(args.data), told),
         "generator": given["generator"],
         "generator_sha256": sha256_of(given["generator"]),
@@ -62,7 +61,8 @@ def _write(path: Path, name: str, net: OcclusionNet, state: dict, card: dict, no
         "learnt with": f"{card['generator']}, sha256 {card['generator_sha256'][:16]}…",
         "data": f"{notes['data']}; {state['train_images']:,} photographs of the train split",
         "terms": notes["terms"],
-        "images shown": f"{state['shown']:,}",
+        "images shown": f"{card['images']:,}",
+        "began with": began_with(card),
         **last_rows(card, notes),
     }
     sections = [
