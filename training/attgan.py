@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import weights
 from models.attgan import HEADS, Discriminator, Generator, resolve_conflicts
 from models.attributes import Classifier
 
@@ -63,7 +64,11 @@ def parser() -> argparse.ArgumentParser:
     add = p.add_argument
     add("--data", required=True, help="zip or folder of faces with labels.csv, a 0/1 column for each attribute")
     add("--out", required=True, help="folder of the run; an unfinished run in it goes on")
-    add("--classifier", default=None, help="folder of a run of `training attributes`, for the recipe ours")
+    add(
+        "--classifier",
+        default=None,
+        help="for the recipe ours: folder of a run of `training attributes`, or the name of a classifier that ships",
+    )
     add("--recipe", default="ours", choices=("ours", "paper"))
     add("--mode", default="wgan", choices=("wgan", "lsgan", "dcgan"), help="adversarial loss of the recipe paper")
     add("--images", type=int, default=1_500_000)
@@ -334,6 +339,7 @@ class AttGANRun:
             "data": Path(self.args.data).name,
             "train_images": len(self.images),
             "args": {k: v for k, v in vars(self.args).items() if k not in ("data", "out", "classifier")},
+            "classifier": classifier_name(self.args.classifier),
         }
 
     def restore(self, state: dict) -> None:
@@ -343,8 +349,14 @@ class AttGANRun:
             setattr(self, k, state[k])
 
 
-def load_classifier(folder: str | Path) -> Classifier:
-    return load_trained(Classifier, folder)[0]
+def classifier_name(where: str | None) -> str | None:
+    """How a card names it: a run without the folders of a machine."""
+    return where if where is None or where in weights.names() else f"runs/{Path(where).name}"
+
+
+def load_classifier(where: str) -> Classifier:
+    """That of a run's folder, or one that ships by its name, such as ``attributes/faces``."""
+    return weights.load(where) if where in weights.names() else load_trained(Classifier, where)[0]
 
 
 @torch.no_grad()

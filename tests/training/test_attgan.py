@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import weights
 from models.attributes import Classifier
 from training import attgan, attributes, editing
 from training.data import Images, load_images
@@ -114,6 +115,13 @@ def test_a_change_leaves_the_rest_and_learns_to_be_small():
     for _ in range(40):
         run.step()
     assert masks()[1].mean() < mask.mean() / 2 and 0 < run.stats["mask"] < 1 and run.stats["person"] >= 0
+
+
+def test_the_classifier_may_be_one_that_ships():
+    assert attgan.load_classifier("attributes/faces") is weights.load("attributes/faces")
+    assert attgan.classifier_name("attributes/faces") == "attributes/faces"
+    assert attgan.classifier_name("/somewhere/runs/attributes") == "runs/attributes"
+    assert attgan.classifier_name(None) is None
 
 
 def test_ours_wants_a_classifier():

@@ -53,7 +53,7 @@ def test_from_a_run_to_a_card(faces, tmp_path, capsys):
     assert said["restored"] == editing.restored(net, x, a)
     words = path.with_suffix(".md").read_text()
     assert f"{said['success']['mean']:.1f}" in words and f"{said['restored']['psnr']:.2f} dB" in words
-    assert "--seed 7" in words and "--recipe ours --classifier runs/attributes" in words
+    assert "--seed 7" in words and "--recipe ours --classifier runs/helper" in words
     assert str(tmp_path) not in words, "no path of this machine"
     with Image.open(path.with_suffix(".png")) as picture:
         assert picture.size == (16 * (2 + len(NAMES)), 16 * 8)

@@ -44,7 +44,7 @@ def export(args, notes: dict) -> int:
         "recipe": state["args"]["recipe"],
         "images": state["shown"],
         "seconds": round(state["seconds"]),
-        "command": _command(args.data, state["args"]),
+        "command": _command(args.data, state),
         "test_images": len(test),
         "judge": {
             "command": command_line(judge_options(), data_and_out(args.data), judging["args"]),
@@ -65,10 +65,11 @@ def export(args, notes: dict) -> int:
     return 0
 
 
-def _command(data: str, given: dict) -> str:
+def _command(data: str, state: dict) -> str:
+    given = state["args"]
     usual = vars(complete(options().parse_args(["--data", "x", "--out", "x", "--recipe", given["recipe"]])))
     line = command_line(options(), data_and_out(data), given, usual)
-    return line if given["recipe"] == "paper" else f"{line} --recipe ours --classifier runs/attributes"
+    return line if given["recipe"] == "paper" else f"{line} --recipe ours --classifier {state['classifier']}"
 
 
 @torch.no_grad()
