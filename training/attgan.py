@@ -31,11 +31,12 @@ import weights
 from models.attgan import HEADS, Discriminator, Generator, resolve_conflicts
 from models.attributes import Classifier
 
-from . import features, loop, sheets
+from . import features, loop, projected, sheets
 from .attributes import ATTGAN, vary
 from .data import Images, load_images
 from .editing import INTENSITY, flips, psnr, reconstructed, success
 from .losses import discriminator_loss, generator_loss, r1_penalty
+from .projected import ProjectedDiscriminator
 from .reconstruction import identity_loss
 from .supervised import load_trained
 
@@ -85,6 +86,15 @@ def parser() -> argparse.ArgumentParser:
     add("--lambda-mask", type=float, default=0.0, help="of the mean of a change's mask")
     add("--identity", default=None, choices=tuple(features.NETWORKS), help="face recognition network, ours")
     add("--lambda-identity", type=float, default=5.0)
+    add(
+        "--projected",
+        nargs="*",
+        default=[],
+        choices=tuple(features.NETWORKS),
+        help="projected discriminators on these features, ours",
+    )
+    add("--projected-weight", type=float, default=1.0, help="of their loss in the generator's")
+    add("--projected-lr", type=float, default=2e-4)
     add("--batch", type=int, default=32)
     add("--lambda-gp", type=float, default=10.0)
     add("--lambda-features", type=float, default=2.0, help="reconstruction in the classifier's features, ours")
@@ -149,9 +159,15 @@ class AttGANRun:
         if classifier is not None:
             self.classifier = classifier.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
             self.columns = [classifier.attrs.index(name) for name in args.attrs]
+        self.projected = torch.nn.ModuleDict(
+            {name: ProjectedDiscriminator(features.load(name).to(self.device)) for name in args.projected}
+        ).to(self.device)
         betas = (0.5, float(args.beta2))
         self.opt_G = torch.optim.Adam(self.G.parameters(), args.lr, betas, foreach=True)
         self.opt_D = torch.optim.Adam(self.D.parameters(), args.lr, betas, foreach=True)
+        self.opt_projected = None
+        if args.projected:
+            self.opt_projected = torch.optim.Adam(self.projected.parameters(), args.projected_lr, (0.0, 0.99))
         self.shown = self.step_number = 0
         self.seconds = 0.0
         self.stats: dict[str, float] = {}
@@ -234,6 +250,7 @@ class AttGANRun:
             self.stats["r1"] = penalty.item()
 
         self.D.requires_grad_(False)
+        maps = self._learn_projected(x, edited, rng)
         with self._autocast():
             fake, named = self.D(edited)
             judged = self.classifier(vary(edited, rng).to(memory_format=torch.channels_last))[:, self.columns]
@@ -248,6 +265,10 @@ class AttGANRun:
             + args.lambda_rec * rec
             + args.lambda_features * unlike
         )
+        for name, of_edits in maps.items():
+            with self._autocast():
+                unlikely = projected.hinge_generator_loss(self.projected[name].logits(of_edits))
+            loss_G = loss_G + args.projected_weight * unlikely
         if mask is not None:
             loss_G = loss_G + args.lambda_mask * mask[count:].float().mean()
             self._note(mask=mask[count:].float().mean())
@@ -261,6 +282,24 @@ class AttGANRun:
         self._update(self.opt_G, loss_G)
         self._average()
         self._note(loss_D=loss_D, rec=rec, cls=classified, judged=judged, adv=generator_loss(fake.float()))
+
+    def _learn_projected(self, x: Tensor, edited: Tensor, rng: torch.Generator) -> dict[str, list[Tensor]]:
+        """One update of the heads; the mixed maps of the edits by the networks' names."""
+        maps = {}
+        for name, D in self.projected.items():
+            D.heads.requires_grad_(True)
+            with self._autocast():
+                with torch.no_grad():
+                    if not D.projection.calibrated:
+                        D.calibrate(x)
+                    of_photographs = D.project(x, rng)
+                maps[name] = D.project(edited, rng)
+                real, fake = D.logits(of_photographs), D.logits([m.detach() for m in maps[name]])
+            self._update(self.opt_projected, projected.hinge_discriminator_loss(real, fake))
+            D.heads.requires_grad_(False)
+            of = {f"{name}_real": projected.mean_logit(real), f"{name}_fake": projected.mean_logit(fake)}
+            self._note(**{k: torch.tensor(v) for k, v in of.items()})
+        return maps
 
     def _adversarial_paper(self, real: Tensor, fake: Tensor) -> Tensor:
         if self.args.mode == "wgan":
@@ -329,10 +368,12 @@ class AttGANRun:
 
     # -- the run's folder ----------------------------------------------------------------------------------------------
 
+    def _parts(self) -> list[str]:
+        return ["G", "D", "G_ema", "opt_G", "opt_D", *(["projected", "opt_projected"] if self.args.projected else [])]
+
     def state(self) -> dict:
-        names = ("G", "D", "G_ema", "opt_G", "opt_D")
         return {
-            **{k: getattr(self, k).state_dict() for k in names},
+            **{k: getattr(self, k).state_dict() for k in self._parts()},
             **{k: getattr(self, k) for k in ("shown", "step_number", "seconds", "stats")},
             "G_config": self.G.config,
             "D_config": self.D.config,
@@ -343,7 +384,7 @@ class AttGANRun:
         }
 
     def restore(self, state: dict) -> None:
-        for k in ("G", "D", "G_ema", "opt_G", "opt_D"):
+        for k in self._parts():
             getattr(self, k).load_state_dict(state[k])
         for k in ("shown", "step_number", "seconds", "stats"):
             setattr(self, k, state[k])
@@ -378,9 +419,9 @@ def train(args: argparse.Namespace, log=print) -> AttGANRun:
     loop.resume(run, out, log)
     sizes = [sum(p.numel() for p in net.parameters()) for net in (run.G, run.D)]
     log(f"{len(images)} images of {args.size} px, generator {sizes[0]:,} parameters, discriminator {sizes[1]:,}")
-    test = load_images(args.data, args.size, "test", limit=128, attributes=args.attrs) if images.held_out else images
-    x = (test.pixels[:128].float() / 127.5 - 1).to(run.device)
-    a = test.attributes[:128].float().to(run.device)
+    # Whoever looks at sheets and numbers of a run chooses by them, so they are not of the test split.
+    x = (images.pixels[:128].float() / 127.5 - 1).to(run.device)
+    a = images.attributes[:128].float().to(run.device)
 
     def report() -> dict:
         save_sheet(run.G_ema, x[:10], a[:10], out / "sheets" / f"{run.shown:08d}.png")

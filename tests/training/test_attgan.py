@@ -41,6 +41,7 @@ CHANGE = ["--head", "change", "--refine", "4", "--difference", "--lambda-mask", 
 RECIPES = [
     [],
     CHANGE,
+    [*CHANGE, "--projected", "mobilefacenet"],
     ["--recipe", "paper"],
     ["--recipe", "paper", "--mode", "lsgan"],
     ["--recipe", "paper", "--mode", "dcgan"],
@@ -49,6 +50,11 @@ RECIPES = [
 
 class TinyIdentity(torch.nn.Module):
     """Stands for a downloaded face recognition network."""
+
+    channels = (3, 3, 3, 3)
+
+    def forward(self, x):
+        return [torch.nn.functional.avg_pool2d(x, size) for size in (4, 8, 16, 32)]
 
     def embed(self, x):
         return torch.nn.functional.normalize(x.float().mean(dim=(2, 3)), dim=1)
