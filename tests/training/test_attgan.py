@@ -227,6 +227,39 @@ def test_the_classifier_learns_resumes_and_is_measured():
     assert found["mean"] > 90 and set(found) == {*NAMES, "mean"}
 
 
+def test_pictures_that_deceive_a_classifier():
+    net, images = classifier(), blobs(64)
+    x, y = images.batch(torch.arange(64)), images.attributes.float()
+
+    def loss(pictures):
+        with torch.no_grad():
+            return float(torch.nn.functional.binary_cross_entropy_with_logits(net(pictures), y))
+
+    found = attributes.deceiving(net, x, y, 2.0, 3, torch.Generator().manual_seed(0))
+    assert (found - x).flatten(1).norm(dim=1).max() <= 2 + 1e-4 and found.abs().max() <= 1
+    random = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+    random = x + random * 2 / random.flatten(1).norm(dim=1)[:, None, None, None]
+    assert loss(found) - loss(x) > 3 * abs(loss(random) - loss(x)) > 0
+
+
+def test_a_robust_classifier_is_deceived_less():
+    """By pictures that differ by as much: red, green and blue are 160 levels apart, 35 in L2."""
+    args = ["--data", "x", "--out", "x", "--size", "16", "--batch", "16", "--precision", "fp32", "--device", "cpu"]
+    args += ["--attrs", *NAMES, "--widths", "4", "8", "--blocks", "1", "1", "--images", "3000", "--lr", "0.01"]
+    images = blobs(64)
+    x, y = images.batch(torch.arange(64)), images.attributes.float()
+    wrong = []
+    for more in ([], ["--robust", "32"]):  # at 64 px; 8 at 16
+        run = attributes.AttributesRun(attributes.parser().parse_args([*args, *more]), images)
+        for _ in range(150):
+            run.step()
+        net = run.average
+        assert ((net(x) > 0) == y.bool()).float().mean() > 0.95
+        worst = attributes.deceiving(net, x, y, 8.0, 5, torch.Generator().manual_seed(0))
+        wrong.append(float(((net(worst) > 0) != y.bool()).float().mean()))
+    assert wrong[1] < 0.5 * wrong[0], wrong
+
+
 @pytest.mark.parametrize("kind", ["residual", "plain"])
 def test_the_classifier_takes_every_size(kind):
     net = Classifier(NAMES, 16, (4, 8), (1, 2), kind).eval()
