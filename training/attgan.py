@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     add("--size", type=int, default=64)
     for name, (ours, paper) in RECIPES.items():
         add("--" + name.replace("_", "-"), type=type(ours), default=None, help=f"{ours} (ours), {paper} (paper)")
+    add("--classifier-share", type=float, default=0.5, help="of --lambda-cls; the discriminator has the rest, ours")
     add("--max-dim", type=int, default=1024)
     add("--head", default="image", choices=HEADS, help="what the decoder makes: a picture, or a change with its mask")
     add("--refine", type=int, default=0, help="channels at full size before the change")
@@ -261,7 +262,7 @@ class AttGANRun:
         rec = F.l1_loss(rebuilt, x[:count])
         loss_G = (
             generator_loss(fake.float())
-            + args.lambda_cls / 2 * (classified + judged)
+            + args.lambda_cls * torch.lerp(classified, judged, args.classifier_share)
             + args.lambda_rec * rec
             + args.lambda_features * unlike
         )
