@@ -37,7 +37,9 @@ def pytest_terminal_summary(terminalreporter):
     for report in terminalreporter.stats.get("rerun", []):
         terminalreporter.section(f"tried again: {report.nodeid}", sep="-")
         lines = report.longreprtext.splitlines()
-        terminalreporter.write_line("\n".join(line for line in lines if line[:1] in ("E", ">")) or lines[-1])
+        terminalreporter.write_line(
+            "\n".join(line for line in lines if line[:1] in ("E", ">")) or "\n".join(lines[-1:])
+        )
 
 
 def pytest_addoption(parser):

@@ -290,16 +290,10 @@ class AttGANRun:
         for name, D in self.projected.items():
             D.heads.requires_grad_(True)
             with self._autocast():
-                with torch.no_grad():
-                    if not D.projection.calibrated:
-                        D.calibrate(x)
-                    of_photographs = D.project(x, rng)
-                maps[name] = D.project(edited, rng)
-                real, fake = D.logits(of_photographs), D.logits([m.detach() for m in maps[name]])
-            self._update(self.opt_projected, projected.hinge_discriminator_loss(real, fake))
+                loss, maps[name], means = projected.learn(D, x, edited, rng)
+            self._update(self.opt_projected, loss)
             D.heads.requires_grad_(False)
-            of = {f"{name}_real": projected.mean_logit(real), f"{name}_fake": projected.mean_logit(fake)}
-            self._note(**{k: torch.tensor(v) for k, v in of.items()})
+            self._note(**{f"{name}_{which}": torch.tensor(mean) for which, mean in means.items()})
         return maps
 
     def _adversarial_paper(self, real: Tensor, fake: Tensor) -> Tensor:

@@ -109,6 +109,19 @@ class ProjectedDiscriminator(nn.Module):
         return [head(m).float() for head, m in zip(self.heads, maps, strict=True)]
 
 
+def learn(
+    D: ProjectedDiscriminator, real: Tensor, generated: Tensor, rng: torch.Generator
+) -> tuple[Tensor, list[Tensor], dict[str, float]]:
+    """The loss of the heads, the mixed maps of ``generated`` for the generator's loss, and the two mean logits."""
+    with torch.no_grad():
+        if not D.projection.calibrated:
+            D.calibrate(real)
+        of_real = D.project(real, rng)
+    maps = D.project(generated, rng)
+    found, made = D.logits(of_real), D.logits([m.detach() for m in maps])
+    return hinge_discriminator_loss(found, made), maps, {"real": mean_logit(found), "fake": mean_logit(made)}
+
+
 def hinge_discriminator_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:
     """``mean relu(1 - D(x)) + mean relu(1 + D(G(z)))`` (Lim and Ye 2017), averaged over the heads."""
     each = [F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True)]

@@ -75,7 +75,6 @@ class StyleGAN2Run(KeptRun):
                 self.reconstruction.start(_encoder(args.encoder_from))
         self.growth = Growth(args.resolution, args.growing_stage) if args.architecture == "growing" else None
         self.step_number = self.shown = 0
-        self.grown_at = 0  # the image from which the discriminator's last new block fades in
         self.shown_before = 0  # by the runs that this one grew or started from
         self.seconds = self.seconds_before = 0.0
         self.parents: list[dict] = []  # summaries of those runs, first to last
@@ -231,7 +230,7 @@ class StyleGAN2Run(KeptRun):
         rng = loop.random_of_step(args.seed, self.step_number)
         if self.growth is not None:
             self.growth.apply(self.shown, self.G_ema.synthesis, self.G.synthesis, self.D)
-        fade_in(self.D, self.shown - self.grown_at, args.fade)
+        fade_in(self.D, self.shown, args.fade)
         if self._noise_mode == "none":
             self._silence()
         learns = self.shown >= args.warm_up
@@ -309,16 +308,9 @@ class StyleGAN2Run(KeptRun):
         for name, D in self.projected.items():
             D.heads.requires_grad_(True)
             with self._autocast():
-                with torch.no_grad():
-                    if not D.projection.calibrated:
-                        D.calibrate(real)
-                    maps_real = D.project(real, rng)
-                maps[name] = D.project(fake, rng)
-                real_logits = D.logits(maps_real)
-                fake_logits = D.logits([m.detach() for m in maps[name]])
-                loss = loss + projected.hinge_discriminator_loss(real_logits, fake_logits)
-            stats[f"{name}_real"] = projected.mean_logit(real_logits)
-            stats[f"{name}_fake"] = projected.mean_logit(fake_logits)
+                own, maps[name], means = projected.learn(D, real, fake, rng)
+            loss = loss + own
+            stats |= {f"{name}_{which}": mean for which, mean in means.items()}
         if maps:
             self._update(loss, self.opt_projected)
             self.projected.requires_grad_(False)

@@ -67,7 +67,7 @@ class KeptRun:
     def state(self) -> dict:
         return {
             **{name: part.state_dict() for name, part in self._parts().items()},
-            **{k: getattr(self, k) for k in (*COUNTERS, "grown_at")},
+            **{k: getattr(self, k) for k in COUNTERS},
             "ada_p": self.ada.p,
             "ada_sums": [float(self.ada.signs), float(self.ada.observed)],
             "G_config": self.G.config,
@@ -109,23 +109,11 @@ class KeptRun:
         places = ("data", "out", "grow_from", "start_from", "encoder_from")
         return {k: v for k, v in vars(self.args).items() if k not in places}
 
-    def _grow(self, state: dict) -> bool:
-        """Gives the discriminator what its state has beside its blocks; whether it sees twice the size from here on."""
-        grown = self.D.config.get("img_resolution") == 2 * state["D_config"].get("img_resolution", 0)
-        self.grown_at = state["shown"] if grown else state.get("grown_at", 0)
-        if grown:
-            grow_discriminator(self.D, state, self.args.fade)
-        else:
-            keep_fromrgb(self.D, state)
-        self.opt_D = self._optimizer_of_D()
-        return grown
-
     def restore(self, state: dict) -> None:
-        grown = self._grow(state)
+        keep_fromrgb(self.D, state)
+        self.opt_D = self._optimizer_of_D()  # the old fromRGB is one of its parameters
         for name, part in self._parts().items():
             if name not in state:  # discriminators or an encoder that this run is given from here on
-                continue
-            if grown and name in ("D", "opt_D"):
                 continue
             if not isinstance(part, torch.optim.Optimizer):
                 part.load_state_dict(state[name])
