@@ -292,6 +292,12 @@ def test_a_photograph_that_is_dragged(wide, tmp_path):
     wide.ran("dg-drag")
     assert "latent=" in wide.code("dg-drag") and "inversion.invert" in wide.code("dg-photo")
 
+    for part in ("dg-drag-outcome", "dg-drag-film-news"):  # nothing lies over the picture, however far one has scrolled
+        wide.at(part).evaluate("part => part.scrollIntoView({ block: 'start' })")
+        ends = "() => document.querySelector('#dg-drag-canvas').getBoundingClientRect().bottom"
+        begins = "() => document.querySelector('#dg-drag-outcome').getBoundingClientRect().top"
+        assert wide.page.evaluate(ends) <= wide.page.evaluate(begins)
+
     # Back into the photograph, at its own size.
     wide.press("dg-drag-paste")
     wide.shows("dg-drag-whole", 2)
