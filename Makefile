@@ -5,8 +5,8 @@ PYTHON := $(VENV)/bin/python
 BASE   ?= python3
 ARGS   ?=
 # A browser mostly waits for answers: the two halves of its tests side by side take little more than one. In their order,
-# so that each half has one server and one browser.
-WORKERS ?= --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
+# so that each half has one server and one browser (tests/conftest.py says what stays together).
+WORKERS ?= --numprocesses=2 --dist=loadscope --no-loadscope-reorder
 # One thread for each of them: two that want two of two cores take several times as long.
 PYTEST  := OMP_NUM_THREADS=1 $(PYTHON) -m pytest
 

@@ -17,19 +17,40 @@ def fixture_path(name: str) -> Path | None:
     return next((folder / name for folder in FIXTURES if (folder / name).is_file()), None)
 
 
-def pytest_collection_modifyitems(items):
-    """What ``--dist=loadgroup`` keeps together: the tests of a file; those of the page as two halves, always the same.
+def part_of(nodeid: str) -> str:
+    """What one worker runs from beginning to end: a file of tests; of those of the page one of two halves.
 
-    Windows of the page are used again, so which tests came before must not depend on which worker was free.
+    What a file sets up for all its tests is set up once then. Windows of the page are used again, so which tests came
+    before must not depend on which worker was free.
     """
+    file = nodeid.split("::")[0]
+    folder, _, name = file.rpartition("/")
+    if not folder.endswith("tests/browser"):
+        return file
+    return "page, first half" if name < "test_d" else "page, second half"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Hands out parts in the order of their files.
+
+    ``--dist=loadgroup`` is to do the same, but with pytest 9.2 xdist 3.8 takes each test for a group of its own.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class InParts(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return part_of(nodeid)
+
+    return InParts(config, log)
+
+
+def pytest_collection_modifyitems(items):
     for item in items:
-        group = str(item.path.relative_to(ROOT))
         if item.path.parent.name == "browser":
-            group = "page, first half" if item.path.name < "test_d" else "page, second half"
             # Of some hundred visits on a busy machine one may go wrong where no other did; twice is a fault. The window
             # of a failed test is closed, so the second try is another visitor's. What was tried again is printed.
             item.add_marker(pytest.mark.flaky(reruns=1))
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -6,14 +6,14 @@ window.ganbookVisit = (() => {
   const EVERY_MS = 15_000; // between two questions to a server that answers
   const SOON_MS = 2_000; // ... and that does not
   const LATE_MS = 10_000; // then the server is asked for more all the same, and says what is wrong
-  const GONE = "ganbook-gone"; // in this window's storage: the page starts clean because its work is gone
+  const GONE = "ganbook-gone"; // in this window's storage: if the page starts clean now, its work is gone
   const LINK = "recipe="; // after the # of an address
   const LONG = 8_000; // letters of an address that any program takes
   const MOST = 300_000; // letters of a recipe that is kept; a browser keeps five million for all pages of a server
   const WORDS = {
     lost: "The page has lost its server, so nothing goes on here. It is asked again every two seconds.",
-    gone: "The server no longer has what you made here: it was started again, or you were away for long. The page"
-      + " starts clean; your seeds are back.",
+    gone: "The server no longer has what you made here: it was started again, the connection was lost, or you were"
+      + " away for long. The page starts clean; your seeds are back.",
     recipes: "What you had can be made again:",
     copied: "The link is in your clipboard. Whoever opens it gets this result from its recipe, and nothing else of yours.",
     copy: "Copy this link. Whoever opens it gets this result from its recipe, and nothing else of yours.",
@@ -25,6 +25,7 @@ window.ganbookVisit = (() => {
   let session = null;
   let timer = null;
   let lost = false;
+  let leaving = false;
   let kept = null; // as it was when the work was lost
   let arrive;
   const arrived = new Promise((done) => { arrive = done; }); // the server knows this visit
@@ -39,6 +40,7 @@ window.ganbookVisit = (() => {
     if (!answer !== lost) {
       lost = !answer;
       lost ? say("lost", WORDS.lost) : at("visit-lost")?.remove();
+      markGone(lost); // Gradio, too, loads a page again that had lost its server, and may be the first to do so
       if (lost) document.dispatchEvent(new Event("ganbook:lost"));
     }
     if (answer && !answer.known) startClean();
@@ -61,12 +63,23 @@ window.ganbookVisit = (() => {
   }
 
   function startClean() {
-    try {
-      if (sessionStorage.getItem(GONE)) return; // it is on its way
-      sessionStorage.setItem(GONE, "1");
-    } catch { /* without storage it starts clean without a word */ }
+    if (leaving) return;
+    leaving = true;
+    markGone(true);
     location.reload();
   }
+
+  function markGone(gone) {
+    try {
+      gone ? sessionStorage.setItem(GONE, "1") : sessionStorage.removeItem(GONE);
+    } catch { /* without storage the page starts clean without a word */ }
+  }
+
+  /** Gradio notices a lost server sooner when something is running. What it says then is all that tells. */
+  window.addEventListener("pagehide", () => {
+    const said = [...document.querySelectorAll('[data-testid="toast-body"]')].map((part) => part.textContent);
+    if (session && said.some((words) => words.includes("Connection Lost"))) markGone(true);
+  });
 
   /** The page has got its session: from here on it is asked for. */
   function attach(props, watch) {

@@ -46,6 +46,8 @@ def opened(visit: Visit) -> Hand:
     expect(visit.page.locator("#dg-drag-canvas .gc:not(.gc-empty)")).to_be_visible()
     visit.settle()
     hand = Hand(visit.page, "dg-drag-canvas", SIZE)
+    if visit.at("dg-drag-seed").locator("input").first.is_disabled():  # a photograph has none
+        visit.press("dg-drag-another")
     if visit.value("dg-drag-seed") != "3":
         visit.write("dg-drag-seed", 3)
     visit.press("dg-drag-reset")

@@ -58,6 +58,11 @@ def test_a_page_whose_server_was_started_again(lonely, browser):
         expect(page.locator("#sg2-sample-gallery img").first).to_be_visible()
         expect(notice).to_have_count(0)
         assert visit.value("sample-seeds") != "31-33"
+        # Gradio may be the first to notice, and then loads the page again by itself.
+        toast = '<div data-testid="toast-body">Connection Lost</div>'
+        page.evaluate("(toast) => document.body.insertAdjacentHTML('beforeend', toast)", toast)
+        page.reload()
+        expect(notice).to_contain_text("the connection was lost")
     finally:
         visit.close()
 
