@@ -68,10 +68,18 @@ EVENTS = r"""(() => {
     return /\/gradio_api\/queue\/data\b/.test(url) ? watched(asked) : asked;
   };
 })()"""
-# Two frames after the last answer, the page has painted what came. Gives the number of events that are under way.
-PAINTED = """() => new Promise(done =>
-  requestAnimationFrame(() => requestAnimationFrame(() =>
-    done(window.runningEvents.size + window.ganbookParts.waiting()))))"""
+# Two frames later, the page has painted what it was given.
+PAINTED = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"""
+# Waits a while for no event to be under way, and gives the number of those that are. It looks a few times, since an
+# event may begin another; at times and not in frames, which on a busy machine take as long as all else.
+RESTED = """async () => {
+  const busy = () => window.runningEvents.size + window.ganbookParts.waiting();
+  const until = performance.now() + 2000;
+  for (let rested = 0; rested < 3 && performance.now() < until; rested = busy() ? 0 : rested + 1)
+    await new Promise(done => setTimeout(done, 25));
+  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return busy();
+}"""
 # Whatever of a cell takes a visitor's hand: results, the code and what is hidden are no controls.
 CONTROLS = """(cell) => [...cell.querySelectorAll('[id]')]
   .filter(e => e.id.startsWith(cell.id + '-') && e.offsetParent !== null)
@@ -162,13 +170,8 @@ class Visit:
 
     def settle(self) -> None:
         """Waits until no event is running and everything that came is painted."""
-        deadline, rested = time.monotonic() + TIMEOUT_S, 0
-        while rested < 3:
-            events = self.page.evaluate(PAINTED)
-            busy = events or self._busy
-            rested = 0 if busy else rested + 1
-            if busy:
-                self.page.wait_for_timeout(80)
+        deadline = time.monotonic() + TIMEOUT_S
+        while (events := self.page.evaluate(RESTED)) or self._busy:
             if time.monotonic() > deadline:
                 under_way = [r.url for r in self._busy]
                 raise AssertionError(f"still busy after {TIMEOUT_S} s: {events} events, {under_way}")
