@@ -183,6 +183,9 @@ def _raised(x: Tensor, beside: Tensor) -> Tensor:
 
 # -- a small one ---------------------------------------------------------------------------------------------------
 
+# The farthest that a row of w+ may lie from the average, as root mean square in deviations of w (sampled ones have 1,
+# photographs up to 2): what no network was ever shown must not become a latent of which nothing can be made.
+FARTHEST = 3.0
 PATCH = 4  # pixels of a side that become the channels of one place: full detail at a sixteenth of the work
 
 
@@ -190,8 +193,9 @@ PATCH = 4  # pixels of a side that become the channels of one place: full detail
 class Encoder(nn.Module):
     """An encoder for the generators that ship: ``w+ = w_avg + w_std * (w0 + deltas)``, w0 the same in all rows.
 
-    As in e4e w0 comes from the coarsest map and the deltas from three, the coarse, middle and fine ones; they start at
-    nothing. Faces lie in one place, so the maps are read place by place instead of being averaged.
+    Rows farther than ``FARTHEST`` from the average are drawn nearer. As in e4e w0 comes from the coarsest map and the
+    deltas from three, the coarse, middle and fine ones; they start at nothing. Faces lie in one place, so the maps are
+    read place by place instead of being averaged.
 
     Args:
         generator: name of the network in the catalogue.
@@ -271,7 +275,9 @@ class Encoder(nn.Module):
         return w0[:, None].float(), torch.cat(groups, dim=1).float()
 
     def latent(self, offsets: Tensor) -> Tensor:
-        """Offsets in deviations of w ``[N, rows, w_dim]`` -> w+ ``[N, num_ws, w_dim]``."""
+        """Offsets in deviations of w ``[N, rows, w_dim]`` -> w+ ``[N, num_ws, w_dim]``; too far ones drawn nearer."""
+        far = offsets.square().mean(dim=2, keepdim=True).sqrt()
+        offsets = offsets * (FARTHEST / far.clamp_min(FARTHEST))
         return (self.w_avg + self.w_std * offsets).expand(-1, self.num_ws, -1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ reconstructions serves sampled pictures, and the other way round.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -44,12 +45,16 @@ class Reconstruction(nn.Module):
     Args:
         G: the generator; its number of rows and w_dim count.
         widths: of the encoder.
+        steady: the encoder's norms keep their statistics, see ``take_statistics``. Without, each norm takes those of
+            the few photographs of a step while it learns, and of four photographs an encoder learns to rely on them:
+            alone, every twentieth photograph then has a latent of which no picture can be made.
     """
 
     SIZE = 128  # pixels that the encoder looks at, whatever the generator's size
 
-    def __init__(self, G: Generator, name: str, widths: tuple[int, ...]):
+    def __init__(self, G: Generator, name: str, widths: tuple[int, ...], steady: bool = False):
         super().__init__()
+        self.steady = steady
         self.encoder = Encoder(name, self.SIZE, G.num_ws, G.w_dim, widths).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.encoder).eval().requires_grad_(False)
         self.latent_discriminator = LatentDiscriminator(G.w_dim)
@@ -62,8 +67,26 @@ class Reconstruction(nn.Module):
     def encode(self, x: Tensor, net: Encoder | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Photographs ``[N, 3, R, R]`` -> w0 ``[N, w_dim]``, deltas and w+ ``[N, num_ws, w_dim]``."""
         net = net or self.encoder
+        if self.steady:
+            net.eval()
         w0, deltas = net.offsets(x.contiguous(memory_format=torch.channels_last))
         return w0[:, 0], deltas, net.latent(w0 + deltas)
+
+    @torch.no_grad()
+    def take_statistics(self, batches: Sequence[Tensor]) -> None:
+        """Gives the norms the statistics of photographs ``[N, 3, R, R]``, N large, over all ``batches``."""
+        for net in (self.encoder, self.average):
+            norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+            usual = [norm.momentum for norm in norms]
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.momentum = None  # the plain mean of all batches
+            net.train()
+            for x in batches:
+                net.offsets(x.contiguous(memory_format=torch.channels_last))
+            net.eval()
+            for norm, momentum in zip(norms, usual, strict=True):
+                norm.momentum = momentum
 
     def latent_discriminator_loss(self, mapped: Tensor, encoded: Tensor) -> Tensor:
         """Hinge loss of the discriminator in w."""

@@ -150,6 +150,11 @@ def parser() -> argparse.ArgumentParser:
         help="an encoder's .safetensors such as the one that ships, or state.pt of an encoder's run, to begin with",
     )
     add("--encoder-lr", type=float, default=1e-3)
+    add(
+        "--steady-encoder",
+        action="store_true",
+        help="the encoder's norms keep the statistics of many photographs, taken when the run begins or is given this",
+    )
     add("--lambda-pixels", type=float, default=30.0, help="of the reconstructions")
     add("--lambda-features", type=float, default=2.0, help="of the reconstructions, in the features of --perceptual")
     add("--perceptual", default="efficientnet-lite0", choices=networks)

@@ -29,6 +29,8 @@ from .stylegan2_options import PRECISIONS, widths
 from .stylegan2_state import KeptRun
 from .supervised import load_trained
 
+STATISTICS = 2048  # photographs of which the norms of a steady encoder take theirs
+
 
 def _encoder(path: str) -> nn.Module:
     return store.load(path) if path.endswith(".safetensors") else load_trained(Encoder, Path(path).parent)[0]
@@ -68,11 +70,14 @@ class StyleGAN2Run(KeptRun):
         self.reconstruction = None
         if args.reconstructed:
             name = f"stylegan2/{Path(args.out).name}"
-            self.reconstruction = Reconstruction(self.G, name, args.encoder_widths).to(self.device)
+            self.reconstruction = Reconstruction(self.G, name, args.encoder_widths, args.steady_encoder)
+            self.reconstruction.to(self.device)
             self.perceptual = features.load(args.perceptual).to(self.device)
             self.identity = features.load(args.identity).to(self.device) if args.identity else None
             if args.encoder_from:
                 self.reconstruction.start(_encoder(args.encoder_from))
+            if args.steady_encoder:
+                self._take_statistics()
         self.growth = Growth(args.resolution, args.growing_stage) if args.architecture == "growing" else None
         self.step_number = self.shown = 0
         self.shown_before = 0  # by the runs that this one grew or started from
@@ -341,6 +346,12 @@ class StyleGAN2Run(KeptRun):
         with self._autocast():
             w0, deltas, encoded = self.reconstruction.encode(photographs)
         return {"w0": w0, "deltas": deltas, "ws": encoded, "mapped": ws[:count, 0], "known": ws[count:]}
+
+    def _take_statistics(self) -> None:
+        """Of the same photographs in each process."""
+        rng = torch.Generator().manual_seed(self.args.seed)
+        index = torch.randperm(len(self.images), generator=rng)[:STATISTICS]
+        self.reconstruction.take_statistics([self.images.batch(some).to(self.device) for some in index.split(64)])
 
     def _reconstruct_only(self, n: int, rng: torch.Generator, stats: dict) -> None:
         """A step of the beginning: every photograph is reconstructed, and the mapping network follows the encoder."""

@@ -122,6 +122,8 @@ class KeptRun:
             part.load_state_dict(state[name])
             for group, asked in zip(part.param_groups, rates, strict=True):  # those asked for now, not the state's
                 group.update(asked)
+        if self.reconstruction and self.args.steady_encoder and not state["args"].get("steady_encoder"):
+            self._take_statistics()  # the state's are of steps
         for k in COUNTERS:
             setattr(self, k, state[k])
         self.pl_mean = self.pl_mean.to(self.device)

@@ -174,6 +174,13 @@ def test_offsets_are_in_deviations_of_w():
     assert net.latent(w0).shape == (2, 10, 16)
 
 
+def test_no_latent_is_out_of_all_bounds():
+    net = small()
+    near, far = torch.full((1, 1, 16), 1.5), torch.full((1, 1, 16), 400.0)
+    assert torch.equal(net.latent(near)[0, 0], torch.full((16,), 1.5))
+    assert torch.allclose(net.latent(far)[0, 0], torch.full((16,), 3.0)), "its direction stays"
+
+
 def test_every_weight_has_part_in_the_latent():
     net = small().train()
     for layer in net.deltas:

@@ -10,6 +10,7 @@ from models.encoders import Encoder
 from models.stylegan2 import Generator
 from training import card, encoder, stylegan2_run, supervised
 from training.data import Images
+from training.reconstruction import Reconstruction
 from weights import CheckpointInfo, paths, store
 
 SMALL = ["--widths", "8", "8", "16", "16", "--batch", "8", "--device", "cpu"]
@@ -208,3 +209,17 @@ def test_the_generator_may_be_a_run(shipped, tmp_path):
     # and a wide generator's encoder begins with it
     begun = stylegan2_run._encoder(str(tmp_path / "run" / "state.pt"))
     assert all(torch.equal(a, b) for a, b in zip(begun.state_dict().values(), net.state_dict().values(), strict=True))
+
+
+def test_a_steady_encoder_says_of_a_photograph_alone_what_it_says_of_it_among_others():
+    torch.manual_seed(0)
+    G = Generator(z_dim=8, w_dim=8, img_resolution=128, mapping_layers=1, channel_base=128, channel_max=8)
+    x = torch.randn(8, 3, 128, 128)
+    loose, steady = (Reconstruction(G, "stylegan2/x", (8, 8, 8, 8), steady=kind) for kind in (False, True))
+    steady.take_statistics([2 * x + 1, 2 * x + 1])
+    for part, same in ((loose, False), (steady, True)):
+        alone, among = part.encode(x[:1])[0], part.encode(x)[0][:1]
+        assert torch.allclose(alone, among, atol=1e-4) == same
+    first = next(norm for norm in steady.encoder.modules() if isinstance(norm, torch.nn.BatchNorm2d))
+    assert abs(float(first.running_mean.abs().sum())) > 0 and first.momentum == 0.1
+    assert all(torch.equal(a, b) for a, b in zip(steady.encoder.buffers(), steady.average.buffers(), strict=True))

@@ -55,6 +55,7 @@ WAYS = {
     "both": HEADS + ENCODER,
     "detail": DETAIL,
     "moved": [*DETAIL, *ENCODER, "--move", "2"],
+    "steady": [*ENCODER, "--steady-encoder"],
 }
 
 
@@ -198,6 +199,20 @@ def test_it_begins_with_an_encoder_that_ships(tmp_path):
         shipped = trained.reconstruction.encoder.state_dict()
         assert all(torch.equal(shipped[k], v) for k, v in net.state_dict().items())
     assert run.state()["origin"] == f"--encoder-from weights/embedded/{tmp_path.name}/tiny.safetensors"
+
+
+def test_an_encoder_may_become_steady_on_the_way(tmp_path):
+    before = run_of(tmp_path, *ENCODER)
+    before.step()
+    run = run_of(tmp_path, *ENCODER, "--steady-encoder")
+    run.restore(before.state())
+    norms = {k: v.clone() for k, v in run.reconstruction.encoder.named_buffers() if "running" in k}
+    assert not any(torch.equal(v, before.reconstruction.encoder.get_buffer(k)) for k, v in norms.items())
+    run.step()
+    assert all(torch.equal(v, run.reconstruction.encoder.get_buffer(k)) for k, v in norms.items())
+    again = run_of(tmp_path, *ENCODER, "--steady-encoder")
+    again.restore(run.state())
+    assert all(torch.equal(v, again.reconstruction.encoder.get_buffer(k)) for k, v in norms.items())
 
 
 def test_the_log_shows_reconstructions(tmp_path, monkeypatch):
