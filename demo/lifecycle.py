@@ -190,10 +190,11 @@ class Lifecycle:
                     for update in updates:
                         taken.update(update)
                         if self.status in update:
-                            update = self._marked(update, result, taken)
-                        elif not passing and any(c in update for c in shows):
-                            # A picture on the way stands where the last result stood: the rest of that goes.
-                            rest = {c: None for c in shows if isinstance(c, PICTURES)}
+                            passing, update = False, self._marked(update, result, taken)
+                        elif passing or any(c in update for c in shows):
+                            # A picture on the way stands where the last result stood: the rest of that goes. Its line
+                            # and files with every picture, since of answers that come at once a browser shows the last.
+                            rest = {} if passing else {c: None for c in shows if isinstance(c, PICTURES)}
                             passing, update = True, {**rest, **self.cleared(), **update}
                         kept = {c: value for c, value in update.items() if c in outputs}
                         if kept:
