@@ -16,9 +16,9 @@ from demo import canvas
 from .drawing_page import SIZES
 from .hand import Hand
 from .server import ARTEFACTS
+from .visit import TIMEOUT_S
 
 WINDOWS = {"wide": (1280, 900), "tall": (700, 1100), "narrow": (390, 844)}
-TIMEOUT_S = 90
 
 
 class Board(Hand):

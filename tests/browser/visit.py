@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Download, Locator, expect
 from .server import ARTEFACTS
 
 # Nothing takes this long, unless the machine has much else to do.
-TIMEOUT_S = 180
+TIMEOUT_S = 90
 expect.set_options(timeout=TIMEOUT_S * 1000)
 SCREENSHOTS = ARTEFACTS / "screenshots"
 WIDE, NARROW = (1280, 900), (390, 844)
