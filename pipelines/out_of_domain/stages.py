@@ -197,7 +197,9 @@ def inverted(
         net, tuning = last.net, last.step
     made = to_pil(_synthesised(nets, latent, net))[0]
     pair = np.asarray(photo), np.asarray(made)
-    occluded = _occluded(nets, *pair)
+    # A tuned copy makes hats and hands as well: what the generator cannot make shows in its own picture.
+    own = made if net is None else to_pil(_synthesised(nets, latent, None))[0]
+    occluded = _occluded(nets, pair[0], np.asarray(own))
     trust = masks.trusted(*pair, occluded)
     points, like = _landmarks(nets, photo), likeness.of(photo, made)
     return Inverted(photo, latent, made, trust, net, tuning if net is not None else 0, points, occluded, like)
@@ -215,7 +217,10 @@ def _landmarks(nets: Networks, photo: Image.Image) -> np.ndarray | None:
 
 
 def _occluded(nets: Networks, photo: np.ndarray, made: np.ndarray) -> np.ndarray | None:
-    """What lies before the face ``[H, W]`` from 0 to 1, of I and I'; None without a network that finds it."""
+    """What lies before the face ``[H, W]`` from 0 to 1, of I and what the generator makes of it, not tuned to it.
+
+    None without a network that finds it.
+    """
     if nets.occlusion is None:
         return None
     pair = (torch.from_numpy(picture.copy()).permute(2, 0, 1)[None] for picture in (photo, made))
