@@ -58,6 +58,8 @@ class Supervised:
             group["lr"] = self.rate()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if largest := getattr(self.args, "clip", 0):
+            nn.utils.clip_grad_norm_(self.net.parameters(), largest)
         self.optimizer.step()
         self.step_number += 1
         self.shown += self.batch
