@@ -96,8 +96,9 @@ def last_rows(card: dict, notes: dict) -> dict[str, str]:
     return {"training time": f"{card['seconds']:,} s ({notes['machine']})", "stored as": STORED}
 
 
-def made_by(name: str, card: dict) -> str:
-    return f"`make train-{name.split('/')[0]}`, which runs `{card['command']}`"
+def made_by(name: str, card: dict, target: str | None = None) -> str:
+    """``target``: of the Makefile, where it is not called as the technique is."""
+    return f"`make train-{target or name.split('/')[0]}`, which runs `{card['command']}`"
 
 
 def distance_lines(measured: dict, what: str) -> list[str]:

@@ -169,4 +169,5 @@ def _write(path: Path, name: str, net: Encoder, state: dict, card: dict, notes: 
         f" {card['latent_error_of_own_pictures']:.2f} deviations. What optimisation reaches is measured by"
         " `python -m benchmarks inversion`.",
     ]
-    write(path, name, what, table, sections, [f"{made_by(name, card)}."], notes.get("limits", ""))
+    target = name.split("/")[-1] if "reconstruction" in state else None  # it learned with its generator
+    write(path, name, what, table, sections, [f"{made_by(name, card, target)}."], notes.get("limits", ""))

@@ -39,6 +39,9 @@ def _commands(stage: dict) -> str:
     return "; ".join([f"`{stage['command']}`", *(f"`{c}`" for c in stage.get("changes", []))])
 
 
+SHIPPED = "weights/embedded"
+
+
 def write_card(
     path: Path, name: str, net: Generator, state: dict, chain: list[dict], measured: dict, notes: dict, psi: float
 ):
@@ -62,6 +65,8 @@ def write_card(
         "|---|---|---|---|",
         *[f"| {s['resolution']} | {s['images']:,} | {s['seconds']:,} | {_commands(s)} |" for s in chain],
     ]
+    if any(SHIPPED in s["command"] for s in chain):
+        made += ["", f"A file in `{SHIPPED}` that a stage starts from is the one that shipped when the stage began."]
     sections = distance_lines(measured, "pictures (psi 1)") + judges.card_lines(measured["judged"])
     write(path, name, what, table, sections, made, notes.get("limits", ""))
 

@@ -37,25 +37,18 @@ FACES, CARTOONS = "stylegan2/faces", "stylegan2/cartoons"
 EXAMPLES = {
     example.key: example
     for example in (
-        Example("mouth", "close the mouth", FACES, 17, (((0.5, 0.8), (0.5, 0.74)),), options={"lr": 0.02}),
-        Example("open", "open it", FACES, 28, (((0.5, 0.77), (0.5, 0.83)),), options={"lr": 0.012}),
-        Example("forehead", "a higher forehead", FACES, 17, (((0.5, 0.2), (0.5, 0.12)),)),
+        Example("open", "open the mouth", FACES, 20, (((0.5, 0.75), (0.5, 0.8)),)),
+        Example("smile", "a wider smile", FACES, 24, (((0.39, 0.71), (0.35, 0.69)), ((0.61, 0.71), (0.65, 0.69)))),
+        Example("forehead", "a higher forehead", FACES, 52, (((0.5, 0.2), (0.5, 0.12)),)),
+        Example("slim", "a slimmer face", FACES, 31, (((0.28, 0.7), (0.32, 0.7)), ((0.72, 0.7), (0.68, 0.7)))),
         Example(
             "brows",
             "raise the eyebrows",
             FACES,
-            22,
-            (((0.36, 0.4), (0.36, 0.36)), ((0.64, 0.4), (0.64, 0.36))),
-            options={"lr": 0.015},
+            25,
+            (((0.36, 0.37), (0.36, 0.34)), ((0.64, 0.37), (0.64, 0.34))),
         ),
-        Example(
-            "turn",
-            "turn the head",
-            FACES,
-            20,
-            (((0.5, 0.58), (0.56, 0.58)),),
-            options={"lr": 0.012, "stop_distance": 2},
-        ),
+        Example("turn", "turn the head", FACES, 57, (((0.5, 0.59), (0.56, 0.59)),)),
         Example("hair", "longer hair", CARTOONS, 25, (((0.5, 0.88), (0.5, 0.94)),)),
     )
 }

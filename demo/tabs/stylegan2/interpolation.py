@@ -39,7 +39,7 @@ OUTPUT = ("format", "fps", "size")
 def build(book: Notebook) -> Cell:
     with book.cell("interpolation", "Interpolation: a walk from seed to seed", PROSE) as cell:
         with cell.controls("Make the animation", stop="always"):
-            seeds = gr.Textbox("1-4", label="Seeds", info="2 to 8", max_length=200, elem_id=cell.id("seeds"))
+            seeds = gr.Textbox("22-25", label="Seeds", info="2 to 8", max_length=200, elem_id=cell.id("seeds"))
             with gr.Row(elem_classes="nb-two"):
                 frames = gr.Slider(2, 600, 60, step=1, label="Frames", elem_id=cell.id("frames"), min_width=0)
                 fps = gr.Slider(1, 60, 20, step=1, label="Frames a second", elem_id=cell.id("fps"), min_width=0)

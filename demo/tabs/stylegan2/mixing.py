@@ -28,8 +28,10 @@ Args:
 def build(book: Notebook) -> Cell:
     with book.cell("mixing", "Style mixing: the shape of one, the colours of another", PROSE) as cell:
         with cell.controls("Mix"):
-            rows = gr.Textbox("1-4", label="Seeds of the rows", max_length=200, elem_id=cell.id("rows"))
-            cols = gr.Textbox("21-25", label="Seeds of the columns", max_length=200, elem_id=cell.id("cols"))
+            rows = gr.Textbox("22-25", label="Seeds of the rows", max_length=200, elem_id=cell.id("rows"))
+            cols = gr.Textbox(
+                "42, 44, 47, 52, 31", label="Seeds of the columns", max_length=200, elem_id=cell.id("cols")
+            )
             layers = controls.layers(cell, "coarse", "taken from the column; or rows such as 3-7")
             psi = controls.psi(cell)
             noise = controls.noise_mode(cell)

@@ -23,6 +23,11 @@ Args:
     noise_seed: seed of the noises.
 """
 
+SILENT = (
+    "<p>This network adds no noise: the strength that it has learned is zero in every layer, so the pictures are the"
+    " same. Choose another network above to see some.</p>"
+)
+
 
 def build(book: Notebook) -> Cell:
     with book.cell("noise", "Noise: what the style does not decide", PROSE) as cell:
@@ -53,7 +58,7 @@ def show(made: Result) -> Display:
     numbers = (
         f"<dl><dt>mean deviation</dt><dd>{found.mean_deviation:.2f}</dd>"
         f"<dt>largest</dt><dd>{found.max_deviation:.1f}</dd></dl>"
-        "<p>in levels of 0 to 255</p>"
+        f"<p>in levels of 0 to 255</p>{'' if found.max_deviation else SILENT}"
     )
     return Display(
         [made.save_all(found.images, captions), made.save(found.deviation, "noise-map"), numbers],

@@ -38,7 +38,7 @@ DRAW = "() => { const n = Math.floor(Math.random() * 100000); return `${n}-${n +
 def build(book: Notebook, handover: Handover) -> Cell:
     with book.cell("sample", "Sampling: a seed, a picture", PROSE) as cell:
         with cell.controls("Make the pictures", extra="Others"):
-            seeds = gr.Textbox("1-16", label="Seeds", info="at most 64", max_length=400, elem_id=cell.id("seeds"))
+            seeds = gr.Textbox("20-35", label="Seeds", info="at most 64", max_length=400, elem_id=cell.id("seeds"))
             psi = controls.psi(cell)
             noise = controls.noise_mode(cell)
             noise_seed = gr.Number(
