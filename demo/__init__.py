@@ -70,7 +70,11 @@ def launch_options() -> dict:
                 front.FrontPage(),
                 *(
                     Mount(f"/{at}", StaticFiles(directory=folder))
-                    for at, folder in ((theme.FONTS_AT, theme.FONTS), (theme.TOUR_AT, theme.TOUR))
+                    for at, folder in (
+                        (theme.FONTS_AT, theme.FONTS),
+                        (theme.TOUR_AT, theme.TOUR),
+                        (theme.PHOTOGRAPHS_AT, theme.PHOTOGRAPHS),
+                    )
                 ),
             ],
         },

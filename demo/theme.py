@@ -26,6 +26,7 @@ SCRIPTS = (
 )
 FONTS_AT = "fonts"  # below the page's address
 TOUR_AT, TOUR = "tour", ASSETS / "tour"  # pictures of the first page; docs/pictures.py makes them
+PHOTOGRAPHS_AT, PHOTOGRAPHS = "photographs", ASSETS / "photographs"  # to try; its README says whose they are
 FONTS = ASSETS / "fonts"  # Newsreader, under the SIL Open Font License beside it
 
 # Light: a light table with a contact sheet, marked in grease pencil. Dark: the darkroom under its safelight.

@@ -2,7 +2,7 @@
 
 walk     docs/walk.gif: from face to face
 draggan  docs/draggan.gif: three of the drags that the page offers with one click
-attgan   docs/attgan.gif: generated faces, one attribute after the other turned over
+attgan   docs/attgan.gif: a photograph and generated faces, one attribute after the other turned over
 out      docs/out-of-domain.gif: faces with something before them, edited without a mask (above) and with one
 igan     docs/igan.gif: strokes on an empty pad, and the pictures that answer
 tour     demo/assets/tour: a small square of each of these five for the page "Start here"; after all others
@@ -27,13 +27,13 @@ from demo.tabs.out_of_domain import examples  # noqa: E402
 from pipelines import animation, attgan, draggan, faces, igan, out_of_domain, stylegan2  # noqa: E402
 
 SIZE, SMALL = 192, 160  # pixels of one picture
-ATTGAN_SEEDS = (3, 17, 41)
-ATTGAN_SHOWN = ("Eyeglasses", "Young", "Blond_Hair", "Male", "Bangs")
+ATTGAN_FACES = (None, 44, 20)  # None: the photograph that ships; seeds of generated ones
+ATTGAN_SHOWN = ("Eyeglasses", "Young", "Bushy_Eyebrows", "No_Beard", "Male")
 OUT_OF_DOMAIN = (
-    ("a hat", "Pale_Skin", 4.0),
-    ("a microphone", "Bangs", 3.5),
-    ("a caption", "Smiling", -4.0),
-    ("a hand", "Smiling", 3.0),
+    ("a hat", "Smiling", -4.0),
+    ("a microphone", "Young", -4.0),
+    ("a caption", "Mouth_Slightly_Open", -4.0),
+    ("a hand", "Smiling", -4.0),
 )
 FRAMES, REST = 36, 8  # of a drag, and as long the end stands still
 
@@ -92,7 +92,7 @@ def make_draggan() -> None:
 
 def make_walk() -> None:
     rows = []
-    for seeds in ([17, 24, 52, 33], [8, 28, 35, 22], [20, 34, 41, 25]):
+    for seeds in ([17, 24, 52, 33], [22, 44, 35, 25], [20, 49, 31, 38]):
         net = weights.load("stylegan2/faces")
         walk = stylegan2.interpolate(net, seeds=seeds, frames=36, loop=True, easing="smooth")
         rows.append([image.resize((SIZE, SIZE), Image.Resampling.BICUBIC) for image in walk])
@@ -102,9 +102,12 @@ def make_walk() -> None:
 def make_attgan() -> None:
     net = weights.load("attgan/faces")
     columns = []
-    for seed in ATTGAN_SEEDS:
-        photo = stylegan2.sample(weights.load("stylegan2/faces"), seeds=[seed], truncation_psi=0.7)[0]
-        photo = photo.resize((3 * photo.width, 3 * photo.height), Image.Resampling.BICUBIC)
+    for seed in ATTGAN_FACES:
+        if seed is None:
+            photo = examples.face()
+        else:
+            photo = stylegan2.sample(weights.load("stylegan2/faces"), seeds=[seed], truncation_psi=0.7)[0]
+            photo = photo.resize((3 * photo.width, 3 * photo.height), Image.Resampling.BICUBIC)
         aligned = faces.align(photo, crop=net.info.crop, size=net.img_size)
         face = attgan.encode(net, aligned.image)
         still = attgan.edit(net, face, {})
@@ -169,8 +172,7 @@ def make_out() -> None:
     nets, there = out_of_domain.load("faces"), {example.title: example for example in examples.EXAMPLES}
     columns = []
     for title, name, strength in OUT_OF_DOMAIN:
-        face = stylegan2.picture(nets.generator, stylegan2.latent(nets.generator, there[title].seed))
-        photo = faces.centre_crop(examples.picture(there[title], face), nets.size).image
+        photo = faces.centre_crop(examples.picture(there[title]), nets.size).image
         *_, last = out_of_domain.invert(nets, photo, "hybrid", 60, show_every=0)
         known = out_of_domain.inverted(nets, photo, last.latent)
         path = np.linspace(0, strength, 10)
@@ -217,10 +219,9 @@ INSET = 68  # pixels of a side of the drawing pad, in a corner of the picture th
 
 
 def kept() -> list[Image.Image]:
-    """The page's first example out of domain, there and back."""
-    nets, example = out_of_domain.load("faces"), examples.EXAMPLES[0]
-    face = stylegan2.picture(nets.generator, stylegan2.latent(nets.generator, example.seed))
-    photo = faces.centre_crop(examples.picture(example, face), nets.size).image
+    """The page's example with a hat out of domain, there and back."""
+    nets, example = out_of_domain.load("faces"), examples.EXAMPLES[1]
+    photo = faces.centre_crop(examples.picture(example), nets.size).image
     frames = list(out_of_domain.slide(nets, photo, example.edit[0], 0.0, example.edit[1], STRENGTHS))
     frames = [image.resize((SIZE, SIZE), Image.Resampling.BICUBIC) for image in frames]
     return [frames[0]] * 4 + frames + [frames[-1]] * 6 + frames[::-1]

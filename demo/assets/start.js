@@ -11,7 +11,7 @@
     draggan: ["DragGAN", "dg-drag", [press("#dg-drag-try-turn")]],
     attgan: ["AttGAN", "ag-edit", [face, glasses]],
     igan: ["iGAN", "ig-brush", [press("#ig-brush-try-red")]],
-    "out-of-domain": ["Out of domain", "od-edit", [press("#od-edit-examples .gt-tile[data-key='0']")]],
+    "out-of-domain": ["Out of domain", "od-edit", [press("#od-edit-examples .gt-tile[data-key='1']")]],
   };
   const PHOTO = { "Start here": "st-five", DragGAN: "dg-photo", AttGAN: "ag-edit", iGAN: "ig-project",
     "Out of domain": "od-edit" };
@@ -92,6 +92,14 @@
     zone.querySelector("span").replaceChildren(image);
   }
 
+  /** The photograph that ships, in the place of one's own. */
+  async function sample(at) {
+    const answer = await fetch(at);
+    if (!answer.ok) throw new Error(`${at}: ${answer.status}`);
+    const name = at.split("/").at(-1);
+    keep(new File([await answer.blob()], name, { type: "image/jpeg" }), document.querySelector(".nb-own-photo label"));
+  }
+
   const zoneOf = (event) => event.target.closest?.(".nb-own-photo label");
 
   document.addEventListener("change", (event) => {
@@ -109,6 +117,8 @@
   }
   document.addEventListener("click", async (event) => {
     const { tour, take: tab } = event.target.closest?.("[data-tour], [data-take]")?.dataset ?? {};
+    const ready = event.target.closest?.("[data-sample]")?.dataset.sample;
+    if (ready) await sample(ready).catch(() => null);
     if (tab) {
       if (photo) await take(tab).catch(() => null);
       else document.querySelector(".nb-own-photo input").click();

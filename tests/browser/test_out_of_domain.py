@@ -33,7 +33,7 @@ def photo(tmp_path_factory):
 def opened(visit: Visit, example: int = 0) -> Visit:
     """The tab, with an example on the state of which nothing is changed."""
     visit.page.get_by_role("tab", name="Out of domain").click()
-    visit.shows("od-edit-examples", 5)
+    visit.shows("od-edit-examples", 6)
     visit.settle()
     visit.unfold("od-edit-how")
     visit.write("od-edit-steps", STEPS)
@@ -72,7 +72,7 @@ def test_an_example_is_edited_and_comes_back(size, window):
     """One click gives a whole edit; sliders change it; without a wish it is the photograph again."""
     visit = window(size, new=True)
     visit.page.get_by_role("tab", name="Out of domain").click()
-    visit.shows("od-edit-examples", 5)
+    visit.shows("od-edit-examples", 6)
     visit.settle()
     assert "not inverted yet" in visit.status("od-edit") and visit.overflow() == []
     visit.screenshot("out-of-domain-top")

@@ -78,6 +78,18 @@ def test_a_photograph_goes_to_the_tab_that_is_chosen(window, face):
         assert np.abs(small - asked).mean() < 40, f"{tab} shows another face"
 
 
+def test_without_a_photograph_of_ones_own(window):
+    """The one that ships is taken in its place."""
+    visit = window(NARROW, new=True)
+    visit.page.get_by_role("tab", name="Start here").click()
+    visit.page.get_by_role("button", name="No photograph at hand?").click()
+    expect(visit.page.get_by_alt_text("Your photograph")).to_be_visible()
+    visit.page.locator("[data-take=DragGAN]").click()
+    expect(visit.at("dg-photo-crop").locator("img")).to_be_visible()
+    visit.settle()
+    assert visit.overflow() == []
+
+
 def test_one_face_and_five_papers(window, face):
     visit = window(WIDE, new=True)
     visit.page.get_by_role("tab", name="Start here").click()

@@ -441,7 +441,7 @@ def test_examples_and_what_is_missing(page):
     press = SimpleNamespace(key="1")
     shown = list(mine.example(ann, "stylegan2/faces", "auto", "3", press))
     mystate = ann.kept["out_of_domain"]
-    assert mystate.wanted == {"Smiling": 3.0} and mystate.made is not None and len(shown) > 1
+    assert mystate.wanted == {"Smiling": -4.0} and mystate.made is not None and len(shown) > 1
     bob = Visitor()
     missing = last(mine.example(bob, "stylegan2/cats", "auto", "2", press))[mine.part["missing"]]
     assert "No named directions" in missing and "plain difference" in missing

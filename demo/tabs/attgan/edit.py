@@ -60,7 +60,7 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
             with gr.Row(elem_classes="nb-buttons"):
                 undo = gr.Button("Reset", elem_id=cell.id("undo"), min_width=0)
         with cell.result("The face · PNG"):
-            part["examples"] = controls.faces(cell, "examples", "Generated faces to try")
+            part["examples"] = controls.faces(cell, "examples", "Faces to try")
             with gr.Row(elem_classes=["nb-looks", "nb-pair"]):
                 part["crop"] = controls.picture(cell, "crop", "Before: the face in the photograph")
                 part["made"] = controls.picture(cell, "made", "After: as the network makes it")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from weights.errors import UserError
 
-from ... import networks, uploads
+from ... import networks, photographs, uploads
 from ...controls import faces_of
 from ...lifecycle import going, note
 from ...pictures import CENTRE, UPLOADED, crop_of, number_of, pictures_of, source_of
@@ -21,7 +21,8 @@ from .state import State
 from .text import cleared, numbers, same, usual
 
 FACES = "stylegan2/faces"
-EXAMPLES = (3, 8, 17, 20, 25, 41)  # seeds of faces that our own network makes, for visitors with no photograph at hand
+# For visitors with no photograph at hand: the one that ships (None), and seeds of faces that our own network makes.
+EXAMPLES = (None, 25, 44, 31, 20, 49)
 TICKED = 1.0  # the intensity of a box that is ticked
 MOST = 16  # sliders on the page; a network may know more names
 
@@ -118,8 +119,10 @@ class Handlers(Display):
         state = state_of(visitor)
         if state.greeted:
             return
-        pictures = pictures_of(visitor, [Sent(FACES, seed=seed) for seed in EXAMPLES])
-        tries = [(picture, f"face of seed {seed}") for picture, seed in zip(pictures, EXAMPLES, strict=True)]
+        seeds = [seed for seed in EXAMPLES if seed is not None]
+        pictures = pictures_of(visitor, [Sent(FACES, seed=seed) for seed in seeds])
+        tries = [(picture, f"face of seed {seed}") for picture, seed in zip(pictures, seeds, strict=True)]
+        tries.insert(EXAMPLES.index(None), (crop_of(photographs.photograph(), photographs.found()[0]), "a photograph"))
         state.greeted, shown = True, {self.part["examples"]: faces_of(tries)}
         reference = networks.resolve(visitor, network, self.technique)
         if state.number or visitor.expects("attgan") or not reference.at_hand:
@@ -131,14 +134,19 @@ class Handlers(Display):
             yield shown | update
 
     def example(self, visitor, network, event: gr.EventData) -> Iterator[dict]:
-        """A face that our own network makes."""
+        """The photograph that ships, or a face that our own network makes."""
         reference = networks.resolve(visitor, network, self.technique)
         for update in self._example(visitor, reference, EXAMPLES[int(event.key)]):
             yield {self.part["photo"]: None} | update
 
-    def _example(self, visitor, reference, seed: int) -> Iterator[dict]:
+    def _example(self, visitor, reference, seed: int | None) -> Iterator[dict]:
         state = state_of(visitor)
         mine = state.ask()
+        if seed is None:
+            yield from self._take(
+                state, mine, reference, photographs.photograph(), list(photographs.found()), 0, None, photographs.SOURCE
+            )
+            return
         [photo] = pictures_of(visitor, [Sent(FACES, seed=seed)])
         yield from self._look(state, mine, reference, photo, source=source_of(Sent(FACES, seed=seed), photo))
 

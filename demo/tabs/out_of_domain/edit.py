@@ -164,7 +164,7 @@ def _photograph(cell: Cell, part: dict) -> None:
 
 
 def _stages(cell: Cell, part: dict) -> None:
-    part["examples"] = controls.faces(cell, "examples", "Generated faces to try")
+    part["examples"] = controls.faces(cell, "examples", "A photograph to try, NASA’s of Eileen Collins")
     part["stages"] = controls.tiles(cell, "stages", "Every stage of the edit", strip=True)
     with gr.Row(elem_classes=["nb-outcome", "nb-whole"]):
         with gr.Column(min_width=0):

@@ -1,34 +1,57 @@
-"""Generated faces with something before them that no network here has seen, to try without a photograph."""
+"""A photograph, and the same with something drawn before the face that no network here has seen, to try without one's
+own. Pictures that a network made itself prove nothing: it finds them again too well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-FACES = "stylegan2/faces"
+from ...photographs import SOURCE, found, photograph
+from ...pictures import CENTRE, UPLOADED
+
 SIDE = 384  # pixels of an example
 FINER = 3  # drawn this many times larger, for smooth edges
 
 
 @dataclass(frozen=True)
 class Example:
-    """``draw`` is given a pen and the side of the picture; ``edit``: what is shown first, if the network can do it."""
+    """``draw`` is given a pen and the side of the picture, None for the photograph as it is; ``edit``: what is shown
+    first, if the network can do it.
+    """
 
     title: str
-    seed: int
-    draw: Callable[[ImageDraw.ImageDraw, float], None]
-    edit: tuple[str, float] = ("Smiling", 3.0)
+    draw: Callable[[ImageDraw.ImageDraw, float], None] | None
+    edit: tuple[str, float] = ("Smiling", -4.0)
 
 
-def picture(example: Example, face: Image.Image) -> Image.Image:
+@cache
+def face() -> Image.Image:
+    """The face of the photograph where networks of faces have it, ``SIDE`` pixels a side."""
+    from pipelines import faces
+
+    return faces.align(photograph(), size=SIDE).image
+
+
+def given(example: Example) -> tuple[Image.Image, tuple, int | str, str]:
+    """As a visitor would give it: a photograph, the faces in it, which of them, and the Python that opens it."""
+    if example.draw is None:
+        return photograph(), found(), 0, SOURCE
+    return picture(example), (), CENTRE, UPLOADED
+
+
+def picture(example: Example) -> Image.Image:
     """The face with what is before it, ``SIDE`` pixels a side."""
+    if example.draw is None:
+        return face()
     size = (SIDE * FINER,) * 2
     film = Image.new("RGBA", size, (0, 0, 0, 0))
     example.draw(ImageDraw.Draw(film), float(size[0]))
     film = film.resize((SIDE, SIDE), Image.Resampling.BOX)
-    made = face.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    made = face().copy()
     made.paste(film, mask=film.getchannel("A"))
     return made
 
@@ -72,9 +95,10 @@ def _leaves(pen, s: float) -> None:
 
 
 EXAMPLES = (
-    Example("a hat", 17, _hat),
-    Example("a microphone", 3, _microphone),
-    Example("a caption", 8, _caption),
-    Example("a hand", 20, _hand),
-    Example("leaves", 25, _leaves),
+    Example("as it is", None),
+    Example("a hat", _hat),
+    Example("a microphone", _microphone, ("Young", -4.0)),
+    Example("a caption", _caption),
+    Example("a hand", _hand),
+    Example("leaves", _leaves, ("Young", -4.0)),
 )

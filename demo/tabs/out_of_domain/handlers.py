@@ -15,11 +15,10 @@ from ... import gpu, networks, uploads
 from ...controls import faces_of, number_or_none
 from ...lifecycle import going, note
 from ...pictures import CENTRE, UPLOADED, crop_of, number_of, pictures_of, source_of
-from ...session import Sent
 from . import examples, jobs
 from .display import state_of
 from .edits import Edits
-from .examples import EXAMPLES, FACES
+from .examples import EXAMPLES
 from .state import State, Way
 from .text import stages, tile
 
@@ -112,29 +111,28 @@ class Handlers(Edits):
         state = state_of(visitor)
         if state.greeted:
             return
-        made = pictures_of(visitor, [Sent(FACES, seed=example.seed) for example in EXAMPLES])
-        tries = [(examples.picture(e, face), e.title) for e, face in zip(EXAMPLES, made, strict=True)]
+        tries = [(examples.picture(example), example.title) for example in EXAMPLES]
         state.greeted = True
         update = {self.part["examples"]: faces_of(tries)}
         reference = networks.resolve(visitor, network, self.technique)
         if not state.number and not visitor.expects("out_of_domain") and reference.at_hand:
             mine = state.ask()
-            found = jobs.found(reference, tries[0][0], [], CENTRE)
+            photo, there, which, source = examples.given(EXAMPLES[0])
+            found = jobs.found(reference, photo, there, which, source)
             if state.number == mine:
-                state.put(tries[0][0], [], found)
+                state.put(photo, there, found)
                 update |= self.face(state)
         yield update
 
     def example(self, visitor, network, method, steps, event: gr.EventData) -> Iterator[dict]:
-        """A face that our own network makes, with something before it."""
+        """A photograph to try, or its face with something before it."""
         chosen, state = EXAMPLES[int(event.key)], state_of(visitor)
         mine = state.ask()
-        [face] = pictures_of(visitor, [Sent(FACES, seed=chosen.seed)])
         reference = networks.resolve(visitor, network, self.technique)
         for far in networks.fetching(reference):
             yield {self.part["news"]: far}
-        photo = examples.picture(chosen, face)
-        taken = self._take(state, mine, reference, photo, [], CENTRE, method, steps, wish=chosen.edit)
+        photo, there, which, source = examples.given(chosen)
+        taken = self._take(state, mine, reference, photo, there, which, method, steps, source, chosen.edit)
         for update in taken:
             yield {self.part["photo"]: None} | update
 

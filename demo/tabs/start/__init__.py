@@ -10,7 +10,7 @@ from html import escape
 
 import gradio as gr
 
-from ... import theme
+from ... import photographs, theme
 from ...handover import Handover
 from ...networks import NoChooser
 from ...notebook import LATEX, Notebook
@@ -59,7 +59,10 @@ def _photo() -> str:
     buttons += "".join(f'<button type="button" data-take="{tab}">{words} · {tab}</button>' for tab, words in PHOTO)
     return (
         '<section class="nb-own-photo" aria-label="Your own photograph"><h2>Your own photograph</h2>'
-        '<label><span>Drop a photograph here, or press to choose one</span><input type="file" accept="image/*"></label>'
+        "<figure><label><span>Drop a photograph here, or press to choose one</span>"
+        '<input type="file" accept="image/*"></label>'
+        f'<figcaption><button type="button" data-sample="{theme.PHOTOGRAPHS_AT}/{photographs.FILE.name}">'
+        "No photograph at hand? Take NASA’s of Eileen Collins</button></figcaption></figure>"
         "<div><p>Then say what should be done with it. It goes to this page's server only when you press a button, and"
         f" is forgotten when you leave.</p>{buttons}</div></section>"
     )
