@@ -330,8 +330,8 @@ def composed(
     Args:
         deghost: with the seam gone over.
         blend: "change" lays T - I' over it where that is small, so that the photograph stays sharp (ours, see
-            ``mask.carried``); "seamless" does so without what that changes at the mask's border, for attributes that
-            lie somewhere on the face (ours, see ``mask.seamless``; for others it is "change"); "edit" lays T itself
+            ``mask.carried``); "seamless" does so without what that changes at the mask's border, for those of
+            ``mask.CLONED`` (ours, see ``mask.seamless``; for others it is "change"); "edit" lays T itself
             (the paper).
 
     Raises UserError.
@@ -341,7 +341,7 @@ def composed(
     blend = checks.choice(blend, "The blend", BLENDS)
     if blend == "edit":
         fused = masks.mixed(photo, made, mask)
-    elif blend == "seamless" and change.edits and all(name in regions.LOCAL for name, _value in change.edits):
+    elif blend == "seamless" and change.edits and all(name in masks.CLONED for name, _value in change.edits):
         fused = masks.seamless(photo, masks.carried(photo, image, made, np.ones_like(mask)), mask)
     else:
         fused = masks.carried(photo, image, made, mask)

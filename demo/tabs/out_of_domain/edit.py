@@ -22,7 +22,7 @@ and says where the smile is, $M$. Only that is taken over,
 $$F = M \cdot T + (1 - M) \cdot I,$$
 
 and a last network removes what shines through at the seam. So the paper; where the change $T - I'$ is small, we lay
-*it* over the photograph, $F = I + M \cdot (T - I')$, so that skin and hair stay yours; what a smile or glasses change
+*it* over the photograph, $F = I + M \cdot (T - I')$, so that skin and hair stay yours; what a smile changes
 at the border of the mask is left out, so that no border is seen. Where the mask is nothing, the result is the
 photograph itself; and what lies before the face, the hat and the hand, a small network finds and leaves out of the
 mask, because what the generator makes there is not yours. Tick several things, pull the sliders, paint: the photograph
