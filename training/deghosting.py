@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     add("--batch", type=int, default=8)
     add("--lr", type=float, default=1e-3)
     add("--decay", type=float, default=0.0, help="weight decay; 0 makes AdamW Adam")
-    add("--clip", type=float, default=1.0, help="largest norm of a step's gradient; without it wide generators diverge")
+    add("--clip", type=float, default=1.0, help="largest norm of a step's gradient; 0: any")
     add("--tick", type=int, default=4_000)
     return edit_pairs.options(p)
 
