@@ -290,6 +290,22 @@ def test_a_tuned_network_stays_with_its_photograph(nets, known):
         ood.invert(nets, known.photo, tuning=-1)
 
 
+def test_occlusions_are_looked_for_in_the_untuned_picture(nets, known):
+    """A tuned copy makes what lies before the face as well, so that nothing would be found there."""
+    seen = []
+
+    class Finder:
+        def mask(self, photo, made):
+            seen.append(made)
+            return torch.zeros_like(photo[:, :1])
+
+    finding = dataclasses.replace(nets, occlusion=Finder())
+    *_, last = ood.invert(nets, known.photo, steps=3, tuning=4)
+    tuned, plain = ood.inverted(finding, known.photo, last), ood.inverted(finding, known.photo, last.latent)
+    assert array(tuned.image).tobytes() != array(plain.image).tobytes()
+    assert torch.equal(*seen)
+
+
 # -- inversion, recipes, films ---------------------------------------------------------------------------------------
 
 
