@@ -13,7 +13,10 @@ that classifier's features; and the generator that counts is the running average
 
 Further options of ``ours`` keep more of the face: ``--head change`` lays a picture over the input through a mask that
 is to be small (``--lambda-mask``), ``--difference`` tells the decoder only what is to change (STGAN, Liu et al. 2019),
-and ``--identity`` compares the person before and after in a face recognition network.
+and ``--identity`` compares the person before and after in a face recognition network. Rare attributes come sooner with
+``--balanced`` (every attribute, there and not there, is shown equally often: where 2 photographs in 100 are bald, but 7
+edits, baldness itself is what betrays an edit) and ``--domains`` (besides whether a picture is real, the discriminator
+says whether it looks like the photographs that have the attribute, or have it not; StarGAN v2, Choi et al. 2020).
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import argparse
 import copy
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -83,10 +87,13 @@ def parser() -> argparse.ArgumentParser:
     add("--head", default="image", choices=HEADS, help="what the decoder makes: a picture, or a change with its mask")
     add("--refine", type=int, default=0, help="channels at full size before the change")
     add("--difference", action="store_true", help="tell the decoder what is to change, not how the result is to be")
+    add("--balanced", action="store_true", help="show each attribute, there and not there, equally often, ours")
+    add("--domains", action="store_true", help="a logit of the discriminator for each attribute there and not, ours")
     add("--singles", type=float, default=0.5, help="share of edits that flip one attribute, ours")
     add("--lambda-mask", type=float, default=0.0, help="of the mean of a change's mask")
     add("--identity", default=None, choices=tuple(features.NETWORKS), help="face recognition network, ours")
     add("--lambda-identity", type=float, default=5.0)
+    add("--identity-share", type=float, default=1.0, help="of a batch whose persons are compared: it takes long")
     add(
         "--projected",
         nargs="*",
@@ -118,6 +125,17 @@ def complete(args: argparse.Namespace) -> argparse.Namespace:
     return args
 
 
+class Batch(NamedTuple):
+    """Photographs of one step and the edits that they are to undergo."""
+
+    x: Tensor  # pictures [N, 3, S, S]
+    a: Tensor  # their attributes [N, n], 0 or 1
+    values: Tensor  # what the decoder is told, [N, n]
+    shown: Tensor  # how surely each attribute is to be seen then, [N, n]
+    own: Tensor  # an attribute of each photograph, [N]: it is judged among those that have it, or have it not, as well
+    changed: Tensor  # the same of each edit: the attribute that was flipped
+
+
 class AttGANRun:
     def __init__(self, args: argparse.Namespace, images: Images, classifier: Classifier | None = None):
         self.args, self.batch, self.images = complete(args), args.batch, images
@@ -126,6 +144,8 @@ class AttGANRun:
             raise ValueError("the recipe ours needs --classifier, a run of `python -m training attributes`")
         self.device = loop.resolve(args.device)
         self.dtype = PRECISIONS[args.precision]
+        columns = images.attributes.T  # where each attribute is not, and where it is
+        self.places = [tuple((column == value).nonzero()[:, 0] for value in (0, 1)) for column in columns]
         torch.manual_seed(args.seed)
         self.G = Generator(
             n_attrs=len(args.attrs),
@@ -153,6 +173,9 @@ class AttGANRun:
             max_dim=args.max_dim,
             slope=args.slope,
         )
+        # Logits of [attribute 0 is not there, ..., attribute 0 is there, ...].
+        wide = self.D.fc_adv[0].layers[0].in_features
+        self.domains = torch.nn.Linear(wide, 2 * len(args.attrs)).to(self.device) if args.domains else None
         for net in (self.G, self.D):
             net.to(self.device, memory_format=torch.channels_last)
         self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
@@ -165,7 +188,8 @@ class AttGANRun:
         ).to(self.device)
         betas = (0.5, float(args.beta2))
         self.opt_G = torch.optim.Adam(self.G.parameters(), args.lr, betas, foreach=True)
-        self.opt_D = torch.optim.Adam(self.D.parameters(), args.lr, betas, foreach=True)
+        of_D = [*self.D.parameters(), *(self.domains.parameters() if args.domains else [])]
+        self.opt_D = torch.optim.Adam(of_D, args.lr, betas, foreach=True)
         self.opt_projected = None
         if args.projected:
             self.opt_projected = torch.optim.Adam(self.projected.parameters(), args.projected_lr, (0.0, 0.99))
@@ -178,13 +202,25 @@ class AttGANRun:
     def _autocast(self):
         return torch.autocast(self.device, self.dtype, enabled=self.dtype is not None)
 
-    def _real(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Pictures, their attributes 0/1, what the decoder is told for their edits, and how likely each is to show."""
-        n = self.batch
+    def _index(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Which pictures, and for the sake of which attribute; with ``balanced`` it is there in one half of them."""
+        n, names = self.batch, len(self.args.attrs)
         index = torch.randint(0, len(self.images), (n,), generator=rng)
+        attribute = torch.randint(0, names, (n,), generator=rng)
+        if self.args.balanced:
+            there = torch.randint(0, 2, (n,), generator=rng)
+            for i, (k, value) in enumerate(zip(attribute.tolist(), there.tolist(), strict=True)):
+                if len(some := self.places[k][value]):
+                    index[i] = some[torch.randint(0, len(some), [], generator=rng)]
+        return index, attribute
+
+    def _real(self, rng: torch.Generator) -> Batch:
+        n = self.batch
+        index, own = self._index(rng)
         x = self.images.batch(index, torch.rand(n, generator=rng) < 0.5).to(self.device)
         a = self.images.attributes[index].float()
         b = a[torch.randperm(n, generator=rng)]
+        changed = torch.randint(0, a.shape[1], (n,), generator=rng)
         values, shown = self._values(b), b.clone()
         if self.ours:  # so many of them: one attribute flipped, faintly to (more often) fully, as visitors ask for
             for i in self._singles():
@@ -195,8 +231,10 @@ class AttGANRun:
                 values[i] = self._values(shown[i])
                 values[i, k] = (2 * flipped[k] - 1) * math.sqrt(float(torch.rand([], generator=rng)))
                 shown[i, k] = (0.5 + values[i, k]).clamp(0, 1)
+                changed[i] = k
         x = x.to(memory_format=torch.channels_last)
-        return x, a.to(self.device), values.to(self.device), shown.to(self.device)
+        batch = Batch(x, a, values, shown, own, changed)
+        return Batch(*(tensor.to(self.device) for tensor in batch))
 
     def _singles(self) -> list[int]:
         """Places in a batch where one attribute is flipped, evenly among the others."""
@@ -218,9 +256,10 @@ class AttGANRun:
             for group in optimizer.param_groups:
                 group["lr"] = self._rate()
         self.G.train()
-        x, a, values, shown = self._real(rng)
+        batch = self._real(rng)
+        x, a, values, shown = batch[:4]
         if self.ours:
-            self._step_ours(x, a, values, shown, rng)
+            self._step_ours(batch, rng)
         elif (self.step_number + 1) % (self.args.d_steps + 1):
             self._discriminator_paper(x, a, values, rng)
         else:
@@ -228,7 +267,20 @@ class AttGANRun:
         self.step_number += 1
         self.shown += self.batch
 
-    def _step_ours(self, x: Tensor, a: Tensor, values: Tensor, shown: Tensor, rng: torch.Generator) -> None:
+    def _told_apart(self, x: Tensor, attribute: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of real pictures ``[N, 1 or 2]`` and of the attributes ``[N, n]``.
+
+        The second column, with ``--domains``, is among pictures whose attribute number ``attribute [N]`` is ``there``.
+        """
+        h = self.D.features(x)
+        real = self.D.fc_adv(h)
+        if self.domains is not None:
+            column = attribute + len(self.args.attrs) * there.gather(1, attribute[:, None])[:, 0].round().long()
+            real = torch.cat([real, self.domains(h).gather(1, column[:, None])], dim=1)
+        return real, self.D.fc_cls(h)
+
+    def _step_ours(self, batch: Batch, rng: torch.Generator) -> None:
+        x, a, values, shown, own, changed = batch
         args, source = self.args, self._values(a)
         # A change that is told nothing has little to learn from it.
         count = len(x) if args.head == "image" else max(1, len(x) // 4)
@@ -240,20 +292,20 @@ class AttGANRun:
 
         self.D.requires_grad_(True)
         with self._autocast():
-            real, named = self.D(x)
-            fake, _ = self.D(edited.detach())
+            real, named = self._told_apart(x, own, a)
+            fake, _ = self._told_apart(edited.detach(), changed, shown)
         loss_D = discriminator_loss(real.float(), fake.float()) + F.binary_cross_entropy_with_logits(named.float(), a)
         self._update(self.opt_D, loss_D)
         if self.step_number % args.r1_every == 0:
             y = x.detach().contiguous().requires_grad_(True)
-            penalty = r1_penalty(self.D(y)[0], y)
+            penalty = r1_penalty(self._told_apart(y, own, a)[0].sum(1), y)
             self._update(self.opt_D, penalty * (args.r1_gamma / 2 * args.r1_every))
             self.stats["r1"] = penalty.item()
 
         self.D.requires_grad_(False)
         maps = self._learn_projected(x, edited, rng)
         with self._autocast():
-            fake, named = self.D(edited)
+            fake, named = self._told_apart(edited, changed, shown)
             judged = self.classifier(vary(edited, rng).to(memory_format=torch.channels_last))[:, self.columns]
             pairs = zip(self.classifier.features(rebuilt), self.classifier.features(x[:count]), strict=True)
             unlike = sum(F.l1_loss(p.float(), q.float()) for p, q in pairs)
@@ -261,7 +313,7 @@ class AttGANRun:
         judged = F.binary_cross_entropy_with_logits(judged.float(), shown)
         rec = F.l1_loss(rebuilt, x[:count])
         loss_G = (
-            generator_loss(fake.float())
+            generator_loss(fake.float()) * fake.shape[1]
             + args.lambda_cls * torch.lerp(classified, judged, args.classifier_share)
             + args.lambda_rec * rec
             + args.lambda_features * unlike
@@ -275,14 +327,16 @@ class AttGANRun:
             self._note(mask=mask[count:].float().mean())
         if self.identity is not None:
             with self._autocast():
+                some = max(1, round(len(x) * args.identity_share))
                 with torch.no_grad():
-                    person = self.identity.embed(x)
-                person = identity_loss(self.identity.embed(edited), person)
+                    person = self.identity.embed(x[:some])
+                person = identity_loss(self.identity.embed(edited[:some]), person)
             loss_G = loss_G + args.lambda_identity * person
             self._note(person=person)
         self._update(self.opt_G, loss_G)
         self._average()
-        self._note(loss_D=loss_D, rec=rec, cls=classified, judged=judged, adv=generator_loss(fake.float()))
+        self._note(loss_D=loss_D, rec=rec, cls=classified, judged=judged)
+        self._note(**dict(zip(("adv", "adv_domain"), F.softplus(-fake.float()).mean(dim=0), strict=False)))
 
     def _learn_projected(self, x: Tensor, edited: Tensor, rng: torch.Generator) -> dict[str, list[Tensor]]:
         """One update of the heads; the mixed maps of the edits by the networks' names."""
@@ -364,7 +418,9 @@ class AttGANRun:
     # -- the run's folder ----------------------------------------------------------------------------------------------
 
     def _parts(self) -> list[str]:
-        return ["G", "D", "G_ema", "opt_G", "opt_D", *(["projected", "opt_projected"] if self.args.projected else [])]
+        domains = ["domains"] if self.args.domains else []
+        heads = ["projected", "opt_projected"] if self.args.projected else []
+        return ["G", "D", "G_ema", "opt_G", "opt_D", *domains, *heads]
 
     def state(self) -> dict:
         return {

@@ -41,7 +41,7 @@ CHANGE = ["--head", "change", "--refine", "4", "--difference", "--lambda-mask", 
 RECIPES = [
     [],
     CHANGE,
-    [*CHANGE, "--projected", "mobilefacenet"],
+    [*CHANGE, "--projected", "mobilefacenet", "--balanced", "--domains"],
     ["--recipe", "paper"],
     ["--recipe", "paper", "--mode", "lsgan"],
     ["--recipe", "paper", "--mode", "dcgan"],
@@ -90,20 +90,55 @@ def test_a_resumed_run_takes_the_same_steps(more):
 def test_an_edit_is_as_strong_as_the_decoder_is_told():
     """Of the recipe ours half flip one attribute by up to 1; what is to be seen follows the intensity."""
     run = attgan.AttGANRun(options("--batch", "64"), blobs(64), classifier())
-    _x, a, values, shown = run._real(torch.Generator().manual_seed(3))
+    batch = run._real(torch.Generator().manual_seed(3))
+    values, shown, single = batch.values, batch.shown, batch.changed[::2]
+    told, had = (t[::2].gather(1, single[:, None]) for t in (values, batch.a))
+    assert ((told > 0) != (had > 0.5)).all()
     single, shuffled = values[::2], values[1::2]
     strengths = single.abs()[(single.abs() - 0.5).abs() > 1e-6]
     assert len(strengths) > 20 and strengths.min() < 0.4 and 0.8 < strengths.max() <= 1
     assert torch.equal(shown[::2], (0.5 + single).clamp(0, 1))
     assert torch.equal(shuffled, shown[1::2] - 0.5) and shuffled.abs().unique().tolist() == [0.5]
     paper = attgan.AttGANRun(options("--batch", "64", "--recipe", "paper"), blobs(64))
-    assert paper._real(torch.Generator().manual_seed(3))[2].abs().unique().tolist() == [0.5]
+    assert paper._real(torch.Generator().manual_seed(3)).values.abs().unique().tolist() == [0.5]
 
 
 @pytest.mark.parametrize(("share", "places"), [(0.5, [0, 2, 4, 6]), (1.0, list(range(8))), (0.0, [])])
 def test_how_many_edits_flip_one_attribute(share, places):
     run = attgan.AttGANRun(options("--batch", "8", "--singles", str(share)), blobs(), classifier())
     assert run._singles() == places
+
+
+def rare(n: int = 400) -> Images:
+    """Pictures of which 2 in 100 have the first attribute; nobody has the second."""
+    images = blobs(n)
+    images.attributes[:] = 0
+    images.attributes[: n // 50, 0] = 1
+    images.attributes[::2, 2] = 1
+    return images
+
+
+def test_balanced_batches_show_what_is_rare():
+    counts = {}
+    for more in ([], ["--balanced"]):
+        run = attgan.AttGANRun(options("--batch", "300", *more), rare(), classifier())
+        batch = run._real(torch.Generator().manual_seed(1))
+        counts[len(more)] = batch.a.mean(dim=0)
+        assert (batch.a[:, 1] == 0).all()  # what is not there cannot be shown
+        of_own = batch.a[batch.own == 0, 0].mean()
+    assert counts[0][0] < 0.06 and 0.12 < counts[1][0] < 0.25 and 0.35 < of_own < 0.65
+
+
+def test_a_domain_is_an_attribute_that_is_there_or_not():
+    run = attgan.AttGANRun(options("--domains"), blobs(), classifier())
+    x = run.images.batch(torch.arange(2))
+    attribute, there = torch.tensor([2, 0]), torch.tensor([[0.0, 0.0, 0.9], [0.2, 1.0, 1.0]])
+    real, named = run._told_apart(x, attribute, there)
+    wanted = run.domains(run.D.features(x))[[0, 1], [5, 0]]
+    assert named.shape == (2, 3) and torch.equal(real[:, 1], wanted)
+    assert torch.equal(real[:, :1], run.D(x)[0])
+    plain = attgan.AttGANRun(options(), blobs(), classifier())
+    assert plain._told_apart(x, attribute, there)[0].shape == (2, 1)
 
 
 def test_a_change_leaves_the_rest_and_learns_to_be_small():
