@@ -156,7 +156,7 @@ class DeghostingRun(Supervised):
             guided=args.guided,
             generator=None if args.generator.endswith(".safetensors") else args.generator,
         )
-        super().__init__(args, images, net, 5_000, args.start_from)
+        super().__init__(args, images, net, 5_000, args.start_from, args.clip)
         for group in self.optimizer.param_groups:
             group["betas"] = BETAS
         self.ghosts = ghosts

@@ -25,11 +25,19 @@ class Supervised:
         net: its ``config`` makes it again.
         half_life: of the average, in images; shorter at the beginning.
         start_from: a ``.safetensors`` file whose weights it begins with, instead of random ones.
+        clip: the largest norm of a step's gradient; 0: any.
     """
 
     def __init__(
-        self, args: argparse.Namespace, images, net: nn.Module, half_life: float, start_from: str | None = None
+        self,
+        args: argparse.Namespace,
+        images,
+        net: nn.Module,
+        half_life: float,
+        start_from: str | None = None,
+        clip: float = 0.0,
     ):
+        self.clip = clip
         self.shown_before, self.seconds_before = begin_with(net, start_from) if start_from else (0, 0.0)
         self.args, self.batch, self.images, self.half_life = args, args.batch, images, half_life
         self.device = loop.resolve(args.device)
@@ -58,8 +66,8 @@ class Supervised:
             group["lr"] = self.rate()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if largest := getattr(self.args, "clip", 0):
-            nn.utils.clip_grad_norm_(self.net.parameters(), largest)
+        if self.clip:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.clip)
         self.optimizer.step()
         self.step_number += 1
         self.shown += self.batch

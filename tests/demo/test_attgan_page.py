@@ -17,7 +17,7 @@ from demo import networks
 from demo.pictures import fitted
 from demo.session import Sent, Visitor
 from demo.tabs.attgan import batch, jobs
-from demo.tabs.attgan.handlers import EXAMPLES
+from demo.tabs.attgan.handlers import SEEDS
 from demo.tabs.attgan.text import odds_table
 from pipelines.recipes import Recipe
 from weights.attributes import ATTRS
@@ -260,7 +260,7 @@ def test_an_edit_of_the_last_face_is_left_out(state, album, monkeypatch):
 def test_the_tab_is_opened(page):
     mine, ann = handlers(page), Visitor()
     made = last(mine.greet(ann, "attgan/faces"))
-    assert len(made[mine.part["examples"]]["tiles"]["items"]) == len(EXAMPLES) and ann.kept["attgan"].found is not None
+    assert len(made[mine.part["examples"]]["tiles"]["items"]) == 1 + len(SEEDS) and ann.kept["attgan"].found is not None
     assert made[mine.part["crop"]].size == (384, 384) and "nb-ran" in made[mine.part["status"]]
     assert mine.part["photo"] not in made, "a photograph that is put there at this moment stays"
     assert list(last(mine.greet(ann, "attgan/faces"))) == [], "it is there already"
@@ -270,7 +270,7 @@ def test_the_tab_is_opened(page):
     assert np.array_equal(np.asarray(names["result"]), np.asarray(ann.kept["attgan"].whole()))
     other = last(mine.example(ann, "attgan/faces", press(2)))
     assert ann.kept["attgan"].found is not first and other[mine.part["photo"]] is None
-    for number in range(len(EXAMPLES)):
+    for number in range(1 + len(SEEDS)):
         last(mine.example(ann, "attgan/faces", press(number)))
         assert ann.kept["attgan"].found.which == 0, f"no face is found in example {number}"
 

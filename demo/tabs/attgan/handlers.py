@@ -21,8 +21,8 @@ from .state import State
 from .text import cleared, numbers, same, usual
 
 FACES = "stylegan2/faces"
-# For visitors with no photograph at hand: the one that ships (None), and seeds of faces that our own network makes.
-EXAMPLES = (None, 25, 44, 31, 20, 49)
+# For visitors with no photograph at hand, after the one that ships: seeds of faces that our own network makes.
+SEEDS = (25, 44, 31, 20, 49)
 TICKED = 1.0  # the intensity of a box that is ticked
 MOST = 16  # sliders on the page; a network may know more names
 
@@ -119,10 +119,9 @@ class Handlers(Display):
         state = state_of(visitor)
         if state.greeted:
             return
-        seeds = [seed for seed in EXAMPLES if seed is not None]
-        pictures = pictures_of(visitor, [Sent(FACES, seed=seed) for seed in seeds])
-        tries = [(picture, f"face of seed {seed}") for picture, seed in zip(pictures, seeds, strict=True)]
-        tries.insert(EXAMPLES.index(None), (crop_of(photographs.photograph(), photographs.found()[0]), "a photograph"))
+        pictures = pictures_of(visitor, [Sent(FACES, seed=seed) for seed in SEEDS])
+        tries = [(crop_of(photographs.photograph(), photographs.found()[0]), "a photograph")]
+        tries += [(picture, f"face of seed {seed}") for picture, seed in zip(pictures, SEEDS, strict=True)]
         state.greeted, shown = True, {self.part["examples"]: faces_of(tries)}
         reference = networks.resolve(visitor, network, self.technique)
         if state.number or visitor.expects("attgan") or not reference.at_hand:
@@ -130,25 +129,26 @@ class Handlers(Display):
             return
         # Together, because of answers that come at once one after another a browser shows the last. The photograph is
         # left alone: a visitor may be putting one there at this moment.
-        for update in self._example(visitor, reference, EXAMPLES[0]):
+        for update in self._example(visitor, reference, 0):
             yield shown | update
 
     def example(self, visitor, network, event: gr.EventData) -> Iterator[dict]:
         """The photograph that ships, or a face that our own network makes."""
         reference = networks.resolve(visitor, network, self.technique)
-        for update in self._example(visitor, reference, EXAMPLES[int(event.key)]):
+        for update in self._example(visitor, reference, int(event.key)):
             yield {self.part["photo"]: None} | update
 
-    def _example(self, visitor, reference, seed: int | None) -> Iterator[dict]:
+    def _example(self, visitor, reference, number: int) -> Iterator[dict]:
         state = state_of(visitor)
         mine = state.ask()
-        if seed is None:
+        if number == 0:
             yield from self._take(
                 state, mine, reference, photographs.photograph(), list(photographs.found()), 0, None, photographs.SOURCE
             )
             return
-        [photo] = pictures_of(visitor, [Sent(FACES, seed=seed)])
-        yield from self._look(state, mine, reference, photo, source=source_of(Sent(FACES, seed=seed), photo))
+        face = Sent(FACES, seed=SEEDS[number - 1])
+        [photo] = pictures_of(visitor, [face])
+        yield from self._look(state, mine, reference, photo, source=source_of(face, photo))
 
     def take_sent(self, visitor, network) -> Iterator[dict]:
         """A face that another tab has sent here."""
