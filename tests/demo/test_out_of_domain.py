@@ -20,6 +20,7 @@ import weights
 from demo import canvas
 from demo.session import Sent, Visitor
 from demo.tabs.out_of_domain import examples, text
+from demo.tabs.out_of_domain.edits import TICKED
 from models.deghosting import Deghosting
 from models.diffcam import DiffCAM
 from pipelines import out_of_domain as ood
@@ -282,7 +283,7 @@ def test_sliders_do_not_invert_again(state, once, monkeypatch):
     """And those of the mask run no network but the deghosting one."""
     mine, ann, mystate = state
     made = last(mine.tick(ann, ["Smiling"]))
-    assert mystate.wanted == {"Smiling": 3.0} and made[mine.sliders[0]]["visible"]
+    assert mystate.wanted == {"Smiling": TICKED} and made[mine.sliders[0]]["visible"]
     assert made[mine.sliders[0]]["value"] == 3
     assert not made[mine.sliders[1]]["visible"] and mine.part["ticks"] not in made
     first = np.asarray(mystate.made.edited)
@@ -324,7 +325,7 @@ def test_several_in_a_row_and_back(state, once, photo):
     mine, ann, mystate = state
     last(mine.tick(ann, ["Smiling"]))
     made = last(mine.tick(ann, ["Smiling", "Young"]))
-    assert mystate.wanted == {"Smiling": 3.0, "Young": 3.0} and made[mine.sliders[2]]["label"] == "young"
+    assert mystate.wanted == {"Smiling": TICKED, "Young": TICKED} and made[mine.sliders[2]]["label"] == "young"
     drawing = canvas.drawn((384, 384), layers={"change": canvas.Layer(np.ones((8, 8), np.uint8))})
     drawing.pop("points")
     last(mine.paint(ann, drawing))
@@ -375,7 +376,7 @@ def test_a_direction_of_ones_own(state, tmp_path):
     mine, ann, mystate = state
     np.save(tmp_path / "age.npy", np.random.RandomState(5).randn(1, 16))
     made = last(mine.take_direction(ann, str(tmp_path / "age.npy")))
-    assert mystate.wanted == {"age": 3.0} and ("age", "age") in made[mine.part["ticks"]]["choices"]
+    assert mystate.wanted == {"age": TICKED} and ("age", "age") in made[mine.part["ticks"]]["choices"]
     assert made[mine.sliders[3]]["label"] == "age" and "own=own" in made[mine.part["code"]]
     several = {name: torch.randn(16) for name in ("Smiling", "pose")}
     torch.save(several, tmp_path / "several.pt")
