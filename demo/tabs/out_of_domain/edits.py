@@ -17,8 +17,8 @@ from .display import CHANGE, KEEP, TOOLS, Display, state_of
 from .state import MOST, OWN, State
 from .text import board
 
-# The strength of a direction that is ticked, in standard deviations of w: that of the benchmark. At 3 the attribute changes
-# in 19 of 100 edits, at 5 in 39, at 7 in 60; but at 7 every seventh person is another one (10 train photographs).
+# The strength of a direction that is ticked, in standard deviations of w: that of the benchmark. At 3 the attribute
+# changes in 19 of 100 edits, at 5 in 39, at 7 in 60; but at 7 every seventh person is another (10 train photographs).
 TICKED = 4.0
 
 
