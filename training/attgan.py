@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import weights
-from models.attgan import HEADS, Discriminator, Generator, resolve_conflicts
+from models.attgan import HEADS, NORMS, Discriminator, Generator, resolve_conflicts
 from models.attributes import Classifier
 
 from . import features, loop, projected, sheets
@@ -84,6 +84,8 @@ def parser() -> argparse.ArgumentParser:
         add("--" + name.replace("_", "-"), type=type(ours), default=None, help=f"{ours} (ours), {paper} (paper)")
     add("--classifier-share", type=float, default=0.5, help="of --lambda-cls; the discriminator has the rest, ours")
     add("--max-dim", type=int, default=1024)
+    add("--d-norm", default="instancenorm", choices=NORMS, help="of the discriminator; with none it sees tints, too")
+    add("--start-from", default=None, help="state.pt of a run whose generator this one begins with")
     add("--head", default="image", choices=HEADS, help="what the decoder makes: a picture, or a change with its mask")
     add("--refine", type=int, default=0, help="channels at full size before the change")
     add("--difference", action="store_true", help="tell the decoder what is to change, not how the result is to be")
@@ -171,11 +173,13 @@ class AttGANRun:
             dis_layers=args.layers,
             dis_fc_dim=args.fc_dim,
             max_dim=args.max_dim,
+            norm=args.d_norm,
             slope=args.slope,
         )
         # Logits of [attribute 0 is not there, ..., attribute 0 is there, ...].
         wide = self.D.fc_adv[0].layers[0].in_features
         self.domains = torch.nn.Linear(wide, 2 * len(args.attrs)).to(self.device) if args.domains else None
+        self.shown_before, self.seconds_before = self._begin(args.start_from) if args.start_from else (0, 0.0)
         for net in (self.G, self.D):
             net.to(self.device, memory_format=torch.channels_last)
         self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
@@ -196,6 +200,14 @@ class AttGANRun:
         self.shown = self.step_number = 0
         self.seconds = 0.0
         self.stats: dict[str, float] = {}
+
+    def _begin(self, path: str) -> tuple[int, float]:
+        """Takes the averaged generator of another run; how many images, and seconds, that run had."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["G_config"] != self.G.config:
+            raise weights.UserError(f"The generator in {path} has other sizes than these options make.")
+        self.G.load_state_dict(state["G_ema"])
+        return state["shown"] + state.get("shown_before", 0), state["seconds"] + state.get("seconds_before", 0.0)
 
     # -- one step ----------------------------------------------------------------------------------------------------
 
@@ -426,11 +438,13 @@ class AttGANRun:
         return {
             **{k: getattr(self, k).state_dict() for k in self._parts()},
             **{k: getattr(self, k) for k in ("shown", "step_number", "seconds", "stats")},
+            **{k: getattr(self, k) for k in ("shown_before", "seconds_before")},
             "G_config": self.G.config,
             "D_config": self.D.config,
             "data": Path(self.args.data).name,
             "train_images": len(self.images),
-            "args": {k: v for k, v in vars(self.args).items() if k not in ("data", "out", "classifier")},
+            "args": {k: v for k, v in vars(self.args).items() if k not in ("data", "out", "classifier")}
+            | {"start_from": self.args.start_from and f"runs/{Path(self.args.start_from).parent.name}/state.pt"},
             "classifier": classifier_name(self.args.classifier),
         }
 
@@ -439,6 +453,7 @@ class AttGANRun:
             getattr(self, k).load_state_dict(state[k])
         for k in ("shown", "step_number", "seconds", "stats"):
             setattr(self, k, state[k])
+        self.shown_before, self.seconds_before = state.get("shown_before", 0), state.get("seconds_before", 0.0)
 
 
 def classifier_name(where: str | None) -> str | None:

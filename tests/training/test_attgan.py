@@ -158,6 +158,26 @@ def test_a_change_leaves_the_rest_and_learns_to_be_small():
     assert masks()[1].mean() < mask.mean() / 2 and 0 < run.stats["mask"] < 1 and run.stats["person"] >= 0
 
 
+def test_a_run_begins_with_the_generator_of_another(tmp_path):
+    first = attgan.AttGANRun(options(), blobs(), classifier())
+    for _ in range(3):
+        first.step()
+    torch.save(first.state(), tmp_path / "state.pt")
+    more = ["--start-from", str(tmp_path / "state.pt"), "--d-norm", "none"]
+    second = attgan.AttGANRun(options(*more), blobs(), classifier())
+    for name, found in second.G.state_dict().items():
+        assert torch.equal(found, first.G_ema.state_dict()[name])
+    assert second.state()["args"]["start_from"] == f"runs/{tmp_path.name}/state.pt"
+    assert second.shown == 0 and second.shown_before == first.shown == 12
+    assert not any(isinstance(part, torch.nn.InstanceNorm2d) for part in second.D.modules())
+    second.step()
+    third = attgan.AttGANRun(options(*more), blobs(), classifier())
+    third.restore(second.state())
+    assert (third.shown, third.shown_before) == (4, 12)
+    with pytest.raises(weights.UserError, match="other sizes"):
+        attgan.AttGANRun(options(*more, "--enc-dim", "8"), blobs(), classifier())
+
+
 def test_the_classifier_may_be_one_that_ships():
     assert attgan.load_classifier("attributes/faces") is weights.load("attributes/faces")
     assert attgan.classifier_name("attributes/faces") == "attributes/faces"

@@ -42,8 +42,8 @@ def export(args, notes: dict) -> int:
         "data": notes["data"],
         "terms": notes["terms"],
         "recipe": state["args"]["recipe"],
-        "images": state["shown"],
-        "seconds": round(state["seconds"]),
+        "images": state["shown"] + state.get("shown_before", 0),
+        "seconds": round(state["seconds"] + state.get("seconds_before", 0.0)),
         "command": _command(args.data, state),
         "test_images": len(test),
         "judge": {
@@ -100,7 +100,7 @@ def _write(path: Path, name: str, net: Generator, state: dict, card: dict, notes
         "data": f"{notes['data']}; {state['train_images']:,} pictures of the train split",
         "terms": notes["terms"],
         "recipe": f"{card['recipe']} (see `training/attgan.py`)",
-        "images shown": f"{state['shown']:,}",
+        "images shown": f"{card['images']:,}",
         **last_rows(card, notes),
     }
     sections = [
