@@ -77,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     add("--recipe", default="ours", choices=("ours", "paper"))
     add("--mode", default="wgan", choices=("wgan", "lsgan", "dcgan"), help="adversarial loss of the recipe paper")
     add("--images", type=int, default=1_500_000)
+    add("--rate-images", type=int, default=None, help="images over which the rate falls, where not --images")
     add("--minutes", type=float, default=None)
     add("--attrs", nargs="+", default=list(ATTGAN))
     add("--size", type=int, default=64)
@@ -257,7 +258,7 @@ class AttGANRun:
         return (2 * a - 1) * INTENSITY
 
     def _rate(self) -> float:
-        done = self.shown / self.args.images
+        done = self.shown / (self.args.rate_images or self.args.images)
         if not self.ours:
             return self.args.lr * (1.0 if done < 0.5 else 0.1)
         return self.args.lr * (1.0 if done < 0.6 else 0.5 * (1 + math.cos(math.pi * min((done - 0.6) / 0.4, 1))) + 0.02)

@@ -158,6 +158,15 @@ def test_a_change_leaves_the_rest_and_learns_to_be_small():
     assert masks()[1].mean() < mask.mean() / 2 and 0 < run.stats["mask"] < 1 and run.stats["person"] >= 0
 
 
+def test_the_rate_falls_over_the_images_that_are_asked_for():
+    def rate(*more):
+        run = attgan.AttGANRun(options("--images", "100", *more), blobs(), classifier())
+        run.shown = 80
+        return run._rate() / run.args.lr
+
+    assert rate() == pytest.approx(0.52) and rate("--rate-images", "1000") == 1.0
+
+
 def test_a_run_begins_with_the_generator_of_another(tmp_path):
     first = attgan.AttGANRun(options(), blobs(), classifier())
     for _ in range(3):
