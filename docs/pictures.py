@@ -28,7 +28,7 @@ from pipelines import animation, attgan, draggan, faces, igan, out_of_domain, st
 
 SIZE, SMALL = 192, 160  # pixels of one picture
 ATTGAN_FACES = (None, 44, 20)  # None: the photograph that ships; seeds of generated ones
-ATTGAN_SHOWN = ("Eyeglasses", "Young", "Bushy_Eyebrows", "No_Beard", "Male")
+ATTGAN_SHOWN = ("Bangs", "Mustache", "Mouth_Slightly_Open", "Pale_Skin", "Blond_Hair")
 OUT_OF_DOMAIN = (
     ("a hat", "Smiling", -4.0),
     ("a microphone", "Young", -4.0),

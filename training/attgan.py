@@ -35,18 +35,17 @@ import weights
 from models.attgan import HEADS, NORMS, Discriminator, Generator, resolve_conflicts
 from models.attributes import Classifier
 
-from . import features, loop, projected, sheets
+from . import features, loop, projected
 from .attributes import ATTGAN, vary
 from .data import Images, load_images
-from .editing import INTENSITY, flips, psnr, reconstructed, success
+from .editing import INTENSITY, psnr, reconstructed, save_sheet, success
 from .losses import discriminator_loss, generator_loss, r1_penalty
 from .projected import ProjectedDiscriminator
 from .reconstruction import identity_loss
-from .supervised import load_trained
+from .supervised import PRECISIONS, load_trained
 
 COMMAND = "AttGAN: encoder, decoder and discriminator"
 
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 # Defaults that the two recipes do not share: option -> (ours, paper).
 RECIPES = {
     "lr": (6e-4, 2e-4),
@@ -465,15 +464,6 @@ def classifier_name(where: str | None) -> str | None:
 def load_classifier(where: str) -> Classifier:
     """That of a run's folder, or one that ships by its name, such as ``attributes/faces``."""
     return weights.load(where) if where in weights.names() else load_trained(Classifier, where)[0]
-
-
-@torch.no_grad()
-def save_sheet(net: Generator, x: Tensor, a: Tensor, path: Path) -> None:
-    """A row for each picture: itself, its reconstruction, then each attribute flipped."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    columns = [x, reconstructed(net, x, a), *flips(net, x, a)]
-    rows = torch.stack(columns, dim=1).flatten(0, 1)
-    sheets.grid(rows, len(columns)).save(path)
 
 
 def train(args: argparse.Namespace, log=print) -> AttGANRun:

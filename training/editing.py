@@ -5,12 +5,16 @@ Pictures ``[N, 3, S, S]`` in [-1, 1], attributes ``[N, n]`` of 0 and 1.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from models.attgan import Generator, resolve_conflicts
 from models.attributes import Classifier
+
+from . import sheets
 
 INTENSITY = 0.5  # what training shows for yes; no is the negative
 BATCH = 64
@@ -103,3 +107,12 @@ def restored(net: Generator, x: Tensor, a: Tensor) -> dict[str, float]:
     """Reconstructions beside the pictures: ``psnr`` in dB, ``ssim``, ``l1`` (mean absolute difference in [-1, 1])."""
     y = torch.cat([reconstructed(net, xs, s) for xs, s in zip(x.split(BATCH), a.split(BATCH), strict=True)])
     return {"psnr": psnr(y, x), "ssim": ssim(y, x), "l1": float((y - x).abs().mean())}
+
+
+@torch.no_grad()
+def save_sheet(net: Generator, x: Tensor, a: Tensor, path: Path) -> None:
+    """A row for each picture: itself, its reconstruction, then each attribute flipped."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = [x, reconstructed(net, x, a), *flips(net, x, a)]
+    rows = torch.stack(columns, dim=1).flatten(0, 1)
+    sheets.grid(rows, len(columns)).save(path)

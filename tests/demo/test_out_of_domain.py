@@ -284,7 +284,7 @@ def test_sliders_do_not_invert_again(state, once, monkeypatch):
     mine, ann, mystate = state
     made = last(mine.tick(ann, ["Smiling"]))
     assert mystate.wanted == {"Smiling": TICKED} and made[mine.sliders[0]]["visible"]
-    assert made[mine.sliders[0]]["value"] == 3
+    assert made[mine.sliders[0]]["value"] == TICKED
     assert not made[mine.sliders[1]]["visible"] and mine.part["ticks"] not in made
     first = np.asarray(mystate.made.edited)
     moved = last(mine.slid(ann, 0.4, 0, 0))

@@ -61,8 +61,9 @@ def test_from_a_run_to_a_card(faces, tmp_path, capsys):
 
 def test_the_shipped_generator():
     card_of = weights.card("attgan/faces")
-    assert card_of["success"]["mean"] >= 80 and card_of["test_images"] >= 900
-    assert card_of["restored"]["psnr"] >= 26 and card_of["restored"]["ssim"] >= 0.88
+    # Of 64 px it was 82 %, and half of that stains that please a classifier; docs/benchmarks.md has who stays who.
+    assert card_of["success"]["mean"] >= 65 and card_of["test_images"] >= 900
+    assert card_of["restored"]["psnr"] >= 30 and card_of["restored"]["ssim"] >= 0.95
     net = weights.load("attgan/faces")
     with torch.no_grad():
-        assert net(torch.zeros(2, 3, 64, 64), torch.zeros(2, len(net.attrs))).shape == (2, 3, 64, 64)
+        assert net(torch.zeros(2, 3, 128, 128), torch.zeros(2, len(net.attrs))).shape == (2, 3, 128, 128)

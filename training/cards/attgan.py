@@ -56,7 +56,7 @@ def export(args, notes: dict) -> int:
     def measured(stored: Generator) -> dict:
         return {"restored": restored(stored, x, a), **edited(stored, judge, x, a)}
 
-    target, stored = store_measured(args, net, "generator", card, measured, sheet)
+    target, stored = store_measured(args, net, "generator", card, measured, lambda stored: sheets.kept(sheet(stored)))
     _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
     print(
         f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, flips {card['success']['mean']:.1f} %, others move "
@@ -79,7 +79,7 @@ def sheet(net: Generator, count: int = 8) -> Image.Image:
     Generated, because the photographs themselves are not for passing on; what they have is what the shipped classifier
     sees.
     """
-    x = sheets.sample(weights.load("stylegan2/faces", "cpu"), count, seed=11, psi=0.8)
+    x = sheets.sample(weights.load("stylegan2/faces", "cpu"), count, seed=27, psi=0.7)
     x = F.interpolate(x, size=(net.img_size, net.img_size), mode="area")
     classifier = weights.load("attributes/faces", "cpu")
     a = (classifier(x)[:, [classifier.attrs.index(name) for name in net.attrs]] > 0).float()
