@@ -1,5 +1,8 @@
 """AttGAN on test photographs: does the attribute change, does the person stay, is only its place touched?
 
+A stain may please the classifier, and an edit that changes nothing keeps the person: "both" is the share of edits after
+which the attribute has changed and the person has not.
+
 Photographs in a random order, none chosen; each is aligned already. Every attribute is turned over at intensity 1, as
 the page's wall of thirteen does, with what the shipped classifier sees as what the face has. The judges are dlib (the
 person, 68 landmarks), and the shipped classifier, from which the generator did not learn. Pasted back: every photograph
@@ -16,6 +19,7 @@ import numpy as np
 import torch
 
 from . import alignment, measure
+from .measure import cell, mean
 from .out_of_domain import five
 from .projection import DATA
 
@@ -101,17 +105,13 @@ def outcomes(net, photos: np.ndarray, index: int, dlib, classifier) -> list[Outc
     return rows
 
 
-def mean(values) -> float:
-    there = [float(v) for v in values if v is not None]
-    return float(np.mean(there)) if there else float("nan")
-
-
 def summary(rows: list[Outcome]) -> dict[str, float]:
     """Means over edits; NaN where none has the number."""
     from training.judges import SAME_PERSON
 
     return {
         "same": mean(r.apart < SAME_PERSON for r in rows),
+        "both": mean(r.changed and r.apart < SAME_PERSON for r in rows),
         "apart": mean(r.apart for r in rows),
         "changed": mean(r.changed for r in rows),
         "on": mean(r.changed for r in rows if r.on),
@@ -125,11 +125,8 @@ def show(found: list[Outcome]) -> list[str]:
     """Prints the table; what is missed, in words."""
     missed, rows = [], []
 
-    def cell(value: float, form: str) -> str:
-        return "–" if value != value else format(value, form)
-
     def row(words: str, of: dict[str, float]) -> None:
-        shares = (cell(of[key], ".0%") for key in ("same", "changed", "on"))
+        shares = (cell(of[key], ".0%") for key in ("same", "changed", "both", "on"))
         rows.append([words, *shares, cell(of["change"], ".1f"), cell(of["outside"], ".1f"), cell(of["pasted"], ".2f")])
 
     def miss(words: str, value: float, wanted: float, least: bool = True) -> None:
@@ -146,7 +143,7 @@ def show(found: list[Outcome]) -> list[str]:
     row("mean", whole)
     miss("changed, mean", whole["changed"], WANTED["changed"])
     miss("pasted", whole["pasted"], WANTED["pasted"])
-    header = ["turned over", "same person", "changed", "changed where it was not", "levels", "outside, levels",
+    header = ["turned over", "same person", "changed", "both", "changed where it was not", "levels", "outside, levels",
               "pasted / crop"]  # fmt: skip
     print(measure.table(header, rows))
     return missed

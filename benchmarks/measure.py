@@ -7,7 +7,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
@@ -124,3 +124,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     rule = ["-" * w if i == 0 else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
     return "\n".join([line(cells[0]), line(rule), *map(line, cells[1:])])
+
+
+def mean(values: Iterable[float | None]) -> float:
+    """Of those that are there; NaN where none is."""
+    there = [float(v) for v in values if v is not None]
+    return sum(there) / len(there) if there else float("nan")
+
+
+def cell(value: float, form: str) -> str:
+    """A number of a table, a dash for NaN."""
+    return "–" if value != value else format(value, form)

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from . import measure
+from .measure import cell, mean
 from .projection import DATA
 
 NETWORK, FILE = "faces", "faces_128.zip"
@@ -209,11 +210,6 @@ def measured(nets, judges, count: int, attributes=(*LOCAL, *GLOBAL)) -> tuple[li
 # -- the tables --------------------------------------------------------------------------------------------------------
 
 
-def mean(values) -> float:
-    there = [float(v) for v in values if v is not None]
-    return float(np.mean(there)) if there else float("nan")
-
-
 def summary(rows: list[Outcome]) -> dict[str, float]:
     """Means over edits; NaN where nothing has the number."""
     from training.judges import SAME_PERSON
@@ -240,9 +236,6 @@ def show(found: list[Outcome], apart: list[float], seconds: list[float]) -> bool
     def miss(words: str, value: float, wanted: float, least: bool) -> None:
         if value == value and (value < wanted if least else value > wanted):
             missed.append(f"{words}: {value:.2f}, {'at least' if least else 'at most'} {wanted:g} is wanted")
-
-    def cell(value: float, form: str) -> str:
-        return "–" if value != value else format(value, form)
 
     rows = []
     for name in attributes:

@@ -38,7 +38,7 @@ from models.attributes import Classifier
 from . import features, loop, projected
 from .attributes import ATTGAN, vary
 from .data import Images, load_images
-from .editing import INTENSITY, psnr, reconstructed, save_sheet, success
+from .editing import INTENSITY, psnr, reconstructed, sheet, success
 from .losses import discriminator_loss, generator_loss, r1_penalty
 from .projected import ProjectedDiscriminator
 from .reconstruction import identity_loss
@@ -192,8 +192,8 @@ class AttGANRun:
         ).to(self.device)
         betas = (0.5, float(args.beta2))
         self.opt_G = torch.optim.Adam(self.G.parameters(), args.lr, betas, foreach=True)
-        of_D = [*self.D.parameters(), *(self.domains.parameters() if args.domains else [])]
-        self.opt_D = torch.optim.Adam(of_D, args.lr, betas, foreach=True)
+        self.tells_apart = torch.nn.ModuleList([self.D, *([self.domains] if args.domains else [])])
+        self.opt_D = torch.optim.Adam(self.tells_apart.parameters(), args.lr, betas, foreach=True)
         self.opt_projected = None
         if args.projected:
             self.opt_projected = torch.optim.Adam(self.projected.parameters(), args.projected_lr, (0.0, 0.99))
@@ -302,7 +302,7 @@ class AttGANRun:
             made, mask = self.G.made(zs, told)
             rebuilt, edited = made.float().split([count, len(x)])
 
-        self.D.requires_grad_(True)
+        self.tells_apart.requires_grad_(True)
         with self._autocast():
             real, named = self._told_apart(x, own, a)
             fake, _ = self._told_apart(edited.detach(), changed, shown)
@@ -314,7 +314,7 @@ class AttGANRun:
             self._update(self.opt_D, penalty * (args.r1_gamma / 2 * args.r1_every))
             self.stats["r1"] = penalty.item()
 
-        self.D.requires_grad_(False)
+        self.tells_apart.requires_grad_(False)
         maps = self._learn_projected(x, edited, rng)
         with self._autocast():
             fake, named = self._told_apart(edited, changed, shown)
@@ -481,7 +481,8 @@ def train(args: argparse.Namespace, log=print) -> AttGANRun:
     a = images.attributes[:128].float().to(run.device)
 
     def report() -> dict:
-        save_sheet(run.G_ema, x[:10], a[:10], out / "sheets" / f"{run.shown:08d}.png")
+        (out / "sheets").mkdir(exist_ok=True)
+        sheet(run.G_ema, x[:10], a[:10]).save(out / "sheets" / f"{run.shown:08d}.png")
         found = {**run.stats, "psnr": psnr(reconstructed(run.G_ema, x, a), x)}
         if classifier is not None:
             found["flipped"] = success(run.G_ema, classifier, x, a)["mean"]

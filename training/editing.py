@@ -5,16 +5,18 @@ Pictures ``[N, 3, S, S]`` in [-1, 1], attributes ``[N, n]`` of 0 and 1.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from models.attgan import Generator, resolve_conflicts
 from models.attributes import Classifier
 
-from . import sheets
+from . import judges, sheets
 
 INTENSITY = 0.5  # what training shows for yes; no is the negative
 BATCH = 64
@@ -78,28 +80,43 @@ def success(net: Generator, judge: Classifier, x: Tensor, a: Tensor) -> dict[str
 
 
 @torch.no_grad()
-def edited(net: Generator, judge: Classifier, x: Tensor, a: Tensor) -> dict[str, dict[str, float]]:
+def edited(
+    net: Generator,
+    judge: Classifier,
+    x: Tensor,
+    a: Tensor,
+    people: Callable[[Tensor], np.ndarray] | None = None,
+) -> dict[str, dict[str, float]]:
     """What the judge says of every attribute flipped, at test intensity 1.
+
+    Args:
+        people: vectors of faces that ``judges.same_people`` compares.
 
     Returns:
         ``success``: share of pictures, in percent, whose flipped attribute the judge then sees flipped; ``shift``: how
         much, in percent, the probabilities of the others move from those of the reconstruction, mean of absolute values
-        (without those that are switched off because they contradict the flipped one). By attribute, and ``mean``.
+        (without those that are switched off because they contradict the flipped one). With ``people`` also ``same``,
+        the share that still shows the same person, and ``both``: flipped and the same person, which neither a
+        stain nor an edit that changes nothing is. By attribute, and ``mean``.
     """
     columns = [judge.attrs.index(name) for name in net.attrs]
-    seen, moved = [[] for _ in columns], [[] for _ in columns]
+    seen, moved, same = [[] for _ in columns], [[] for _ in columns], [[] for _ in columns]
     for xs, as_ in zip(x.split(BATCH), a.split(BATCH), strict=True):
         before = torch.sigmoid(judge(reconstructed(net, xs, as_)))[:, columns]
+        persons = people(xs) if people else None
         for k, made in enumerate(flips(net, xs, as_)):
             told = judge(made)[:, columns]
             seen[k].append((told[:, k] > 0) == (as_[:, k] < 0.5))
             others = flipped(as_, k, net.attrs) == as_
             moved[k].append((torch.sigmoid(told) - before).abs()[others])
-    found = {
-        "success": {n: float(torch.cat(s).float().mean() * 100) for n, s in zip(net.attrs, seen, strict=True)},
-        "shift": {n: float(torch.cat(m).mean() * 100) for n, m in zip(net.attrs, moved, strict=True)},
-    }
-    return {kind: {**v, "mean": sum(v.values()) / len(v)} for kind, v in found.items()}
+            if people:
+                same[k].append(torch.from_numpy(judges.same_people(persons, people(made))))
+    values = {"success": seen, "shift": moved}
+    if people:
+        both = [[one & other for one, other in zip(*of, strict=True)] for of in zip(seen, same, strict=True)]
+        values |= {"same": same, "both": both}
+    found = {kind: [float(torch.cat(v).float().mean() * 100) for v in of] for kind, of in values.items()}
+    return {kind: {**dict(zip(net.attrs, v, strict=True)), "mean": sum(v) / len(v)} for kind, v in found.items()}
 
 
 @torch.no_grad()
@@ -110,9 +127,7 @@ def restored(net: Generator, x: Tensor, a: Tensor) -> dict[str, float]:
 
 
 @torch.no_grad()
-def save_sheet(net: Generator, x: Tensor, a: Tensor, path: Path) -> None:
+def sheet(net: Generator, x: Tensor, a: Tensor) -> Image.Image:
     """A row for each picture: itself, its reconstruction, then each attribute flipped."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     columns = [x, reconstructed(net, x, a), *flips(net, x, a)]
-    rows = torch.stack(columns, dim=1).flatten(0, 1)
-    sheets.grid(rows, len(columns)).save(path)
+    return sheets.grid(torch.stack(columns, dim=1).flatten(0, 1).clamp(-1, 1), len(columns))

@@ -154,10 +154,19 @@ class Inception:
 SAME_PERSON = 0.6  # dlib's distance below which two pictures show one person, by its authors
 
 
+def people(x: Tensor) -> np.ndarray:
+    """dlib's vectors ``[N, 128]`` of faces ``[N, 3, R, R]`` in [-1, 1]."""
+    return load("dlib").judge(to_pixels(x)).vectors
+
+
+def same_people(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Which pairs of such vectors dlib takes for one person, bool ``[N]``."""
+    return np.linalg.norm(a - b, axis=1) < SAME_PERSON
+
+
 def same_person(a: Tensor, b: Tensor) -> float:
     """The share of pairs of faces ``[N, 3, R, R]`` in [-1, 1] that dlib takes for the same person."""
-    first, second = (load("dlib").judge(to_pixels(x)).vectors for x in (a, b))
-    return float((np.linalg.norm(first - second, axis=1) < SAME_PERSON).mean())
+    return float(same_people(people(a), people(b)).mean())
 
 
 def to_pixels(x: Tensor) -> Tensor:

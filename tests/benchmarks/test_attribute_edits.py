@@ -80,6 +80,12 @@ def rows(**more):
     return [Outcome("Bald", **(usual | more)), Outcome("Eyeglasses", **(usual | {"outside": 1.0} | more))]
 
 
+def test_both_counts_changes_of_the_same_person_alone():
+    changed, same = {"changed": True, "apart": 0.7}, {"changed": False, "apart": 0.3}
+    of = attribute_edits.summary([*rows(**changed), *rows(**same), *rows()])
+    assert of["changed"] == of["same"] == pytest.approx(2 / 3) and of["both"] == pytest.approx(1 / 3)
+
+
 def test_what_is_wanted_is_not_called_missed(capsys):
     assert attribute_edits.show(rows()) == []
     assert "Eyeglasses" in capsys.readouterr().out

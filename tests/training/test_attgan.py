@@ -271,6 +271,10 @@ def test_success_counts_what_the_judge_sees():
     assert found == {"Bald": 100.0, "Bangs": 0.0, "Young": 100.0, "mean": pytest.approx(200 / 3)}
     # Nothing moves but what was turned over, and bangs that baldness took: that is no fault of the generator.
     assert editing.edited(Painter(), Judge(), torch.zeros(2, 3, 4, 4), a)["shift"]["mean"] == 0
+    # The first is taken for somebody else, so that of its flips none counts.
+    people = lambda x: np.array([[x.abs().sum() > 0], [False]], float)  # noqa: E731
+    found = editing.edited(Painter(), Judge(), torch.zeros(2, 3, 4, 4), a, people)
+    assert found["same"]["mean"] == 50 and found["both"]["Bald"] == 50 and found["both"]["Bangs"] == 0
 
 
 def test_the_classifier_learns_resumes_and_is_measured():
