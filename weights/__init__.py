@@ -70,7 +70,7 @@ class Description:
 
     ``status`` is shipped, cached, remote or missing. ``bytes_to_download`` is 0 for what is on this machine, None
     where the Hub has not been asked (``weights.size`` asks). ``sample`` and ``card`` are files of shipped checkpoints,
-    ``link`` is a page on the Hub.
+    ``link`` is a page on the Hub. ``noiseless``: a shipped generator whose noise strengths are all zero.
     """
 
     name: str
@@ -86,16 +86,18 @@ class Description:
     link: str | None
     loadable: bool
     note: str
+    noiseless: bool
 
 
 def describe(name: str) -> Description:
     """Everything that a list shows of a checkpoint, without network and without torch. Raises UserError."""
     found = entry(name)
     where = status(name)
-    resolution = found.resolution
+    resolution, noiseless = found.resolution, False
     if where == "shipped":
         try:
             resolution = store.resolution(store.header(paths.embedded(name))["config"])
+            noiseless = store.adds_no_noise(paths.embedded(name))
         except UserError:  # a damaged file says so when it is loaded
             pass
     return Description(
@@ -112,6 +114,7 @@ def describe(name: str) -> Description:
         link=found.link,
         loadable=found.loadable,
         note=found.note,
+        noiseless=noiseless,
     )
 
 

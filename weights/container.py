@@ -68,6 +68,18 @@ def header(path: str | os.PathLike) -> tuple[dict[str, dict], dict[str, str]]:
     return content, metadata
 
 
+def all_zero(path: str | os.PathLike, ending: str) -> bool:
+    """Whether there are tensors whose names end so, and every bit of them is zero. Raises RefusedFile and OSError."""
+    tensors = [entry for name, entry in header(path)[0].items() if name.endswith(ending)]
+    with open(path, "rb") as file:
+        start = 8 + struct.unpack("<Q", file.read(8))[0]
+        for begin, end in (entry["data_offsets"] for entry in tensors):
+            file.seek(start + begin)
+            if any(file.read(end - begin)):
+                return False
+    return bool(tensors)
+
+
 def _check(name: str, entry: object, room: int) -> int:
     try:
         kind, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]

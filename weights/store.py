@@ -99,6 +99,11 @@ def resolution(config: dict) -> int | None:
     return config.get("img_resolution", config.get("img_size"))
 
 
+def adds_no_noise(path: str | os.PathLike) -> bool:
+    """Whether the file is of a generator whose noise strengths are all zero. Raises RefusedFile and OSError."""
+    return container.all_zero(path, "noise_strength")
+
+
 def build(technique: str, kind: str, config: dict, state: dict[str, torch.Tensor]) -> nn.Module:
     """The module for a configuration, with ``state`` in it; eval and frozen.
 

@@ -10,7 +10,7 @@ import weights
 from demo import gpu, networks, tables, zero_gpu
 from demo.networks import Reference
 from demo.session import MAX_OWN, OwnFile, Visitor
-from weights import paths
+from weights import paths, store
 from weights.errors import DownloadFailed, UserError
 
 REMOTE = "stylegan2/ffhq-1024"
@@ -37,6 +37,15 @@ def test_a_file_of_ones_own_is_for_the_tabs_of_its_technique():
         with pytest.raises(UserError, match="not a network for this tab"):
             networks.resolve(visitor, "own:000000000003", technique)
     assert "no noise inputs" in networks.about("own:000000000003", visitor)
+
+
+def test_the_chooser_says_where_noise_settings_change_nothing():
+    for name in (f"stylegan2/{short}" for short in weights.names("stylegan2")):
+        if weights.status(name) == "shipped":
+            strengths = [
+                p for key, p in store.load(paths.embedded(name)).named_parameters() if key.endswith("noise_strength")
+            ]
+            assert ("adds no noise" in networks.about(name)) is not any(strengths), name
 
 
 def test_the_list_of_own_files_is_short():

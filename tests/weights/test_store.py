@@ -31,6 +31,20 @@ def test_round_trip(tmp_path):
     assert {p.name for p in (tmp_path / "deep").iterdir()} == {"generator.safetensors", "discriminator.safetensors"}
 
 
+def test_a_generator_that_adds_no_noise_is_known_without_torch(tmp_path):
+    net = generator()
+    strengths = [p for name, p in net.named_parameters() if name.endswith("noise_strength")]
+    for strength in strengths:
+        strength.data.zero_()
+    for value, silent in ((0.0, True), (0.01, False)):
+        with torch.no_grad():
+            strengths[-1].fill_(value)
+        store.save(tmp_path / "net.safetensors", net, "stylegan2", "generator", dtype=torch.float16)
+        assert store.adds_no_noise(tmp_path / "net.safetensors") is silent
+    store.save(tmp_path / "other.safetensors", discriminator(), "stylegan2", "discriminator")
+    assert not store.adds_no_noise(tmp_path / "other.safetensors")  # there is nothing to add
+
+
 def test_half_precision_on_the_disk_only(tmp_path):
     net = generator()
     store.save(tmp_path / "full", net, "stylegan2", "generator")
