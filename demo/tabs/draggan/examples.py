@@ -33,7 +33,7 @@ class Example:
         return {"handles": handles, "targets": targets, "steps": 100, **self.options}
 
 
-FACES, CARTOONS = "stylegan2/faces", "stylegan2/cartoons"
+FACES, CATS, FLOWERS, CARTOONS = (f"stylegan2/{name}" for name in ("faces", "cats", "flowers", "cartoons"))
 EXAMPLES = {
     example.key: example
     for example in (
@@ -49,6 +49,10 @@ EXAMPLES = {
             (((0.36, 0.37), (0.36, 0.34)), ((0.64, 0.37), (0.64, 0.34))),
         ),
         Example("turn", "turn the head", FACES, 57, (((0.5, 0.59), (0.56, 0.59)),)),
+        Example("cat", "turn the cat's head", CATS, 28, (((0.5, 0.6), (0.55, 0.6)),)),
+        Example("nose", "raise the cat's nose", CATS, 17, (((0.5, 0.6), (0.5, 0.52)),)),
+        Example("petals", "a narrower flower", FLOWERS, 30, (((0.15, 0.4), (0.27, 0.4)), ((0.88, 0.4), (0.76, 0.4)))),
+        Example("flower", "a rounder flower", FLOWERS, 39, (((0.5, 0.12), (0.5, 0.2)), ((0.5, 0.85), (0.5, 0.78)))),
         Example("hair", "longer hair", CARTOONS, 25, (((0.5, 0.88), (0.5, 0.94)),)),
     )
 }
