@@ -8,8 +8,12 @@ from collections.abc import Iterable, Sequence
 import gradio as gr
 from PIL import Image
 
+import weights
+from weights.errors import UserError
+
 from . import tiles as pressed
 from .notebook import Cell
+from .results import Result
 
 NOISE_MODES = [("stored", "const"), ("random", "random"), ("none", "none")]
 FACE = 144  # pixels of a small face; it stands in half as many, of which fine screens have two each
@@ -36,6 +40,15 @@ def another(button: gr.Button, number: gr.Number) -> gr.events.Dependency:
     """Makes a button draw a seed; what comes after the draw is told to come after the event that this gives."""
     draw = "() => Math.floor(Math.random() * 100000)"
     return button.click(None, None, number, js=draw, queue=False, api_visibility="private")
+
+
+def noise_words(made: Result) -> str:
+    """What there is to say of a choice of noise that changes nothing."""
+    try:
+        noiseless = weights.describe(made.recipe.checkpoint).noiseless
+    except UserError:  # a file of one's own is in no list
+        return ""
+    return "; this network adds no noise" if noiseless and made.arguments["noise_mode"] != "const" else ""
 
 
 def noise_mode(cell: Cell) -> gr.Radio:

@@ -184,7 +184,6 @@ def about(name: str | None, visitor: Visitor | None = None) -> str:
     if d.status == "remote":
         where = f"{where}: fetched when first used" + (" (this machine works offline)" if weights.is_offline() else "")
     parts = [f"{d.resolution} × {d.resolution} px" if d.resolution else "", where, f"licence: {d.licence}"]
-    parts.append("adds no noise of its own: noise settings change nothing" if d.noiseless else "")
     return f'<p class="nb-about">{escape(" · ".join(p for p in parts if p))}</p>'
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from . import theme
 
 FILE = theme.PHOTOGRAPHS / "astronaut.jpg"
+HAS = {"Male": False}  # of what the classifier says of her, what is wrong
 SOURCE = "from demo.photographs import photograph\n\nphoto = photograph()"  # the Python that opens it
 
 

@@ -2,15 +2,16 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
 import weights
-from demo import gpu, networks, tables, zero_gpu
+from demo import controls, gpu, networks, tables, zero_gpu
 from demo.networks import Reference
 from demo.session import MAX_OWN, OwnFile, Visitor
-from weights import paths, store
+from weights import paths
 from weights.errors import DownloadFailed, UserError
 
 REMOTE = "stylegan2/ffhq-1024"
@@ -39,13 +40,13 @@ def test_a_file_of_ones_own_is_for_the_tabs_of_its_technique():
     assert "no noise inputs" in networks.about("own:000000000003", visitor)
 
 
-def test_the_chooser_says_where_noise_settings_change_nothing():
-    for name in (f"stylegan2/{short}" for short in weights.names("stylegan2")):
-        if weights.status(name) == "shipped":
-            strengths = [
-                p for key, p in store.load(paths.embedded(name)).named_parameters() if key.endswith("noise_strength")
-            ]
-            assert ("adds no noise" in networks.about(name)) is not any(strengths), name
+def test_a_choice_of_noise_that_changes_nothing_is_not_silent():
+    def words(checkpoint, mode):
+        recipe = SimpleNamespace(checkpoint=checkpoint)
+        return controls.noise_words(SimpleNamespace(recipe=recipe, arguments={"noise_mode": mode}))
+
+    assert "no noise" in words("stylegan2/faces", "random") and not words("stylegan2/faces", "const")
+    assert not words("stylegan2/cats", "random") and not words("own file", "random")
 
 
 def test_the_list_of_own_files_is_short():

@@ -142,9 +142,9 @@ class Handlers(Display):
         state = state_of(visitor)
         mine = state.ask()
         if number == 0:
-            yield from self._take(
-                state, mine, reference, photographs.photograph(), list(photographs.found()), 0, None, photographs.SOURCE
-            )
+            has = photographs.HAS if reference.sha256 is None else None  # one's own network may name other things
+            photo, there = photographs.photograph(), list(photographs.found())
+            yield from self._take(state, mine, reference, photo, there, 0, has, photographs.SOURCE)
             return
         face = Sent(FACES, seed=SEEDS[number - 1])
         [photo] = pictures_of(visitor, [face])

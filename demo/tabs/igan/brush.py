@@ -137,7 +137,7 @@ def _controls(cell: Cell, part: dict) -> list[str]:
         info="a photograph comes from cell 2",
         elem_id=cell.id("origin"),
     )
-    part["seed"] = controls.seed(cell, 3)
+    part["seed"] = controls.seed(cell, 5)
     with gr.Row(elem_classes=["nb-buttons", "nb-pick"]):
         part["show"] = gr.Button("Show the picture", elem_id=cell.id("show"), min_width=0)
         part["another"] = gr.Button("Another", elem_id=cell.id("another"), min_width=0)

@@ -71,6 +71,6 @@ def show(made: Result) -> Display:
     what = f"{made.arguments['layers']} layers from the column"
     return Display(
         [tables.table(made.value, pairs(heads["rows"], rows), pairs(heads["cols"], cols), what)],
-        f"{len(rows)} × {len(cols)} pictures",
+        f"{len(rows)} × {len(cols)} pictures{controls.noise_words(made)}",
         sheet=lambda: animation.grid(made.value, heads["rows"], heads["cols"], row_captions=rows, col_captions=cols),
     )

@@ -112,8 +112,9 @@ def show(made: Result) -> Display:
 
     captions = [f"seed {s}" for s in stylegan2.parse_seeds(made.arguments["seeds"])]
     rows, texts = ([found[i : i + 8] for i in range(0, len(found), 8)] for found in (made.value, captions))
+    number = f"{len(made.value)} pictures" if len(made.value) > 1 else "1 picture"
     return Display(
         [made.save_all(made.value, captions)],
-        f"{len(made.value)} pictures" if len(made.value) > 1 else "1 picture",
+        number + controls.noise_words(made),
         sheet=lambda: animation.grid(rows, captions=texts),
     )
