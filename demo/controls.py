@@ -44,11 +44,12 @@ def another(button: gr.Button, number: gr.Number) -> gr.events.Dependency:
 
 def noise_words(made: Result) -> str:
     """What there is to say of a choice of noise that changes nothing."""
+    if made.arguments["noise_mode"] == "const":
+        return ""
     try:
-        noiseless = weights.describe(made.recipe.checkpoint).noiseless
+        return "; this network adds no noise" if weights.adds_no_noise(made.recipe.checkpoint) else ""
     except UserError:  # a file of one's own is in no list
         return ""
-    return "; this network adds no noise" if noiseless and made.arguments["noise_mode"] != "const" else ""
 
 
 def noise_mode(cell: Cell) -> gr.Radio:

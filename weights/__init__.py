@@ -70,7 +70,7 @@ class Description:
 
     ``status`` is shipped, cached, remote or missing. ``bytes_to_download`` is 0 for what is on this machine, None
     where the Hub has not been asked (``weights.size`` asks). ``sample`` and ``card`` are files of shipped checkpoints,
-    ``link`` is a page on the Hub. ``noiseless``: a shipped generator whose noise strengths are all zero.
+    ``link`` is a page on the Hub.
     """
 
     name: str
@@ -86,18 +86,16 @@ class Description:
     link: str | None
     loadable: bool
     note: str
-    noiseless: bool
 
 
 def describe(name: str) -> Description:
     """Everything that a list shows of a checkpoint, without network and without torch. Raises UserError."""
     found = entry(name)
     where = status(name)
-    resolution, noiseless = found.resolution, False
+    resolution = found.resolution
     if where == "shipped":
         try:
             resolution = store.resolution(store.header(paths.embedded(name))["config"])
-            noiseless = store.adds_no_noise(paths.embedded(name))
         except UserError:  # a damaged file says so when it is loaded
             pass
     return Description(
@@ -114,7 +112,6 @@ def describe(name: str) -> Description:
         link=found.link,
         loadable=found.loadable,
         note=found.note,
-        noiseless=noiseless,
     )
 
 
@@ -128,6 +125,14 @@ def card(name: str) -> dict[str, Any]:
         raise UserError(f"The checkpoint {name} is not on this machine; make it with the make train commands.")
     card: dict[str, Any] = store.header(paths.embedded(name))["card"]
     return card
+
+
+def adds_no_noise(name: str) -> bool:
+    """Whether a checkpoint that ships is a generator whose noise strengths are all zero; torch is not loaded.
+
+    False for any other. Raises UserError when there is no such checkpoint, or its file is damaged.
+    """
+    return status(name) == "shipped" and store.adds_no_noise(paths.embedded(name))
 
 
 def sha256(name: str) -> str:
