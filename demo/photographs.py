@@ -9,7 +9,7 @@ from PIL import Image
 from . import theme
 
 FILE = theme.PHOTOGRAPHS / "astronaut.jpg"
-HAS = {"Male": False}  # of what the classifier says of her, what is wrong
+HAS = {"Male": False}  # what the classifier takes for true of her, and is not
 SOURCE = "from demo.photographs import photograph\n\nphoto = photograph()"  # the Python that opens it
 
 
