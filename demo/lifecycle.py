@@ -11,7 +11,7 @@ import functools
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from html import escape
 
@@ -68,6 +68,7 @@ class Lifecycle:
     news: gr.HTML
     status: gr.HTML
     code: gr.Code
+    _frame: gr.Column
 
     def __init__(self):
         self.made: list[Made] = []
@@ -111,6 +112,25 @@ class Lifecycle:
         if event is not None and wiring.get("queue", True):  # what is in no queue cannot be cancelled
             self.events.append(event)
         return event
+
+    def shows_itself(
+        self,
+        function: Callable[..., Iterator[dict]],
+        inputs: Sequence[Component],
+        outputs: Sequence[Component],
+        **wiring,
+    ) -> None:
+        """The event also happens when a visitor reads as far as this cell and it is empty (``assets/unasked.js``).
+
+        For what takes a second or two, and only with a network that ships. Not on ZeroGPU, where a visitor's minutes
+        are counted. Before ``stops``.
+        """
+        if gpu.ON_ZERO_GPU:
+            return
+        with self._frame:
+            button = gr.Button("", elem_id=self.id("unasked"), visible="hidden")
+        self._frame.elem_classes = [*self._frame.elem_classes, "nb-shows-itself"]
+        self.on(button.click, unasked(function), inputs, outputs, live=True, trigger_mode="once", **wiring)
 
     def stops(self, events: Sequence[gr.events.Dependency] | None = None) -> None:
         """The stop button ends ``events`` (all so far); their iterators are closed, and with them the work.
@@ -231,6 +251,17 @@ class Lifecycle:
     def cleared(self) -> dict:
         """What only a finished result has, when there is none."""
         return {self.status: "", **self.empty}
+
+
+def unasked(function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
+    """``function`` without its complaints: nobody asked for it, so nobody is told what it lacks."""
+
+    @functools.wraps(function)
+    def quiet(*args, **kwargs) -> Iterator[dict]:
+        with suppress(UserError), closing(function(*args, **kwargs)) as updates:
+            yield from updates
+
+    return quiet
 
 
 def part(component: Component) -> str:

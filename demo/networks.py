@@ -184,7 +184,8 @@ def about(name: str | None, visitor: Visitor | None = None) -> str:
     if d.status == "remote":
         where = f"{where}: fetched when first used" + (" (this machine works offline)" if weights.is_offline() else "")
     parts = [f"{d.resolution} × {d.resolution} px" if d.resolution else "", where, f"licence: {d.licence}"]
-    return f'<p class="nb-about">{escape(" · ".join(p for p in parts if p))}</p>'
+    ships = " data-ships" if d.status == "shipped" else ""  # read by assets/unasked.js
+    return f'<p class="nb-about"{ships}>{escape(" · ".join(p for p in parts if p))}</p>'
 
 
 @dataclass(frozen=True)

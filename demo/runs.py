@@ -73,11 +73,12 @@ class Runs(Lifecycle):
         button: gr.Button | None = None,
         live: Sequence[gr.components.Component] = (),
         after: Sequence[gr.events.Dependency] = (),
+        itself: bool = False,
     ) -> None:
         """Wires a run to a button (the cell's own if none is given).
 
-        ``live`` controls start it while they are moved, and so do the events ``after`` when they are over. ``doc`` is
-        what scripts read about the API endpoint.
+        ``live`` controls start it while they are moved, and so do the events ``after`` when they are over. ``itself``:
+        see ``shows_itself``. ``doc`` is what scripts read about the API endpoint.
         """
         chooser = self.book.chooser
         self.runs.append(run)
@@ -99,6 +100,8 @@ class Runs(Lifecycle):
             self.on(moved, follows, *wired, live=True, trigger_mode="always_last", **{**shown, **QUIET})
         for event in after:
             self.on(event.then, handler, *wired, **shown)
+        if itself:
+            self.shows_itself(self._handler(run, f"{api_name}_unasked", doc, live=True), *wired, **shown)
 
     def finish(self) -> None:
         """Wires the loading of recipes, the stop button, and what makes results out of date."""

@@ -14,6 +14,7 @@ SCRIPTS = (
     "visit.js",
     "parts.js",
     "cells.js",
+    "unasked.js",
     "canvas_layers.js",
     "canvas_marks.js",
     "canvas_patches.js",

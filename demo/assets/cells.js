@@ -85,7 +85,8 @@ window.ganbookCells = (() => {
     const [, id, last, set] = found; // set: controls came with the result, some of them perhaps a moment after it
     if (id !== cell.run) {
       [cell.run, cell.at] = [id, performance.now()];
-      cell.made[last] = set ? cell.now : (cell.asked[last] ?? cell.now);
+      // A part that was not heard of before is as it was when the event began.
+      cell.made[last] = set ? cell.now : { ...cell.now, ...cell.asked[last] };
     } else if (set && performance.now() - cell.at < SET_MS && hand < cell.at) {
       cell.made[last] = cell.now;
     }
@@ -111,5 +112,12 @@ window.ganbookCells = (() => {
     return undefined;
   }
 
-  return { asked, seen };
+  /** "empty", "busy", or "made" for a cell that has a result or something to say. */
+  function state(name) {
+    const cell = of(name);
+    if (cell.run !== null || cell.news) return "made";
+    return cell.timer === null ? "empty" : "busy";
+  }
+
+  return { asked, seen, state };
 })();

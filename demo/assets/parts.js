@@ -42,7 +42,10 @@ window.ganbookParts = (() => {
   }
 
   /** What the tab does by itself when it has come is on its way. */
-  const begun = (tab) => counted(() => pause(SOON_MS)).then(of(tab).begin);
+  const begun = (tab) => counted(() => pause(SOON_MS)).then(() => {
+    of(tab).begin();
+    ganbookUnasked.watch(tab);
+  });
 
   /** A tab that was opened is there, and does what it does by itself. */
   function there(tab) {

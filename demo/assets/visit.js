@@ -140,6 +140,7 @@ window.ganbookVisit = (() => {
 
   /** Loads a recipe as a hand would: its tab is opened, its file put into the cell's button. */
   async function again(cell, tab, text) {
+    ganbookUnasked.leave(cell);
     await ganbookParts.open(tab);
     const button = at(`${cell}-recipe-load`);
     let input = button?.querySelector('input[type="file"]');

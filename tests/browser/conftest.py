@@ -76,8 +76,8 @@ def window(browser, server, windows, request):
     """``window(size)``: a window that earlier tests may have used; ``window(size, new=True)``: another visitor's."""
     opened = []
 
-    def of(size: tuple[int, int] = WIDE, new: bool = False, options: str = "") -> Visit:
-        visit = Visit(browser, server.address, size, options) if new else windows.at_first_tab(size)
+    def of(size: tuple[int, int] = WIDE, new: bool = False, options: str = "", unasked: bool = False) -> Visit:
+        visit = Visit(browser, server.address, size, options, unasked) if new else windows.at_first_tab(size)
         opened.append((visit, new))
         return visit
 

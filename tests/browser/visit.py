@@ -68,6 +68,13 @@ EVENTS = r"""(() => {
     return /\/gradio_api\/queue\/data\b/.test(url) ? watched(asked) : asked;
   };
 })()"""
+# A cell that comes into sight does nothing by itself, so that tests alone say what is made.
+STILL = """(() => {
+  const Plain = window.IntersectionObserver;
+  window.IntersectionObserver = class extends Plain {
+    observe(part) { if (!part.matches("[class*=nb-of-]")) super.observe(part); }
+  };
+})()"""
 # Two frames later, the page has painted what it was given.
 PAINTED = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"""
 # Waits a while for no event to be under way, and gives the number of those that are. It looks a few times, since an
@@ -90,9 +97,19 @@ CONTROLS = """(cell) => [...cell.querySelectorAll('[id]')]
 
 
 class Visit:
-    """A window of its own session. ``problems`` collects what nobody must see in a browser's console."""
+    """A window of its own session. ``problems`` collects what nobody must see in a browser's console.
 
-    def __init__(self, browser: Browser, address: str, size: tuple[int, int] = WIDE, options: str = ""):
+    ``unasked``: cells make something by themselves when they come into sight, as they do for visitors.
+    """
+
+    def __init__(
+        self,
+        browser: Browser,
+        address: str,
+        size: tuple[int, int] = WIDE,
+        options: str = "",
+        unasked: bool = False,
+    ):
         self.address, self.size = address, size
         self.name = f"{size[0]}"
         self.problems: list[str] = []
@@ -104,6 +121,8 @@ class Visit:
         )
         self.context.set_default_timeout(TIMEOUT_S * 1000)
         self.context.add_init_script(EVENTS)
+        if not unasked:
+            self.context.add_init_script(STILL)
         self.page = self.context.new_page()
         self.page.set_default_navigation_timeout(TIMEOUT_S * 1000)
         self.page.on("console", self._console)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+
 import gradio as gr
 import pytest
 
-from demo.lifecycle import Lifecycle, going, ran
+from demo import gpu
+from demo.lifecycle import Lifecycle, going, ran, unasked
+from weights.errors import UserError
 
 
 class Cell(Lifecycle):
@@ -46,3 +50,20 @@ def test_what_comes_after_the_result_takes_nothing_away(cell):
     assert before[cell.status] == "" and 'class="nb-ran" data-run="' in result[cell.status]
     assert result[cell.news] == "" and cell.file not in result
     assert after == {cell.file: "film.gif"}
+
+
+def test_what_nobody_asked_for_complains_to_nobody(cell):
+    def lacks_a_face(seed=1):
+        yield {cell.film: "a"}
+        raise UserError("There is no face yet.")
+
+    quiet = unasked(lacks_a_face)
+    assert list(quiet()) == [{cell.film: "a"}]
+    assert list(inspect.signature(quiet).parameters) == ["seed"], "Gradio reads it"
+
+
+def test_on_zero_gpu_nothing_is_made_unasked(cell, monkeypatch):
+    """A visitor's minutes there are counted."""
+    monkeypatch.setattr(gpu, "ON_ZERO_GPU", True)
+    cell.shows_itself(lambda: iter(()), [], [cell.film])
+    assert not cell.events

@@ -88,6 +88,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
     inputs = [book.chooser.session, intensity]
     cell.on(cell.run_button.click, attgan_flips, inputs, shown, api_name="attgan_flips", api_description=API,
             show_progress_on=gallery)  # fmt: skip
+    cell.shows_itself(attgan_flips, inputs, shown, show_progress_on=gallery)
     outputs = [*handlers.everything, intensity, *shown]
     handlers.writes(cell.loads("attgan.flips", load, outputs, show_progress_on=gallery), book.chooser.session)
     cell.finish()

@@ -140,6 +140,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
     cell.makes([strip, picture, video], [*controls_of, handlers.part["status"]])
     inputs = [book.chooser.session, *controls_of]
     cell.on(cell.run_button.click, attgan_slide, inputs, shown, api_name="attgan_slide", api_description=API)
+    cell.shows_itself(attgan_slide, inputs, shown)
     loaded = cell.loads("attgan.slide", load, [*handlers.everything, *controls_of, *shown])
     handlers.writes(loaded, book.chooser.session)
     cell.stops()

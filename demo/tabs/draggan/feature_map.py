@@ -110,6 +110,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
     cell.on(
         cell.run_button.click, draggan_look, inputs, shown, api_name="draggan_look", api_description=API, **shown_on
     )
+    cell.shows_itself(draggan_look, inputs, shown, **shown_on)
     cell.loads("features.look", load, [*shown, size], **shown_on)
     cell.finish()
     return cell

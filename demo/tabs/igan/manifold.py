@@ -82,6 +82,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
     cell.makes([part["map"]], [network, *inputs[2:]])
     show = named(walk.show, ["visitor", "network", *names])
     cell.on(cell.run_button.click, show, inputs, result, api_name="igan_plane", api_description=API_PLANE)
+    cell.shows_itself(show, inputs, result)
     drawn = controls.another(cell.extra_button, part["seed"])
     cell.on(drawn.then, walk.anew, inputs, everything)
     for button, factor in ((nearer, 0.6), (farther, 1 / 0.6)):

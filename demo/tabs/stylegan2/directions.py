@@ -105,7 +105,7 @@ def build(book: Notebook) -> Cell:
             with gr.Row(elem_classes="nb-inline"):
                 direction = gr.Dropdown(
                     _choices(chooser.network.value, {}),
-                    value="1",
+                    value="Smiling" if "Smiling" in _names(chooser.network.value) else "1",
                     label="Direction",
                     elem_id=cell.id("direction"),
                     min_width=0,
@@ -128,7 +128,7 @@ def build(book: Notebook) -> Cell:
     )  # fmt: skip
     doc = API_MOVE.format(names=", ".join(knobs.named) or "names")
     cell.does(move, "stylegan2_move", doc, live=[*sliders, apart, seed, layers, psi], after=[zero])
-    cell.does(along, "stylegan2_move_strip", API_STRIP, button=whole)
+    cell.does(along, "stylegan2_move_strip", API_STRIP, button=whole, itself=True)
     cell.finish()
     return cell
 

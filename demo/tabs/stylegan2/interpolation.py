@@ -79,7 +79,7 @@ def build(book: Notebook) -> Cell:
         total="frames",
         first_frame=not_too_large,
     )
-    cell.does(run, "stylegan2_interpolate", API)
+    cell.does(run, "stylegan2_interpolate", API, itself=True)
     cell.finish()
     return cell
 

@@ -39,7 +39,7 @@ def build(book: Notebook) -> Cell:
             grid = gr.HTML("", label="Grid", elem_id=cell.id("grid"), elem_classes="nb-figure")
     inputs = {"row_seeds": rows, "col_seeds": cols, "layers": layers, "truncation_psi": psi, "noise_mode": noise}
     run = Run("stylegan2.mix", inputs, [grid], show, restore=restore, companions=headers)
-    cell.does(run, "stylegan2_mix", API)
+    cell.does(run, "stylegan2_mix", API, itself=True)
     cell.finish()
     return cell
 

@@ -78,7 +78,7 @@ def build(book: Notebook) -> Cell:
         restore=strip_controls,
     )
     drawn = controls.another(cell.extra_button, seed)
-    cell.does(many, "stylegan2_truncation", API_STRIP, after=[drawn])
+    cell.does(many, "stylegan2_truncation", API_STRIP, after=[drawn], itself=True)
     live = [psi, seed, cutoff, *levels.values()]
     cell.does(one, "stylegan2_truncation_picture", API_PICTURE, button=single, live=live, after=[drawn])
     cell.finish()
