@@ -183,7 +183,8 @@ def about(name: str | None, visitor: Visitor | None = None) -> str:
     where = where_text(d)
     if d.status == "remote":
         where = f"{where}: fetched when first used" + (" (this machine works offline)" if weights.is_offline() else "")
-    parts = [f"{d.resolution} × {d.resolution} px" if d.resolution else "", where, f"licence: {d.licence}"]
+    silent = "adds no noise" if name.startswith("stylegan2/") and weights.adds_no_noise(name) else ""
+    parts = [f"{d.resolution} × {d.resolution} px" if d.resolution else "", where, silent, f"licence: {d.licence}"]
     ships = " data-ships" if d.status == "shipped" else ""  # read by assets/unasked.js
     return f'<p class="nb-about"{ships}>{escape(" · ".join(p for p in parts if p))}</p>'
 

@@ -40,6 +40,11 @@ def test_a_file_of_ones_own_is_for_the_tabs_of_its_technique():
     assert "no noise inputs" in networks.about("own:000000000003", visitor)
 
 
+def test_the_line_of_a_network_says_that_it_adds_no_noise():
+    assert "adds no noise" in networks.about("stylegan2/faces")
+    assert "noise" not in networks.about("stylegan2/cats") + networks.about("igan/shoes")
+
+
 def test_a_choice_of_noise_that_changes_nothing_is_not_silent():
     def words(checkpoint, mode):
         recipe = SimpleNamespace(checkpoint=checkpoint)

@@ -11,6 +11,7 @@ from ...results import Display, Result
 PROSE = """
 One style, many noises. The person stays; what moves is what is random in a photograph too: strands of hair, texture,
 background. The map is bright where the pictures differ, measured as the standard deviation of each pixel.
+The line below a network's name says where one adds no noise: its pictures are all the same here.
 """
 
 API = """One style under many noises. Gives the pictures with captions, the heat map, its numbers as HTML, what ran, the
