@@ -119,18 +119,18 @@ class Lifecycle:
         inputs: Sequence[Component],
         outputs: Sequence[Component],
         **wiring,
-    ) -> None:
+    ) -> gr.events.Dependency | None:
         """The event also happens when a visitor reads as far as this cell and it is empty (``assets/unasked.js``).
 
-        For what takes a second or two, and only with a network that ships. Not on ZeroGPU, where a visitor's minutes
-        are counted. Before ``stops``.
+        For what takes a few seconds, and only with a network that ships. None on ZeroGPU, where a visitor's minutes are
+        counted. Before ``stops``.
         """
         if gpu.ON_ZERO_GPU:
-            return
+            return None
         with self._frame:
             button = gr.Button("", elem_id=self.id("unasked"), visible="hidden")
         self._frame.elem_classes = [*self._frame.elem_classes, "nb-shows-itself"]
-        self.on(button.click, unasked(function), inputs, outputs, live=True, trigger_mode="once", **wiring)
+        return self.on(button.click, unasked(function), inputs, outputs, live=True, trigger_mode="once", **wiring)
 
     def stops(self, events: Sequence[gr.events.Dependency] | None = None) -> None:
         """The stop button ends ``events`` (all so far); their iterators are closed, and with them the work.

@@ -89,3 +89,25 @@ def test_a_recipe_of_a_link_is_not_covered(wide, window):
     other.page.wait_for_timeout(DWELL_MS)
     assert begun(other, "truncation-unasked") == 0
     assert [p.tobytes() for p in other.pictures("truncation-strip")] == [p.tobytes() for p in pictures]
+
+
+def test_the_first_photograph_is_edited_where_nobody_asked_for_another(window):
+    visit = window(new=True, unasked=True)
+    visit.page.get_by_role("tab", name="Out of domain", exact=True).click()
+    visit.shows("od-edit-examples", 6)
+    read(visit, "od-edit")
+    visit.shows("od-edit-stages", 6)
+    visit.settle()
+    assert "smiling -4" in visit.ran("od-edit")
+    visit.screenshot("unasked-od-edit")
+
+
+def test_a_tick_is_enough(window):
+    """What can change is there before the photograph is inverted, and a tick inverts it."""
+    visit = window(new=True)
+    visit.page.get_by_role("tab", name="Out of domain", exact=True).click()
+    visit.settle()
+    with visit.event("od-edit-ticks"):
+        visit.at("od-edit-ticks").locator("label", has_text="bangs").click()
+    visit.shows("od-edit-stages", 6)
+    assert "bangs +4" in visit.ran("od-edit")

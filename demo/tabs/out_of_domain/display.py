@@ -61,7 +61,7 @@ class Display(FaceDisplay):
     def face(self, state: State) -> dict:
         """Everything about the face as it is now."""
         names = state.names
-        choices = [(shown(name), name) for name in names] if state.known is not None else []
+        choices = [(shown(name), name) for name in names]
         made = {self.part[name]: value for name, value in self._result(state).items()}
         made[self.part["ticks"]] = gr.update(choices=choices, value=[n for n in names if n in state.wanted])
         made[self.part["missing"]] = missing(state.found)

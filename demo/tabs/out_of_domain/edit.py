@@ -200,7 +200,7 @@ def _wire(cell: Cell, handlers: Handlers, tab: gr.Tab, undo: gr.Button, directio
     on(part["middle"].click, handlers.middle, given)
     on(part["again"].click, handlers.again, given)
     on(part["examples"].select, handlers.example, given)
-    on(part["ticks"].input, handlers.tick, [session, part["ticks"]], **newest)
+    on(part["ticks"].input, handlers.tick, [session, part["ticks"], *given[2:]], **newest)
     on([s.input for s in handlers.sliders], handlers.slid, [session, *handlers.sliders], **newest)
     on(part["apart"].input, handlers.part_them, [session, part["apart"]], **newest)
     on([control.input for control in mask], handlers.soften, [session, *mask], **newest)
@@ -208,6 +208,8 @@ def _wire(cell: Cell, handlers: Handlers, tab: gr.Tab, undo: gr.Button, directio
     on(undo.click, handlers.undo, [session])
     on(direction.upload, handlers.take_direction, [session, direction])
     cell.on(tab.select, handlers.greet, [session, network], outputs)
+    if (itself := cell.shows_itself(handlers.first, given, outputs)) is not None:
+        handlers.writes(itself, session)
     handlers.writes(cell.loads("out_of_domain.edit", handlers.load_recipe, outputs), session)
     cell.clears(part["photo"], handlers.clear, outputs)
     cell.finish()

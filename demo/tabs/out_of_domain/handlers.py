@@ -17,7 +17,7 @@ from ...lifecycle import going, note
 from ...pictures import CENTRE, UPLOADED, crop_of, number_of, pictures_of, source_of
 from . import examples, jobs
 from .display import state_of
-from .edits import Edits
+from .edits import TICKED, Edits
 from .examples import EXAMPLES
 from .state import State, Way
 from .text import stages, tile
@@ -121,8 +121,15 @@ class Handlers(Edits):
             found = jobs.found(reference, photo, there, which, source)
             if state.number == mine:
                 state.put(photo, there, found)
+                state.offered = True
                 update |= self.face(state)
         yield update
+
+    def first(self, visitor, network, method, steps) -> Iterator[dict]:
+        """What ``greet`` has laid there is inverted and edited, while nobody has asked for anything else."""
+        state = state_of(visitor)
+        if state.offered and state.known is None and not state.searching:
+            yield from self._invert(state, method, steps, EXAMPLES[0].edit)
 
     def example(self, visitor, network, method, steps, event: gr.EventData) -> Iterator[dict]:
         """A photograph to try, or its face with something before it."""
@@ -151,6 +158,16 @@ class Handlers(Edits):
         for update in self._take(state, mine, reference, photo, [], CENTRE, method, steps, source):
             yield {self.part["photo"]: None} | update
         yield from self.files(visitor)
+
+    def tick(self, visitor, chosen: list[str], method=None, steps=None) -> Iterator[dict]:
+        """Directions were ticked or unticked; a face whose latent is not known yet is inverted for that."""
+        state = state_of(visitor)
+        if state.found is None or state.known is not None:
+            yield from super().tick(visitor, chosen)
+            return
+        state.wanted = {name: state.wanted.get(name, TICKED) for name in state.names if name in chosen}
+        if not state.searching:  # else it finds there what is wanted when it is over
+            yield from self._invert(state, method, steps)
 
     # -- its latent
 

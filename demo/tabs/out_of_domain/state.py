@@ -66,7 +66,8 @@ class State(Newest):
 
     ``wanted``: strength by direction; ``own``: directions out of files, as text; ``apart``: named ones without what
     they have of each other. ``mask``: how all that is laid over the photograph, painted areas as text. ``version`` goes
-    up with every edit: files are made of the newest only; ``faced`` with every face.
+    up with every edit: files are made of the newest only; ``faced`` with every face. ``offered``: the face is there to
+    be seen, and nobody has asked for it.
     """
 
     photo: Image.Image | None = None
@@ -82,6 +83,7 @@ class State(Newest):
     change: Any = None
     made: Any = None
     greeted: bool = False
+    offered: bool = False
     searching: bool = False
     stopped: bool = False
     version: int = 0
@@ -92,6 +94,7 @@ class State(Newest):
         if found is None or self.found is None or found.sha256 != self.found.sha256:
             self.own = {}
         self.photo, self.faces, self.found = photo, list(faces), found
+        self.offered = False
         self.faced += 1
         self.known = self.way = self.change = self.made = None
         self.wanted, self.mask = {}, replace(self.mask, add=None, keep=None)
