@@ -128,7 +128,7 @@ class Lifecycle:
         if gpu.ON_ZERO_GPU:
             return None
         with self._frame:
-            button = gr.Button("", elem_id=self.id("unasked"), visible="hidden")
+            button = gr.Button("A first result", elem_id=self.id("unasked"), visible="hidden")
         self._frame.elem_classes = [*self._frame.elem_classes, "nb-shows-itself"]
         return self.on(button.click, unasked(function), inputs, outputs, live=True, trigger_mode="once", **wiring)
 
