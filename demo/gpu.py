@@ -67,6 +67,11 @@ def accelerated(function: Callable) -> Callable:
     return spaces.GPU(duration=functools.partial(zero_gpu.seconds, function))(function) if ON_ZERO_GPU else function
 
 
+def unasked() -> bool:
+    """Whether cells may compute before anyone has asked: unless ``$GANBOOK_UNASKED`` is 0, and not on ZeroGPU."""
+    return not ON_ZERO_GPU and os.environ.get("GANBOOK_UNASKED") != "0"
+
+
 def time_limit() -> float | None:
     """Seconds that a call may run: ``$GANBOOK_TIME_LIMIT`` (0 for None, no limit), else ``LIMIT_S``, on Spaces less."""
     usual = SPACE_LIMIT_S if os.environ.get("SPACE_ID") else LIMIT_S

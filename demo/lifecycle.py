@@ -122,10 +122,10 @@ class Lifecycle:
     ) -> gr.events.Dependency | None:
         """The event also happens when a visitor reads as far as this cell and it is empty (``assets/unasked.js``).
 
-        For what takes a few seconds, and only with a network that ships. None on ZeroGPU, where a visitor's minutes are
-        counted. Before ``stops``.
+        For what takes a few seconds, and only with a network that ships. None where ``gpu.unasked`` forbids it. Before
+        ``stops``.
         """
-        if gpu.ON_ZERO_GPU:
+        if not gpu.unasked():
             return None
         with self._frame:
             button = gr.Button("A first result", elem_id=self.id("unasked"), visible="hidden")

@@ -25,7 +25,7 @@ def begun(visit, name: str) -> int:
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1280", "390"])
 def test_a_cell_that_is_read_shows_its_result(window, size):
     visit = window(size, new=True, unasked=True)
-    for cell in ("truncation", "mixing", "interpolation", "directions", "history"):
+    for cell in ("truncation", "mixing", "interpolation", "directions"):
         read(visit, cell)
         visit.ran(cell)
         visit.settle()
@@ -56,7 +56,7 @@ def test_only_what_is_read_is_made_and_only_once(window):
     read(visit, "mixing")
     visit.page.wait_for_timeout(DWELL_MS)
     assert begun(visit, "mixing-unasked") == 1
-    assert not visit.status("history") and begun(visit, "history-unasked") == 0
+    assert not visit.status("directions") and begun(visit, "directions-unasked") == 0
 
 
 def test_what_a_hand_made_stays(window):

@@ -55,7 +55,6 @@ def build(book: Notebook) -> Cell:
             api_description=API, show_progress_on=shown)  # fmt: skip
     drawn = controls.another(cell.extra_button, seed)
     cell.on(drawn.then, stylegan2_history, [seed], outputs, show_progress_on=shown)
-    cell.shows_itself(stylegan2_history, [seed], outputs, show_progress_on=shown)
     cell.loads("history.compare", load, [seed, *outputs], show_progress_on=shown)
     cell.finish()
     return cell
