@@ -11,7 +11,7 @@ import functools
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from html import escape
 
@@ -130,7 +130,8 @@ class Lifecycle:
         with self._frame:
             button = gr.Button("A first result", elem_id=self.id("unasked"), visible="hidden")
         self._frame.elem_classes = [*self._frame.elem_classes, "nb-shows-itself"]
-        return self.on(button.click, unasked(function), inputs, outputs, live=True, trigger_mode="once", **wiring)
+        quiet = unasked(function, self.news)
+        return self.on(button.click, quiet, inputs, outputs, live=True, trigger_mode="once", **wiring)
 
     def stops(self, events: Sequence[gr.events.Dependency] | None = None) -> None:
         """The stop button ends ``events`` (all so far); their iterators are closed, and with them the work.
@@ -253,13 +254,16 @@ class Lifecycle:
         return {self.status: "", **self.empty}
 
 
-def unasked(function: Callable[..., Iterator[dict]]) -> Callable[..., Iterator[dict]]:
+def unasked(function: Callable[..., Iterator[dict]], news: gr.HTML) -> Callable[..., Iterator[dict]]:
     """``function`` without its complaints: nobody asked for it, so nobody is told what it lacks."""
 
     @functools.wraps(function)
     def quiet(*args, **kwargs) -> Iterator[dict]:
-        with suppress(UserError), closing(function(*args, **kwargs)) as updates:
-            yield from updates
+        try:
+            with closing(function(*args, **kwargs)) as updates:
+                yield from updates
+        except UserError:
+            yield {news: ""}  # how far it was, if it was
 
     return quiet
 
