@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 import gradio as gr
 from PIL import Image
 
-import weights
 from weights.errors import UserError
 
+from . import networks
 from . import tiles as pressed
 from .notebook import Cell
 from .results import Result
@@ -44,12 +44,8 @@ def another(button: gr.Button, number: gr.Number) -> gr.events.Dependency:
 
 def noise_words(made: Result) -> str:
     """What there is to say of a choice of noise that changes nothing."""
-    if made.arguments["noise_mode"] == "const":
-        return ""
-    try:
-        return "; this network adds no noise" if weights.adds_no_noise(made.recipe.checkpoint) else ""
-    except UserError:  # a file of one's own is in no list
-        return ""
+    chosen = made.arguments["noise_mode"] != "const"
+    return "; this network adds no noise" if chosen and networks.adds_no_noise(made.recipe.checkpoint) else ""
 
 
 def noise_mode(cell: Cell) -> gr.Radio:
@@ -109,8 +105,6 @@ def picture(cell: Cell, name: str, label: str, classes: Sequence[str] = ()) -> g
 
 def numbers(text: str, name: str) -> list[float]:
     """``"-1, 0, 0.7"`` -> a list; the pipeline says which values it takes. Raises UserError."""
-    from weights.errors import UserError
-
     parts = str(text or "").replace("−", "-").replace(";", ",").split(",")
     try:
         return [float(part) for part in parts if part.strip()]
@@ -169,8 +163,6 @@ def optional(cell: Cell, name: str, label: str, **options) -> gr.Textbox:
 
 def number_or_none(value, name: str) -> float | int | None:
     """What stands in an ``optional`` box; the pipeline says which values it takes. Raises UserError."""
-    from weights.errors import UserError
-
     text = str("" if value is None else value).strip().replace("−", "-").replace(",", ".")
     try:
         number = float(text) if text else None

@@ -169,6 +169,14 @@ def choices(technique: str | Sequence[str], visitor: Visitor | None = None) -> l
     ]
 
 
+def adds_no_noise(name: str) -> bool:
+    """As ``weights.adds_no_noise``; False for a file of a visitor's own, and for one that is damaged."""
+    try:
+        return weights.adds_no_noise(name)
+    except UserError:
+        return False
+
+
 def about(name: str | None, visitor: Visitor | None = None) -> str:
     """HTML: what a network is, in one line."""
     if not name or not isinstance(name, str):
@@ -183,8 +191,8 @@ def about(name: str | None, visitor: Visitor | None = None) -> str:
     where = where_text(d)
     if d.status == "remote":
         where = f"{where}: fetched when first used" + (" (this machine works offline)" if weights.is_offline() else "")
-    silent = "adds no noise" if name.startswith("stylegan2/") and weights.adds_no_noise(name) else ""
-    parts = [f"{d.resolution} × {d.resolution} px" if d.resolution else "", where, silent, f"licence: {d.licence}"]
+    noise = "adds no noise" if adds_no_noise(name) else ""
+    parts = [f"{d.resolution} × {d.resolution} px" if d.resolution else "", where, noise, f"licence: {d.licence}"]
     ships = " data-ships" if d.status == "shipped" else ""  # read by assets/unasked.js
     return f'<p class="nb-about"{ships}>{escape(" · ".join(p for p in parts if p))}</p>'
 

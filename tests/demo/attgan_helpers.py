@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
 from PIL import Image
 
 from demo.tabs.attgan.handlers import Handlers
@@ -147,25 +146,8 @@ def run(code: str, photograph: Path, folder: Path, monkeypatch):
     return names["result"]
 
 
-def refused(visitor, endpoint: str, words: str, **arguments) -> str:
-    with pytest.raises(AppError) as caught:
-        visitor(endpoint, **arguments)
-    said = str(caught.value)
-    assert re.search(words, said), said
-    assert "\n" not in said and len(said) < 400 and "Traceback" not in said
-    return said
-
-
 def handlers(page) -> Handlers:
     return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == "tick").__wrapped__.__self__
-
-
-def last(updates) -> dict:
-    """What an event has made of each component in the end."""
-    made: dict = {}
-    for update in updates:
-        made |= update
-    return made
 
 
 def unchanged(updates) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from threading import Thread
 
 import pytest
 import torch
+from gradio_client.exceptions import AppError
 
 from models.stylegan2 import Generator
 from weights import hub, latent_directions, paths, store
@@ -162,3 +164,21 @@ def history_shelf(shelf):
 def in_a_folder_of_its_own(tmp_path, monkeypatch):
     """The code that the page shows writes its pictures where it runs."""
     monkeypatch.chdir(tmp_path)
+
+
+def refused(visitor, endpoint: str, words: str, **arguments) -> str:
+    """The one sentence with which a script's call fails."""
+    with pytest.raises(AppError) as caught:
+        visitor(endpoint, **arguments)
+    said = str(caught.value)
+    assert re.search(words, said), said
+    assert "\n" not in said and len(said) < 400 and "Traceback" not in said
+    return said
+
+
+def last(updates) -> dict:
+    """What an event has made of each component in the end."""
+    made: dict = {}
+    for update in updates:
+        made |= update
+    return made

@@ -44,14 +44,6 @@ def handlers(page):
     return events(page, "stop").__self__
 
 
-def last(updates) -> dict:
-    """What an event has made of each component in the end, by name."""
-    made: dict = {}
-    for update in updates:
-        made |= update
-    return made
-
-
 def defaults(page, **changes) -> list:
     found = handlers(page)
     return [changes.get(name, found.part[name].value) for name in found.parameters]

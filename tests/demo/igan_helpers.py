@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +9,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from gradio_client.exceptions import AppError
 from PIL import Image
 
 from demo import canvas
@@ -100,25 +98,8 @@ def run(code: str, folder: Path, monkeypatch):
     return names["result"]
 
 
-def refused(visitor, endpoint: str, words: str, **arguments) -> str:
-    with pytest.raises(AppError) as caught:
-        visitor(endpoint, **arguments)
-    said = str(caught.value)
-    assert re.search(words, said), said
-    assert "\n" not in said and len(said) < 400 and "Traceback" not in said
-    return said
-
-
 def handlers(page) -> Handlers:
     return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == "paint").__wrapped__.__self__
-
-
-def last(updates) -> dict:
-    """What an event has made of each component in the end."""
-    made: dict = {}
-    for update in updates:
-        made |= update
-    return made
 
 
 def press(key: str) -> SimpleNamespace:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from gradio_client import handle_file
-from gradio_client.exceptions import AppError
 from PIL import Image, ImageDraw
 
 from demo.session import Visitor
@@ -21,7 +20,7 @@ from pipelines import out_of_domain as ood
 from pipelines import stylegan2
 from weights import hub, paths, store
 
-from .conftest import forget_all, give_directions, tiny
+from .conftest import forget_all, give_directions, last, tiny
 
 STAGES, WHOLE, STATUS, CODE, NEWS = range(5)
 FACE, FULL, MASK, RECIPE = range(4)
@@ -88,24 +87,8 @@ def stages(answer) -> dict[str, np.ndarray]:
     return {item["caption"].split(" ")[0]: pixels(item["image"]) for item in value(answer[STAGES])}
 
 
-def refused(visitor, endpoint: str, words: str, **arguments) -> str:
-    with pytest.raises(AppError) as caught:
-        visitor(endpoint, **arguments)
-    said = str(caught.value)
-    assert re.search(words, said), said
-    assert "\n" not in said and len(said) < 400 and "Traceback" not in said
-    return said
-
-
 def handlers(page):
     return next(fn.fn for fn in page.fns.values() if getattr(fn.fn, "__name__", "") == "soften").__wrapped__.__self__
-
-
-def last(updates) -> dict:
-    made: dict = {}
-    for update in updates:
-        made |= update
-    return made
 
 
 @pytest.fixture

@@ -36,13 +36,11 @@ from .attgan_helpers import (
     album,
     counted,
     handlers,
-    last,
     looked,
     people,
     photo,
     pixels,
     press,
-    refused,
     regular,
     run,
     sheet,
@@ -50,6 +48,7 @@ from .attgan_helpers import (
     ticked,
     value,
 )
+from .conftest import last, refused
 
 # -- one face, as a script --------------------------------------------------------------------------------------------
 

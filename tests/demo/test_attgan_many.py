@@ -20,23 +20,8 @@ from pipelines.recipes import Recipe
 from weights.attributes import ATTRS
 from weights.errors import UserError
 
-from .attgan_helpers import (
-    CODE,
-    FULL,
-    NEWS,
-    album,
-    counted,
-    handlers,
-    last,
-    looked,
-    people,
-    photo,
-    pixels,
-    refused,
-    run,
-    shelf,
-    value,
-)
+from .attgan_helpers import CODE, FULL, NEWS, album, counted, handlers, looked, people, photo, pixels, run, shelf, value
+from .conftest import last, refused
 
 # -- flips, slides, many ----------------------------------------------------------------------------------------------
 

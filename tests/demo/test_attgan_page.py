@@ -30,7 +30,6 @@ from .attgan_helpers import (
     RECIPE,
     album,
     handlers,
-    last,
     looked,
     people,
     photo,
@@ -43,6 +42,7 @@ from .attgan_helpers import (
     unchanged,
     value,
 )
+from .conftest import last
 
 # -- recipes -----------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from demo.tabs.draggan import photo
 from demo.tabs.draggan.display import enlarged
 from weights.errors import UserError
 
+from .conftest import last
 from .draggan_helpers import (
     CODE,
     COMPARE,
@@ -30,7 +31,6 @@ from .draggan_helpers import (
     drawing,
     events,
     handlers,
-    last,
     pixels,
     run,
 )

@@ -22,6 +22,7 @@ from demo.tabs.draggan.display import strayed
 from demo.tabs.draggan.state import MAX_FRAMES, MAX_PULLS, Frame, State
 from weights.errors import UserError
 
+from .conftest import last
 from .draggan_helpers import (
     CODE,
     LATENT,
@@ -33,7 +34,6 @@ from .draggan_helpers import (
     drawing,
     events,
     handlers,
-    last,
     pixels,
     run,
 )

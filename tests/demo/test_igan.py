@@ -24,7 +24,7 @@ from pipelines import igan
 from pipelines.recipes import Recipe
 from weights.errors import UserError
 
-from .conftest import events_of
+from .conftest import events_of, last, refused
 from .igan_helpers import (
     CODE,
     LATENT,
@@ -38,10 +38,8 @@ from .igan_helpers import (
     STATUS,
     drawing,
     handlers,
-    last,
     pixels,
     press,
-    refused,
     run,
     shelf,
     value,

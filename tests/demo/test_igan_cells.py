@@ -22,8 +22,8 @@ from pipelines import igan
 from pipelines.recipes import Recipe
 from weights.errors import UserError
 
-from .conftest import events_of, handler_of
-from .igan_helpers import RED, SETTINGS, handlers, last, photograph, pixels, press, refused, run, shelf, value
+from .conftest import events_of, handler_of, last, refused
+from .igan_helpers import RED, SETTINGS, handlers, photograph, pixels, press, run, shelf, value
 
 SHEET, LATENT, RECIPE, CODE, STATUS, NEWS = range(6)
 FIND = {"network": "igan/shoes", "crop": "middle", "steps": 10}

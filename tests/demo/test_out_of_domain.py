@@ -20,6 +20,7 @@ from demo.tabs.out_of_domain import text
 from pipelines.recipes import Recipe
 from weights.errors import UserError
 
+from .conftest import last, refused
 from .out_of_domain_helpers import (
     CODE,
     FACE,
@@ -31,11 +32,9 @@ from .out_of_domain_helpers import (
     STEPS,
     WHOLE,
     given,
-    last,
     once,
     photo,
     pixels,
-    refused,
     shelf,
     stages,
     state,

@@ -22,8 +22,8 @@ from pipelines.recipes import Recipe
 from weights import paths
 from weights.errors import UserError
 
-from .conftest import events_of
-from .out_of_domain_helpers import handlers, last, once, photo, pixels, shelf, state
+from .conftest import events_of, last
+from .out_of_domain_helpers import handlers, once, photo, pixels, shelf, state
 
 
 def test_sliders_do_not_invert_again(state, once, monkeypatch):

@@ -30,7 +30,7 @@ class Edits(Display):
         state = state_of(visitor)
         state.ready()
         with state.tried():
-            state.wanted = {name: state.wanted.get(name, TICKED) for name in state.names if name in chosen}
+            state.tick(chosen, TICKED)
             for update in self._make(state):
                 del update[self.part["ticks"]]  # boxes that were ticked meanwhile stay ticked
                 yield update

@@ -165,7 +165,7 @@ class Handlers(Edits):
         if state.found is None or state.known is not None:
             yield from super().tick(visitor, chosen)
             return
-        state.wanted = {name: state.wanted.get(name, TICKED) for name in state.names if name in chosen}
+        state.tick(chosen, TICKED)
         if not state.searching:  # else it finds there what is wanted when it is over
             yield from self._invert(state, method, steps)
 

@@ -119,6 +119,10 @@ class State(Newest):
     def names(self) -> list[str]:
         return [*(self.found.names if self.found else ()), *self.own][:MOST]
 
+    def tick(self, chosen: list[str], strength: float) -> None:
+        """These directions are wanted: as strongly as before, new ones with ``strength``."""
+        self.wanted = {name: self.wanted.get(name, strength) for name in self.names if name in chosen}
+
     def ready(self) -> Found:
         """The face that is being edited. Raises UserError as long as there is none."""
         if self.found is None:
