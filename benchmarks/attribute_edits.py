@@ -4,7 +4,8 @@ A stain may please the classifier, and an edit that changes nothing keeps the pe
 which the attribute has changed and the person has not.
 
 Photographs in a random order, none chosen; each is aligned already. Every attribute is turned over at intensity 1, as
-the page's wall of thirteen does, with what the shipped classifier sees as what the face has. The judges are dlib (the
+the page's wall of thirteen does, with what the shipped classifier sees as what the face has, and kept where it lies, as
+the page keeps it; the last row is of the network's whole pictures, as the paper has them. The judges are dlib (the
 person, 68 landmarks), and the shipped classifier, from which the generator did not learn. Pasted back: every photograph
 is laid, turned and scaled, into a larger picture (``alignment.case``), found there, edited and pasted; the share of the
 crop's change that the picture has then is measured in the crop's own frame.
@@ -57,35 +58,35 @@ def levels(image) -> np.ndarray:
     return np.asarray(image.convert("RGB"), np.float32)
 
 
-def pasted(face, aligned, picture, edit) -> float | None:
+def pasted(face, aligned, picture, still, edit, wanted) -> float | None:
     """Change in the picture, seen in the crop's frame, as a share of the change in the crop; None where none was."""
-    from pipelines import faces
+    from pipelines import attgan
     from pipelines.faces import geometry
 
-    wanted = np.abs(levels(edit) - levels(face)).mean()
-    if wanted < NOTHING:
+    asked = np.abs(levels(edit) - levels(still)).mean()
+    if asked < NOTHING:
         return None
-    result = faces.paste(picture, aligned, face, edit)
+    result = attgan.paste(picture, aligned, face, still, edit, wanted)
     before, after = (geometry.resample(p, aligned.transform, aligned.size).astype(float) for p in (picture, result))
-    return float(np.abs(after - before).mean() / wanted)
+    return float(np.abs(after - before).mean() / asked)
 
 
-def outcomes(net, photos: np.ndarray, index: int, dlib, classifier) -> list[Outcome]:
-    """Every attribute turned over on photograph ``index`` of ``photos [N, 128, 128, 3]`` uint8."""
+def outcomes(net, photos: np.ndarray, index: int, dlib, classifier, local: bool = True) -> list[Outcome]:
+    """Every attribute turned over on ``photos [N, 128, 128, 3]`` uint8 at ``index``; ``local``: as in ``encode``."""
     from PIL import Image
 
+    from models import regions
     from pipelines import attgan, faces
-    from pipelines.faces import regions
 
     photo = Image.fromarray(photos[index])
-    face = attgan.encode(net, photo)
+    face = attgan.encode(net, photo, local=local)
     before, *edits = attgan.flips(net, face).values()
     vectors = dlib.judge(pixels([face.image, *edits])).vectors
     points, detected = dlib.landmarks(pixels([face.image]))
     picture = alignment.case(photos, index).picture
     found = faces.detect(picture)
     aligned = faces.align(picture, found[0], size=face.image.width) if found else None
-    there = attgan.encode(net, aligned.image, face.has) if aligned else None
+    there = attgan.encode(net, aligned.image, face.has, local) if aligned else None
     on_picture = list(attgan.flips(net, there).values()) if aligned else None
     rows = []
     for i, (name, edit) in enumerate(zip(face.has, edits, strict=True)):
@@ -99,7 +100,9 @@ def outcomes(net, photos: np.ndarray, index: int, dlib, classifier) -> list[Outc
                 (attgan.attributes(edit, classifier)[name] > 0.5) != face.has[name],
                 float(lost.mean()),
                 None if region is None else float(lost[region == 0].mean()),
-                pasted(on_picture[0], aligned, picture, on_picture[i + 1]) if aligned else None,
+                pasted(there, aligned, picture, on_picture[0], on_picture[i + 1], attgan.opposite(there, name))
+                if aligned
+                else None,
             )
         )
     return rows
@@ -121,8 +124,8 @@ def summary(rows: list[Outcome]) -> dict[str, float]:
     }
 
 
-def show(found: list[Outcome]) -> list[str]:
-    """Prints the table; what is missed, in words."""
+def show(found: list[Outcome], whole_pictures: list[Outcome]) -> list[str]:
+    """Prints the table; what of ``found`` is missed, in words."""
     missed, rows = [], []
 
     def row(words: str, of: dict[str, float]) -> None:
@@ -141,6 +144,7 @@ def show(found: list[Outcome]) -> list[str]:
         miss(f"{name}, outside of its region", of["outside"], WANTED["outside"], False)
     whole = summary(found)
     row("mean", whole)
+    row("mean, whole pictures", summary(whole_pictures))
     miss("changed, mean", whole["changed"], WANTED["changed"])
     miss("pasted", whole["pasted"], WANTED["pasted"])
     header = ["turned over", "same person", "changed", "both", "changed where it was not", "levels", "outside, levels",
@@ -164,8 +168,8 @@ def speed(net, photo) -> tuple[float, float]:
     has = attgan.encode(net, photo).has
     name = next(iter(has))
     return (
-        best(lambda: attgan.edit(net, photo, {name: 1.0}, has)),
-        best(lambda: attgan.flips(net, photo, 1.0, has)),
+        best(lambda: attgan.edit(net, photo, {name: 1.0}, has, local=True)),
+        best(lambda: attgan.flips(net, photo, 1.0, has, local=True)),
     )
 
 
@@ -188,9 +192,12 @@ def main(device: str = "cpu", quick: bool = False, count: int | None = None) -> 
     net, classifier = weights.load(NETWORK, device), weights.load(attgan.CLASSIFIER)
     photos = load_images(DATA / FILE, 128, "test").pixels.permute(0, 2, 3, 1).numpy()
     order = np.random.RandomState(0).permutation(len(photos))[:count]
-    found = [row for i in order for row in outcomes(net, photos, int(i), judges.load("dlib"), classifier)]
+    found, whole = (
+        [row for i in order for row in outcomes(net, photos, int(i), judges.load("dlib"), classifier, local)]
+        for local in (True, False)
+    )
     print(f"{len(order)} photographs, {net.img_size} px.\n")
-    missed = show(found)
+    missed = show(found, whole)
     one, every = speed(net, Image.fromarray(photos[order[0]]))
     print(f"\nOne edit: {one:.0f} ms; the reconstruction and all {net.n_attrs}: {every:.0f} ms.")
     for key, value in (("one", one), ("all", every)):

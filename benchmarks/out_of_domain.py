@@ -112,7 +112,7 @@ def mouth(points: np.ndarray) -> tuple[float, float]:
 
 def places(case: Case, attribute: str) -> dict[str, np.ndarray]:
     """Where each of ``PLACES`` is, and "outside", ``[size, size]`` bool."""
-    from pipelines.faces import regions
+    from models import regions
 
     points, size = five(case.points), case.photo.width
     inside, face = regions.region(attribute, size, points) > 0, regions.face(size, points) > 0

@@ -25,6 +25,7 @@ import weights  # noqa: E402
 from demo.tabs.draggan.examples import EXAMPLES  # noqa: E402
 from demo.tabs.out_of_domain import examples  # noqa: E402
 from pipelines import animation, attgan, draggan, faces, igan, out_of_domain, stylegan2  # noqa: E402
+from pipelines.faces import surroundings  # noqa: E402
 
 SIZE, SMALL = 192, 160  # pixels of one picture
 ATTGAN_FACES = (None, 44, 20)  # None: the photograph that ships; seeds of generated ones
@@ -109,15 +110,16 @@ def make_attgan() -> None:
             photo = stylegan2.sample(weights.load("stylegan2/faces"), seeds=[seed], truncation_psi=0.7)[0]
             photo = photo.resize((3 * photo.width, 3 * photo.height), Image.Resampling.BICUBIC)
         aligned = faces.align(photo, crop=net.info.crop, size=net.img_size)
-        face = attgan.encode(net, aligned.image)
+        face = attgan.encode(net, aligned.image, local=True)
+        around = surroundings.around(photo, aligned)
         still = attgan.edit(net, face, {})
         column = []
         for name in ATTGAN_SHOWN:
             had, there = (0.5 if face.has[name] else -0.5), attgan.opposite(face, name)[name]
             path = [had + (there - had) * t for t in np.linspace(0, 1, 5)]
             for value in [had] + path + [there] * 5 + path[::-1]:
-                made = attgan.edit(net, face, {name: value})
-                made = faces.paste(photo, aligned, still, made)
+                wanted = {name: value}
+                made = attgan.paste(photo, aligned, face, still, attgan.edit(net, face, wanted), wanted, around)
                 column.append(caption(made.resize((SIZE, SIZE), Image.Resampling.LANCZOS), name, value > 0))
         columns.append(column)
     animation.save(side_by_side(columns), DOCS / "attgan.gif", fps=10)

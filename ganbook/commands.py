@@ -143,10 +143,10 @@ def edit(options: argparse.Namespace) -> None:
     photo = _photograph(options.photo)
     net = weights.load(options.network)
     aligned = faces.align(photo, face=options.face, crop=net.info.crop or "celeba", size=net.img_size)
-    face = attgan.encode(net, aligned.image)
+    face = attgan.encode(net, aligned.image, local=not options.whole and aligned.crop == "celeba")
     edited = attgan.edit(net, face, dict(options.change))
     if not options.crop:
-        edited = faces.paste(photo, aligned, attgan.edit(net, face, {}), edited)
+        edited = attgan.paste(photo, aligned, face, attgan.edit(net, face, {}), edited, dict(options.change))
     _save(edited, options.out)
 
 
@@ -157,6 +157,9 @@ def _edit(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--network", default="attgan/faces", help="the checkpoint (default: attgan/faces)")
     parser.add_argument("--face", type=int, default=0, help="which face, from 0; the most prominent one is first")
+    parser.add_argument(
+        "--whole", action="store_true", help="keep all that the network changes, not only where the attribute lies"
+    )
     parser.add_argument("--crop", action="store_true", help="save the aligned face instead of the whole photograph")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the picture, such as edited.png")
 

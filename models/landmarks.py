@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,6 +19,11 @@ POINTS = len(CELEBA_128)
 def template() -> list[tuple[float, float]]:
     """``CELEBA_128`` with the crop reaching from -1 to 1, whatever its pixels."""
     return [((x + 0.5) / 64 - 1, (y + 0.5) / 64 - 1) for x, y in CELEBA_128]
+
+
+def celeba_landmarks(size: int) -> np.ndarray:
+    """``[5, 2]``: where the landmarks of an average face lie in the ``celeba`` crop."""
+    return (np.array(CELEBA_128) + 0.5) * size / 128 - 0.5
 
 
 def _layer(n_in: int, n_out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,13 +16,16 @@ from PIL import Image
 from torch import Tensor
 
 import weights
-from models import device_of
+from models import device_of, regions
 from models.attgan import CONFLICTS, Generator
 from models.attgan_inference import Encoded, fast
 from models.attributes import Classifier
+from models.segmentation import Parts
 from weights.errors import UserError
 
-from . import checks, progress
+from . import checks, faces, progress
+from .faces import surroundings
+from .faces.segmentation import parts
 from .images import decode_image, encode_image, to_pil
 from .registry import recipe
 
@@ -40,6 +43,8 @@ __all__ = [
     "flips",
     "names",
     "opposite",
+    "paste",
+    "restricted",
     "shown",
     "slide",
 ]
@@ -60,11 +65,17 @@ class Face:
         image: the aligned picture, at the network's size.
         has: for each attribute of the network whether the face has it, as the decoder is told.
         encoded: the encoder's maps, on the network's device.
+        parts: where the person is and the hair, if edits are to change only what belongs to the attribute; else None.
     """
 
     image: Image.Image
     has: dict[str, bool]
     encoded: Encoded
+    parts: Parts | None = None
+
+    @property
+    def local(self) -> bool:
+        return self.parts is not None
 
 
 @dataclass(frozen=True)
@@ -104,12 +115,16 @@ def names(net: Generator) -> list[str]:
     return list(net.attrs) if net.attrs else [f"Attribute {i + 1}" for i in range(net.n_attrs)]
 
 
-def encode(net: Generator, image: Image.Image | str, has: Mapping[str, bool] | None = None) -> Face:
+def encode(
+    net: Generator, image: Image.Image | str, has: Mapping[str, bool] | None = None, local: bool = False
+) -> Face:
     """Reads a face once for any number of edits.
 
     Args:
         image: an aligned face, or the text of ``encode_image``.
         has: attributes by name that it has or has not; what is not said, the classifier says.
+        local: what an edit changes outside of its attribute's region (``models.regions``) is undone, the background
+            above all: ours, for a face in the crop ``celeba``. Without, the picture is all the network's (the paper).
     """
     known = names(net)
     has = {} if has is None else dict(has)
@@ -124,7 +139,17 @@ def encode(net: Generator, image: Image.Image | str, has: Mapping[str, bool] | N
         told = attributes(image)
         has = {name: bool(has.get(name, told.get(name, 0.0) > 0.5)) for name in known}
     x = _tensor(image, size, device_of(net))
-    return Face(image, {name: bool(has[name]) for name in known}, fast(net).encode(x))
+    face = Face(image, {name: bool(has[name]) for name in known}, fast(net).encode(x))
+    return restricted(face, local)
+
+
+def restricted(face: Face, local: bool) -> Face:
+    """The same face for edits that are ``local``, see ``encode``, or are not. Raises UserError."""
+    if not isinstance(local, bool):
+        raise UserError("Whether an edit stays where its attribute lies is true or false.")
+    if local == face.local:
+        return face
+    return replace(face, parts=parts(face.image) if local else None)
 
 
 # -- what it is to become ------------------------------------------------------------------------------------------
@@ -183,16 +208,44 @@ def edit(
     image: Image.Image | str | Face,
     attributes: Mapping[str, float],
     has: Mapping[str, bool] | None = None,
+    local: bool = False,
 ) -> Image.Image:
     """The face with attributes changed: ``edit(net, image, {"Eyeglasses": 1.0, "Young": -1.0})``.
 
     Args:
-        image: an aligned face, the text of ``encode_image``, or what ``encode`` gave (then ``has`` is not looked at).
+        image: an aligned face, the text of ``encode_image``, or what ``encode`` gave (then ``has`` and ``local`` are
+            not looked at).
         attributes: intensities by name, -2 to 2; none gives the reconstruction.
-        has: see ``encode``.
+        has, local: see ``encode``.
     """
-    face = _face(net, image, has)
+    face = _face(net, image, has, local)
     return _decoded(net, face, [change(net, face.has, attributes)])[0]
+
+
+def paste(
+    photo: Image.Image,
+    aligned: faces.AlignedFace,
+    face: Face,
+    reconstruction: Image.Image,
+    edited: Image.Image,
+    attributes: Mapping[str, float],
+    around: Parts | None = None,
+) -> Image.Image:
+    """The photograph with an edit of a face that was cut out of it: ``faces.paste``, and beyond the crop as well.
+
+    The crop ends within the hair. Where edits of ``face`` are ``local``, it is known what belongs to the attribute on
+    both sides of the border, and the change goes on there.
+
+    Args:
+        aligned: the crop, as ``face`` was encoded from it.
+        reconstruction, edited: of ``edit``, with nothing and with ``attributes``.
+        around: of ``surroundings.around``, for those who paste often.
+    """
+    beyond = None
+    if face.local and aligned.crop == "celeba":
+        names = (*attributes, *cleared(face.has, attributes))
+        beyond = surroundings.beyond(around or surroundings.around(photo, aligned), names)
+    return faces.paste(photo, aligned, reconstruction, edited, beyond=beyond)
 
 
 @recipe("images")
@@ -201,13 +254,14 @@ def flips(
     image: Image.Image | str | Face,
     intensity: float = 1.0,
     has: Mapping[str, bool] | None = None,
+    local: bool = False,
 ) -> dict[str, Image.Image]:
     """The reconstruction (``"Reconstruction"``), then the face with each attribute turned over, by attribute.
 
     Args:
         intensity: 0 to 2 of what is switched on or off.
     """
-    face = _face(net, image, has)
+    face = _face(net, image, has, local)
     intensity = checks.number(intensity, "The intensity", 0, MAX_INTENSITY)
     changes = [change(net, face.has, {})]
     changes += [change(net, face.has, opposite(face, name, intensity)) for name in face.has]
@@ -224,6 +278,7 @@ def slide(
     frames: int = 9,
     attributes: Mapping[str, float] | None = None,
     has: Mapping[str, bool] | None = None,
+    local: bool = False,
 ) -> Iterator[Image.Image]:
     """One attribute from one intensity to another in even steps.
 
@@ -240,27 +295,43 @@ def slide(
     change(net, dict.fromkeys(names(net), False), others)  # whatever is wrong is said before anything is made
 
     def made() -> Iterator[Image.Image]:
-        face = _face(net, image, has)
+        face = _face(net, image, has, local)
         for value in np.linspace(low, high, frames).tolist():
             yield _decoded(net, face, [change(net, face.has, {**others, attribute: value})])[0]
 
     return made()
 
 
-def _face(net: Generator, image, has) -> Face:
-    return image if isinstance(image, Face) else encode(net, image, has)
+def _face(net: Generator, image, has, local) -> Face:
+    return image if isinstance(image, Face) else encode(net, image, has, local)
 
 
 def _decoded(net: Generator, face: Face, changes: Sequence[Change]) -> list[Image.Image]:
     device = device_of(net)
     rows = torch.tensor([list(c.values.values()) for c in changes], device=device)
     source = torch.tensor([TRAINED if has else -TRAINED for has in face.has.values()], device=device)
+    told = list(changes)
+    if face.local:  # beside the picture in which nothing is changed
+        told, rows = [Change({}, {}, {}), *changes], torch.cat([source[None], rows])
     rows = net.told(rows, source)
-    made = []
-    for part in rows.split(16):
-        made += to_pil(fast(net).decode(face.encoded, part))
+    made, still = [], None
+    for first, part in zip(range(0, len(rows), 16), rows.split(16), strict=True):
+        x = fast(net).decode(face.encoded, part)
+        if face.local:
+            still = x[:1] if still is None else still
+            where = [_where(face, one) for one in told[first : first + len(part)]]
+            x = torch.lerp(still, x, torch.from_numpy(np.stack(where))[:, None].to(x))
+        made += to_pil(x)
         progress.passed(len(made), len(rows))
-    return made
+    return made[len(told) - len(changes) :]
+
+
+def _where(face: Face, made: Change) -> np.ndarray:
+    """``[S, S]`` in 0..1: where a change may show. Everywhere, if where one of its attributes lies is not known."""
+    size = face.image.width
+    found = [regions.region(name, size, parts=face.parts) for name in (*made.wanted, *made.cleared)]
+    everywhere = np.ones((size, size), np.float32)
+    return everywhere if any(one is None for one in found) else np.max([0 * everywhere, *found], axis=0)
 
 
 # -- in and out --------------------------------------------------------------------------------------------------

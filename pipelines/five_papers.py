@@ -161,11 +161,12 @@ def _ticked(subject: _Subject, known: out_of_domain.Inverted | None) -> Made:
     """Eyeglasses, on or off (He et al. 2019)."""
     net = subject.nets["attgan"]
     aligned = subject.aligned(net, net.img_size or attgan.DEFAULT_SIZE)
-    face = attgan.encode(net, aligned.image)
+    face = attgan.encode(net, aligned.image, local=aligned.crop == "celeba")
     yield
-    before, after = (attgan.edit(net, face, wanted) for wanted in ({}, attgan.opposite(face, GLASSES)))
+    wanted = attgan.opposite(face, GLASSES)
+    before, after = attgan.edit(net, face, {}), attgan.edit(net, face, wanted)
     words = "without eyeglasses" if face.has[GLASSES] else "with eyeglasses"
-    return subject.crop(faces.paste(subject.photo, aligned, before, after)), words
+    return subject.crop(attgan.paste(subject.photo, aligned, face, before, after, wanted)), words
 
 
 def _painted(subject: _Subject, known: out_of_domain.Inverted | None) -> Made:

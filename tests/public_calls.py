@@ -52,10 +52,12 @@ def edited() -> None:
     net, photo = weights.load("attgan/faces"), Image.open("party.jpg")
     aligned = faces.align(photo, crop="celeba")
     assert_type(aligned, faces.AlignedFace)
-    face = attgan.encode(net, aligned.image)
-    edit = attgan.edit(net, face, {"Eyeglasses": 1.0, "Young": -1.0})
+    face = attgan.encode(net, aligned.image, local=True)
+    wanted = {"Eyeglasses": 1.0, "Young": -1.0}
+    still, edit = attgan.edit(net, face, {}), attgan.edit(net, face, wanted)
     assert_type(attgan.flips(net, face), dict[str, Image.Image])
-    assert_type(faces.paste(photo, aligned, attgan.edit(net, face, {}), edit), Image.Image)
+    assert_type(attgan.paste(photo, aligned, face, still, edit, wanted), Image.Image)
+    assert_type(faces.paste(photo, aligned, still, edit), Image.Image)
 
 
 def painted() -> None:

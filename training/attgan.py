@@ -17,6 +17,7 @@ and ``--identity`` compares the person before and after in a face recognition ne
 ``--balanced`` (every attribute, there and not there, is shown equally often: where 2 photographs in 100 are bald, but 7
 edits, baldness itself is what betrays an edit) and ``--domains`` (besides whether a picture is real, the discriminator
 says whether it looks like the photographs that have the attribute, or have it not; StarGAN v2, Choi et al. 2020).
+``--local`` undoes what an edit changes outside of its attributes' regions before anybody judges it, as the page does.
 """
 
 from __future__ import annotations
@@ -36,13 +37,14 @@ from models.attgan import HEADS, NORMS, Discriminator, Generator, resolve_confli
 from models.attributes import Classifier
 
 from . import features, loop, projected
-from .attributes import ATTGAN, vary
+from .attgan_regions import parts_of, places
+from .attributes import ATTGAN, classifier_name, load_classifier, vary
 from .data import Images, load_images
 from .editing import INTENSITY, psnr, reconstructed, sheet, success
 from .losses import discriminator_loss, generator_loss, r1_penalty
 from .projected import ProjectedDiscriminator
 from .reconstruction import identity_loss
-from .supervised import PRECISIONS, load_trained
+from .supervised import PRECISIONS
 
 COMMAND = "AttGAN: encoder, decoder and discriminator"
 
@@ -92,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     add("--balanced", action="store_true", help="show each attribute, there and not there, equally often, ours")
     add("--domains", action="store_true", help="a logit of the discriminator for each attribute there and not, ours")
     add("--singles", type=float, default=0.5, help="share of edits that flip one attribute, ours")
+    add("--local", action="store_true", help="edits change only what lies in their attributes' regions, ours")
     add("--lambda-mask", type=float, default=0.0, help="of the mean of a change's mask")
     add("--identity", default=None, choices=tuple(features.NETWORKS), help="face recognition network, ours")
     add("--lambda-identity", type=float, default=5.0)
@@ -136,6 +139,7 @@ class Batch(NamedTuple):
     shown: Tensor  # how surely each attribute is to be seen then, [N, n]
     own: Tensor  # an attribute of each photograph, [N]: it is judged among those that have it, or have it not, as well
     changed: Tensor  # the same of each edit: the attribute that was flipped
+    where: Tensor | None  # where an edit may change anything, [N, 1, S, S]; None: everywhere
 
 
 class AttGANRun:
@@ -165,6 +169,7 @@ class AttGANRun:
             refine=args.refine,
             difference=args.difference,
         )
+        self.parts = parts_of(images) if args.local else None
         self.identity = features.load(args.identity) if args.identity else None
         self.D = Discriminator(
             n_attrs=len(args.attrs),
@@ -229,7 +234,8 @@ class AttGANRun:
     def _real(self, rng: torch.Generator) -> Batch:
         n = self.batch
         index, own = self._index(rng)
-        x = self.images.batch(index, torch.rand(n, generator=rng) < 0.5).to(self.device)
+        mirrored = torch.rand(n, generator=rng) < 0.5
+        x = self.images.batch(index, mirrored).to(self.device)
         a = self.images.attributes[index].float()
         b = a[torch.randperm(n, generator=rng)]
         changed = torch.randint(0, a.shape[1], (n,), generator=rng)
@@ -245,8 +251,11 @@ class AttGANRun:
                 shown[i, k] = (0.5 + values[i, k]).clamp(0, 1)
                 changed[i] = k
         x = x.to(memory_format=torch.channels_last)
-        batch = Batch(x, a, values, shown, own, changed)
-        return Batch(*(tensor.to(self.device) for tensor in batch))
+        where = None
+        if self.parts is not None:
+            where = places(self.parts[index], (values > 0) != (a > 0.5), self.args.attrs, mirrored)
+        batch = Batch(x, a, values, shown, own, changed, where)
+        return Batch(*(None if tensor is None else tensor.to(self.device) for tensor in batch))
 
     def _singles(self) -> list[int]:
         """Places in a batch where one attribute is flipped, evenly among the others."""
@@ -292,7 +301,7 @@ class AttGANRun:
         return real, self.D.fc_cls(h)
 
     def _step_ours(self, batch: Batch, rng: torch.Generator) -> None:
-        x, a, values, shown, own, changed = batch
+        x, a, values, shown, own, changed, where = batch
         args, source = self.args, self._values(a)
         # A change that is told nothing has little to learn from it.
         count = len(x) if args.head == "image" else max(1, len(x) // 4)
@@ -301,7 +310,8 @@ class AttGANRun:
             told = self.G.told(torch.cat([source[:count], values]), torch.cat([source[:count], source]))
             made, mask = self.G.made(zs, told)
             rebuilt, edited = made.float().split([count, len(x)])
-
+        if where is not None:
+            edited = torch.lerp(x, edited, where)
         self.tells_apart.requires_grad_(True)
         with self._autocast():
             real, named = self._told_apart(x, own, a)
@@ -456,16 +466,6 @@ class AttGANRun:
         self.shown_before, self.seconds_before = state.get("shown_before", 0), state.get("seconds_before", 0.0)
 
 
-def classifier_name(where: str | None) -> str | None:
-    """How a card names it: a run without the folders of a machine."""
-    return where if where is None or where in weights.names() else f"runs/{Path(where).name}"
-
-
-def load_classifier(where: str) -> Classifier:
-    """That of a run's folder, or one that ships by its name, such as ``attributes/faces``."""
-    return weights.load(where) if where in weights.names() else load_trained(Classifier, where)[0]
-
-
 def train(args: argparse.Namespace, log=print) -> AttGANRun:
     loop.use_threads(args.threads, args.device)
     out = Path(args.out)
@@ -479,13 +479,14 @@ def train(args: argparse.Namespace, log=print) -> AttGANRun:
     # Whoever looks at sheets and numbers of a run chooses by them, so they are not of the test split.
     x = (images.pixels[:128].float() / 127.5 - 1).to(run.device)
     a = images.attributes[:128].float().to(run.device)
+    parts = None if run.parts is None else run.parts[:128]
 
     def report() -> dict:
         (out / "sheets").mkdir(exist_ok=True)
-        sheet(run.G_ema, x[:10], a[:10]).save(out / "sheets" / f"{run.shown:08d}.png")
+        sheet(run.G_ema, x[:10], a[:10], parts).save(out / "sheets" / f"{run.shown:08d}.png")
         found = {**run.stats, "psnr": psnr(reconstructed(run.G_ema, x, a), x)}
         if classifier is not None:
-            found["flipped"] = success(run.G_ema, classifier, x, a)["mean"]
+            found["flipped"] = success(run.G_ema, classifier, x, a, parts)["mean"]
         return found
 
     loop.train_until(run, args.images, out, args.tick, report, log, args.minutes)

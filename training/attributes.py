@@ -17,12 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import weights
 from models.attributes import Classifier
 from weights.attributes import ATTRS
 
 from . import loop
 from .data import Images, load_images
-from .supervised import PRECISIONS, Supervised
+from .supervised import PRECISIONS, Supervised, load_trained
 
 COMMAND = "classifier of a face's attributes"
 
@@ -137,6 +138,16 @@ def accuracy(net: Classifier, test: Images) -> dict[str, float]:
     right = ((logits(net, test.pixels) > 0) == test.attributes.bool()).float().mean(dim=0) * 100
     each = {name: round(float(value), 2) for name, value in zip(net.attrs, right, strict=True)}
     return {**each, "mean": round(sum(each[a] for a in ATTGAN if a in each) / sum(a in each for a in ATTGAN), 2)}
+
+
+def classifier_name(where: str | None) -> str | None:
+    """How a card names it: a run without the folders of a machine."""
+    return where if where is None or where in weights.names() else f"runs/{Path(where).name}"
+
+
+def load_classifier(where: str) -> Classifier:
+    """That of a run's folder, or one that ships by its name, such as ``attributes/faces``."""
+    return weights.load(where) if where in weights.names() else load_trained(Classifier, where)[0]
 
 
 def train(args: argparse.Namespace, log=print) -> AttributesRun:

@@ -17,6 +17,7 @@ from models.attgan import Generator, resolve_conflicts
 from models.attributes import Classifier
 
 from . import judges, sheets
+from .attgan_regions import places
 
 INTENSITY = 0.5  # what training shows for yes; no is the negative
 BATCH = 64
@@ -29,13 +30,19 @@ def reconstructed(net: Generator, x: Tensor, a: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def flips(net: Generator, x: Tensor, a: Tensor) -> list[Tensor]:
-    """For each attribute the pictures with that one flipped (conflicts resolved) at test intensity 1."""
+def flips(net: Generator, x: Tensor, a: Tensor, parts: Tensor | None = None) -> list[Tensor]:
+    """For each attribute the pictures with that one flipped (conflicts resolved) at test intensity 1.
+
+    parts: of each picture (``attgan_regions``), if edits are to stay where their attributes lie.
+    """
     zs, made = net.encode(x), []
+    still = None if parts is None else reconstructed(net, x, a)
     for k in range(a.shape[1]):
-        values = (2 * flipped(a, k, net.attrs) - 1) * INTENSITY
+        b = flipped(a, k, net.attrs)
+        values = (2 * b - 1) * INTENSITY
         values[:, k] /= INTENSITY
-        made.append(net.decode(zs, net.told(values, (2 * a - 1) * INTENSITY)))
+        y = net.decode(zs, net.told(values, (2 * a - 1) * INTENSITY))
+        made.append(y if parts is None else torch.lerp(still, y, places(parts[: len(x)], b != a, net.attrs).to(y)))
     return made
 
 
@@ -74,9 +81,9 @@ def ssim(x: Tensor, y: Tensor) -> float:
 
 
 @torch.no_grad()
-def success(net: Generator, judge: Classifier, x: Tensor, a: Tensor) -> dict[str, float]:
+def success(net: Generator, judge: Classifier, x: Tensor, a: Tensor, parts: Tensor | None = None) -> dict[str, float]:
     """Share in percent of pictures whose flipped attribute the judge then sees flipped; ``mean`` over all."""
-    return edited(net, judge, x, a)["success"]
+    return edited(net, judge, x, a, parts=parts)["success"]
 
 
 @torch.no_grad()
@@ -86,11 +93,13 @@ def edited(
     x: Tensor,
     a: Tensor,
     people: Callable[[Tensor], np.ndarray] | None = None,
+    parts: Tensor | None = None,
 ) -> dict[str, dict[str, float]]:
     """What the judge says of every attribute flipped, at test intensity 1.
 
     Args:
         people: vectors of faces that ``judges.same_people`` compares.
+        parts: as in ``flips``.
 
     Returns:
         ``success``: share of pictures, in percent, whose flipped attribute the judge then sees flipped; ``shift``: how
@@ -101,10 +110,11 @@ def edited(
     """
     columns = [judge.attrs.index(name) for name in net.attrs]
     seen, moved, same = [[] for _ in columns], [[] for _ in columns], [[] for _ in columns]
-    for xs, as_ in zip(x.split(BATCH), a.split(BATCH), strict=True):
+    whole = [None] * -(-len(x) // BATCH)
+    for xs, as_, ps in zip(x.split(BATCH), a.split(BATCH), whole if parts is None else parts.split(BATCH), strict=True):
         before = torch.sigmoid(judge(reconstructed(net, xs, as_)))[:, columns]
         persons = people(xs) if people else None
-        for k, made in enumerate(flips(net, xs, as_)):
+        for k, made in enumerate(flips(net, xs, as_, ps)):
             told = judge(made)[:, columns]
             seen[k].append((told[:, k] > 0) == (as_[:, k] < 0.5))
             others = flipped(as_, k, net.attrs) == as_
@@ -127,7 +137,7 @@ def restored(net: Generator, x: Tensor, a: Tensor) -> dict[str, float]:
 
 
 @torch.no_grad()
-def sheet(net: Generator, x: Tensor, a: Tensor) -> Image.Image:
-    """A row for each picture: itself, its reconstruction, then each attribute flipped."""
-    columns = [x, reconstructed(net, x, a), *flips(net, x, a)]
+def sheet(net: Generator, x: Tensor, a: Tensor, parts: Tensor | None = None) -> Image.Image:
+    """A row for each picture: itself, its reconstruction, then each attribute flipped; ``parts`` as in ``flips``."""
+    columns = [x, reconstructed(net, x, a), *flips(net, x, a, parts)]
     return sheets.grid(torch.stack(columns, dim=1).flatten(0, 1).clamp(-1, 1), len(columns))

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import tfjs
-from .tfjs import INFINITE, Conv
+from .frozen_layers import INFINITE, Conv, Linear
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = "GANBOOK_FEATURES"  # environment variable: where `make train-features` put the npm packages
@@ -91,7 +91,7 @@ class EfficientNetLite0(Features):
         strides = [s if i == 0 else 1 for n, s in self.repeats_and_strides for i in range(n)]
         self.blocks = nn.ModuleList(InvertedResidual(state, f"_blocks.{i}", s) for i, s in enumerate(strides))
         self.head = Conv(*fold(state, "_conv_head", "_bn1"), bounds=RELU6)
-        self.classifier = tfjs.Linear(state["_fc.weight"], state["_fc.bias"])
+        self.classifier = Linear(state["_fc.weight"], state["_fc.bias"])
 
     def forward(self, x: Tensor) -> list[Tensor]:
         x, maps = self.stem(self.enlarge(x)), []

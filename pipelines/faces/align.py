@@ -22,7 +22,7 @@ from ..photographs import photograph
 from . import geometry
 from .detection import Face, detect
 from .geometry import CROPS, MAX_SIZE, MIN_SIZE
-from .paste import pasted
+from .paste import margin, pasted
 
 NO_FACE = "No face was found in this picture; choose another one, or go on with the square in its middle."
 MAX_ENLARGED = 64  # pixels of a crop for one of the photograph
@@ -109,16 +109,24 @@ def centre_crop(image: Image.Image, size: int = 128) -> AlignedFace:
 
 
 def paste(
-    image: Image.Image, aligned: AlignedFace, reconstruction: Image.Image, edit: Image.Image, strength: float = 1.0
+    image: Image.Image,
+    aligned: AlignedFace,
+    reconstruction: Image.Image,
+    edit: Image.Image,
+    strength: float = 1.0,
+    beyond: np.ndarray | None = None,
 ) -> Image.Image:
     """The photograph with what ``edit`` changes of ``reconstruction``, without a seam.
 
-    Where the two are equal, the photograph comes back bit for bit, and so it does outside the crop.
+    Where the two are equal, the photograph comes back bit for bit, and so it does outside the crop, and outside of
+    ``beyond``.
 
     Args:
         image: the photograph that ``aligned`` is cut from; the answer is its upright form.
         reconstruction, edit: squares of one size (that of the crop, or another: a network's own), made from the crop.
         strength: how much of the change is carried over, 0 to 2.
+        beyond: where a change goes on beyond the border of the crop, 0 to 1, for the crop with a fifth of its side
+            more on each side (``surroundings.beyond``).
 
     Raises UserError: a photograph of another size, pictures that are no squares of one size, bad arguments.
     """
@@ -131,7 +139,12 @@ def paste(
         raise UserError("The edit and the reconstruction differ in size; make both with the same network.")
     transform = geometry.resized(aligned.transform, aligned.size, before.width)
     change = np.asarray(after, np.float32) - np.asarray(before, np.float32)
-    return pasted(image, transform, change * strength)
+    if beyond is not None:
+        wide = before.width + 2 * margin(before.width)
+        if np.shape(beyond) != (wide, wide) or not np.isfinite(beyond).all():
+            raise UserError(f"Where the change goes on is said of {wide} by {wide} pixels around this crop.")
+        beyond = np.clip(np.asarray(beyond, np.float32), 0, 1)
+    return pasted(image, transform, change * strength, beyond)
 
 
 def _square(picture: Image.Image) -> Image.Image:

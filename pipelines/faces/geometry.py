@@ -11,7 +11,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from models.landmarks import CELEBA_128
+from models.landmarks import celeba_landmarks
 
 CROPS = ("celeba", "ffhq")
 MIN_SIZE, MAX_SIZE = 16, 2048  # pixels a side of a crop
@@ -54,9 +54,9 @@ def resized(transform: np.ndarray, size: int, new: int) -> np.ndarray:
     return np.array([[f, 0, (f - 1) / 2], [0, f, (f - 1) / 2], [0, 0, 1.0]]) @ transform
 
 
-def celeba_landmarks(size: int) -> np.ndarray:
-    """``[5, 2]``: where the landmarks of an average face lie in the ``celeba`` crop."""
-    return (np.array(CELEBA_128) + 0.5) * size / 128 - 0.5
+def widened(transform: np.ndarray, more: int) -> np.ndarray:
+    """The same crop with ``more`` pixels on each side."""
+    return np.array([[1, 0, more], [0, 1, more], [0, 0, 1.0]]) @ transform
 
 
 def crop_transform(landmarks, crop: str, size: int) -> np.ndarray:

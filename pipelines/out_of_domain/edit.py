@@ -27,12 +27,12 @@ import numpy as np
 from PIL import Image
 
 import weights
+from models import regions
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
 from .. import checks
 from ..defaults import MAX_STRENGTH, STEPS
-from ..faces import regions
 from ..registry import recipe
 from . import likeness
 from .networks import Networks, check_hashes, edits_of, gather, method_of

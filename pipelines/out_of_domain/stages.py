@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from models import regions
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
 from .. import checks, faces, inversion
 from ..defaults import BLENDS, POOR, SOFTNESS, THRESHOLD, TUNING, MaskOptions
-from ..faces import geometry, regions
+from ..faces import geometry
 from ..images import Mask, decode_image, to_pil
 from ..inversion.invert import InversionStep
 from ..latents import decode_latent, w_plus

@@ -70,9 +70,11 @@ def test_the_share_of_a_change_that_comes_back(monkeypatch, strength, low, high)
     edit[50:80, 50:80] += 40
     edit = Image.fromarray(edit)
     real = faces.paste
-    monkeypatch.setattr(faces, "paste", lambda *given: real(*given, strength))
-    assert low < attribute_edits.pasted(aligned.image, aligned, picture, edit) < high
-    assert attribute_edits.pasted(aligned.image, aligned, picture, aligned.image) is None
+    monkeypatch.setattr(faces, "paste", lambda *given, beyond: real(*given, strength, beyond))
+    face = attgan.Face(aligned.image, {"Bangs": False}, None)  # whose edits may show everywhere
+    wanted = {"Bangs": 1.0}
+    assert low < attribute_edits.pasted(face, aligned, picture, aligned.image, edit, wanted) < high
+    assert attribute_edits.pasted(face, aligned, picture, aligned.image, aligned.image, wanted) is None
 
 
 def rows(**more):
@@ -87,7 +89,7 @@ def test_both_counts_changes_of_the_same_person_alone():
 
 
 def test_what_is_wanted_is_not_called_missed(capsys):
-    assert attribute_edits.show(rows()) == []
+    assert attribute_edits.show(rows(), rows(changed=False)) == []
     assert "Eyeglasses" in capsys.readouterr().out
 
 
@@ -101,7 +103,7 @@ def test_what_is_wanted_is_not_called_missed(capsys):
     ],
 )
 def test_what_is_missed_is_said(worse, words):
-    assert any(words in line for line in attribute_edits.show(rows(**worse)))
+    assert any(words in line for line in attribute_edits.show(rows(**worse), rows()))
 
 
 def test_it_says_what_is_not_here(tmp_path, monkeypatch, capsys):

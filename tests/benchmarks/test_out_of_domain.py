@@ -12,10 +12,10 @@ from PIL import Image
 import weights
 from benchmarks import __main__ as command
 from benchmarks import od_speed, out_of_domain, projection
+from models import regions
 from models.encoders import Encoder
 from models.stylegan2 import Generator
 from pipelines import out_of_domain as ood
-from pipelines.faces import regions
 from training import judges
 from weights import loading, paths, store
 

@@ -31,7 +31,7 @@ REAL = paths.EMBEDDED
 def shelf(tmp_path_factory):
     """The networks that find, name and make faces, and an AttGAN of 64 px that has learnt nothing."""
     folder = tmp_path_factory.mktemp("embedded")
-    for name in ("stylegan2/faces", "landmarks/faces", "attributes/faces"):
+    for name in ("stylegan2/faces", "landmarks/faces", "attributes/faces", "segmentation/faces"):
         there = folder / f"{name}.safetensors"
         there.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(REAL / f"{name}.safetensors", there)

@@ -110,13 +110,16 @@ def test_the_files(visitor, photo, album):
     assert np.array_equal(pixels(visitor("attgan_files")[FULL]), original)
 
 
-def test_outside_of_the_crop_nothing_changes(visitor, photo, album):
+@pytest.mark.parametrize(("local", "beyond"), [(True, 0.2), (False, 0.0)])
+def test_outside_of_the_head_nothing_changes(visitor, photo, album, local, beyond):
     from pipelines import faces
 
-    visitor("attgan_face", photo=photo)
+    visitor("attgan_face", photo=photo, local=local)
     visitor("attgan_edit", changes={"Pale_Skin": 2, "Young": -2})
     original, changed = pixels(album("one.png")), pixels(visitor("attgan_files")[FULL])
     corners = np.array(faces.align(Image.open(album("one.png")), size=64).corners)
+    middle = corners.mean(axis=0)
+    corners = middle + (1 + 2 * beyond) * (corners - middle)
     low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
     differ = np.argwhere((original != changed).any(axis=2))[:, ::-1]
     assert len(differ) and (differ >= low).all() and (differ <= high).all()

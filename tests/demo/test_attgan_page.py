@@ -259,6 +259,31 @@ def test_an_edit_of_the_last_face_is_left_out(state, album, monkeypatch):
     assert unchanged([state.tick("Bangs", "Black_Hair", "Male")]) and state.state.wanted == {}
 
 
+def test_edits_stay_where_they_belong_or_do_not(page, album):
+    """The box is unticked and ticked; what is wanted stays, and the next face is edited as this one was."""
+    mine, ann = handlers(page), Visitor()
+    last(mine.look(ann, "attgan/faces", str(album("one.png"))))
+    kept = ann.kept["attgan"]
+    usual = last(mine.edit(ann, {"Eyeglasses": 2}))
+    assert kept.found.face.local and usual[mine.part["local"]] is True
+    whole = last(mine.keep(ann, False))
+    assert not kept.found.face.local and kept.wanted == {"Eyeglasses": 2} and mine.part["local"] not in whole
+    assert (np.asarray(whole[mine.part["made"]]) != np.asarray(usual[mine.part["made"]])).any()
+    assert "local=False" in whole[mine.part["code"]] and whole[mine.part["status"]] != usual[mine.part["status"]]
+    assert last(mine.look(ann, "attgan/faces", str(album("other.png"))))[mine.part["local"]] is False
+    last(mine.edit(ann, {"Eyeglasses": 2}))
+    again = last(mine.keep(ann, True))
+    assert kept.found.face.local and "local=True" in again[mine.part["code"]]
+    assert list(last(mine.keep(ann, True))) == [], "as it is"
+    assert list(last(mine.keep(Visitor(), False))) == [], "no face yet"
+
+
+def test_the_middle_of_a_photograph_may_be_anything(page, album):
+    mine, ann = handlers(page), Visitor()
+    last(mine.look(ann, "attgan/faces", str(album("one.png")), "centre"))
+    assert not ann.kept["attgan"].found.face.local and ann.kept["attgan"].local
+
+
 def test_the_tab_is_opened(page):
     mine, ann = handlers(page), Visitor()
     made = last(mine.greet(ann, "attgan/faces"))
@@ -290,11 +315,11 @@ def test_what_was_sent_wins(page, monkeypatch):
     mine, ann = handlers(page), Visitor()
     sent, found = Sent("stylegan2/faces", None, 6, 0.5), jobs.found
 
-    def slow(*given):
+    def slow(*given, **more):
         monkeypatch.setattr(jobs, "found", found)
         ann.sent["attgan"] = sent
         last(mine.take_sent(ann, "attgan/faces"))
-        return found(*given)
+        return found(*given, **more)
 
     monkeypatch.setattr(jobs, "found", slow)
     made = last(mine.greet(ann, "attgan/faces"))

@@ -58,9 +58,13 @@ def test_edit(tmp_path, face):
     main(["edit", str(tmp_path / "photo.png"), "Eyeglasses", "Young=-0.8", "--out", str(tmp_path / "edited.png")])
     net = weights.load("attgan/faces")
     aligned = faces.align(face, crop=net.info.crop, size=net.img_size)
-    known = attgan.encode(net, aligned.image)
-    edited = attgan.edit(net, known, {"Eyeglasses": 1.0, "Young": -0.8})
-    assert same(tmp_path / "edited.png", faces.paste(face, aligned, attgan.edit(net, known, {}), edited))
+    wanted = {"Eyeglasses": 1.0, "Young": -0.8}
+    known, whole = (attgan.encode(net, aligned.image, local=local) for local in (True, False))
+    edited, still = attgan.edit(net, known, wanted), attgan.edit(net, known, {})
+    assert same(tmp_path / "edited.png", attgan.paste(face, aligned, known, still, edited, wanted))
+    words = ["edit", str(tmp_path / "photo.png"), "Eyeglasses", "Young=-0.8", "--whole"]
+    main([*words, "--out", str(tmp_path / "whole.png")])
+    assert same(tmp_path / "whole.png", faces.paste(face, aligned, still, attgan.edit(net, whole, wanted)))
     main(["edit", str(tmp_path / "photo.png"), "Eyeglasses", "Young=-0.8", "--crop", "--out", str(tmp_path / "c.png")])
     assert same(tmp_path / "c.png", edited)
 

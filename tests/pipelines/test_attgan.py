@@ -1,16 +1,21 @@
 """Editing attributes: what the decoder is told, conflicts, and that every way to a picture gives the same one."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from models import regions
 from models.attgan import Generator
 from models.attributes import Classifier
-from pipelines import attgan, progress
+from models.segmentation import Parts
+from pipelines import attgan, faces, progress
 from weights.attributes import ATTRS
 from weights.errors import UserError
 
+FIVE = ((176.0, 180.0), (224.0, 180.0), (200.0, 208.0), (180.0, 230.0), (220.0, 230.0))
 HAS = {name: name in ("Brown_Hair", "No_Beard", "Young", "Bangs") for name in ATTRS}
 
 
@@ -186,3 +191,77 @@ def test_slides_that_are_none(options, net, photo):
 def test_the_wrong_word_for_what_it_has(net, photo):
     with pytest.raises(UserError, match="Wings"):
         attgan.encode(net, photo, {"Wings": True})
+
+
+# -- edits that stay where their attribute lies
+
+
+def local(face, person=1.0, hair=0.0):
+    """The face with parts that are the same everywhere, or as given."""
+    side = face.image.width
+    parts = [np.broadcast_to(np.float32(part), (side, side)).copy() for part in (person, hair)]
+    return dataclasses.replace(face, parts=Parts(*parts))
+
+
+def test_a_local_edit_changes_its_region_only(net, photo):
+    face = attgan.encode(net, photo, HAS)
+    here = local(face)
+    still, whole = (pixels(attgan.edit(net, face, wanted)) for wanted in ({}, {"Eyeglasses": 1.0}))
+    made = pixels(attgan.edit(net, here, {"Eyeglasses": 1.0}))
+    region = regions.region("Eyeglasses", 32, parts=here.parts)
+    assert np.abs(made - still)[region == 0].max() == 0 and np.abs(whole - still)[region == 0].max() > 5
+    assert np.abs(made - whole)[region > 0.999].max() <= 1 and (region > 0.999).any()
+    assert np.abs(pixels(attgan.edit(net, here, {})) - still).max() <= 1
+    flips, all_of_it = attgan.flips(net, here), attgan.flips(net, face)
+    assert np.abs(pixels(flips["Eyeglasses"]) - made).max() <= 1
+    assert np.abs(pixels(flips[attgan.RECONSTRUCTION]) - pixels(all_of_it[attgan.RECONSTRUCTION])).max() <= 1
+    slid = list(attgan.slide(net, here, "Eyeglasses", 0, 1, 2))
+    assert np.abs(pixels(slid[-1]) - made).max() <= 1
+
+
+def test_what_is_cleared_may_change_too(net, photo):
+    here = local(attgan.encode(net, photo, HAS), hair=0.0)
+    assert "Bangs" in attgan.change(net, HAS, {"Bald": 1.0}).cleared
+    where = attgan._where(here, attgan.change(net, HAS, {"Bald": 1.0}))
+    bangs, bald = (regions.region(name, 32, parts=here.parts) for name in ("Bangs", "Bald"))
+    assert np.array_equal(where, np.maximum(bangs, bald)) and (bangs > bald).any()
+
+
+def test_an_attribute_of_no_known_place_may_change_everything(photo):
+    torch.manual_seed(0)
+    net = Generator(2, 32, enc_dim=4, dec_dim=4, enc_layers=2, dec_layers=2, attrs=["Wings", "Eyeglasses"]).eval()
+    here = local(attgan.encode(net.requires_grad_(False), photo, {"Wings": False, "Eyeglasses": False}))
+    assert attgan._where(here, attgan.change(net, here.has, {"Wings": 1.0})).min() == 1
+    assert attgan._where(here, attgan.change(net, here.has, {"Eyeglasses": 1.0})).min() == 0
+
+
+def test_where_things_lie_is_found_by_a_network(net, photo):
+    face = attgan.encode(net, photo, HAS, local=True)
+    assert face.local and face.parts.person.shape == (32, 32) and not attgan.encode(net, photo, HAS).local
+    assert attgan.restricted(face, True) is face and attgan.restricted(face, False).parts is None
+    text = attgan.encode_image(face.image)
+    one = attgan.edit(net, text, {"Bangs": 1}, HAS, local=True)
+    assert np.array_equal(pixels(one), pixels(attgan.edit(net, face, {"Bangs": 1})))
+    with pytest.raises(UserError, match="true or false"):
+        attgan.encode(net, photo, HAS, local="yes")
+
+
+def test_hair_changes_beyond_the_crop(net, photo):
+    """A photograph of one colour in which everything is hair: the change goes on where the crop ends, and fades."""
+    grey = Image.new("RGB", (400, 400), (120, 120, 120))
+    aligned = faces.align(grey, faces.Face((0, 0, 1, 1), FIVE, 1.0, "yunet"), size=64)
+    face = attgan.encode(net, aligned.image, HAS)
+    still, dark = Image.new("RGB", (64, 64), (120, 120, 120)), Image.new("RGB", (64, 64), (40, 40, 40))
+    everywhere = Parts(np.ones((90, 90), np.float32), np.ones((90, 90), np.float32))
+    wanted = {"Black_Hair": 1.0}
+    usual = pixels(attgan.paste(grey, aligned, face, still, dark, wanted))
+    far = pixels(attgan.paste(grey, aligned, local(face), still, dark, wanted, everywhere))
+    low, high = np.array(aligned.corners).min(axis=0), np.array(aligned.corners).max(axis=0)
+    left, row = round(low[0]), round((low[1] + high[1]) / 2)
+    assert usual[row, left - 2, 0] == 120 and far[row, left - 2, 0] < 60 and far[row, left + 2, 0] < 50
+    more = 0.2 * (high[0] - low[0])
+    assert far[row, round(left - more - 2), 0] == 120, "a fifth of the side beyond it ends"
+    assert (np.diff(far[row, round(left - more) : left, 0]) <= 1).all(), "and fades towards there"
+    bare = Parts(everywhere.person * 0, everywhere.hair * 0)
+    none = pixels(attgan.paste(grey, aligned, local(face), still, dark, wanted, bare))
+    assert none[row, left - 2, 0] == 120, "the background beside the crop stays"

@@ -12,11 +12,12 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from models import regions
 from models.deghosting import Deghosting
 from models.diffcam import DiffCAM
 from pipelines import faces, recipes
 from pipelines import out_of_domain as ood
-from pipelines.faces import geometry, regions
+from pipelines.faces import geometry
 from pipelines.out_of_domain import mask as masks
 from pipelines.out_of_domain import networks
 from weights import CheckpointInfo

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipelines.faces import geometry, regions
+from models import regions
+from models.segmentation import Parts
+from pipelines.faces import geometry
 from pipelines.images import encode_mask
 from pipelines.out_of_domain import mask as masks
 from weights.errors import UserError
@@ -78,6 +80,23 @@ def test_a_region_follows_the_landmarks():
     assert all(regions.region(name, 128).max() == 1 for name in regions.ATTRIBUTES)
     line = np.full((5, 2), 60.0)
     assert np.isfinite(regions.region("Smiling", 128, line)).all()
+
+
+def test_regions_with_the_parts_of_a_picture():
+    person, hair = np.zeros((128, 128), np.float32), np.zeros((128, 128), np.float32)
+    person[:, 20:108], hair[:30, 20:108] = 1, 1
+    parts = Parts(person, hair)
+    for name in regions.ATTRIBUTES:
+        with_parts = regions.region(name, 128, parts=parts)
+        assert with_parts.max() > 0.9 and with_parts[:, :12].max() < 0.01 and with_parts[:, 116:].max() < 0.01, name
+    blond = regions.region("Blond_Hair", 128, parts=parts)
+    assert blond[15, 64] > 0.99 and blond[60].max() < 0.01, "on the hair"
+    pale = regions.region("Pale_Skin", 128, parts=parts)
+    assert pale[15, 64] < 0.01 and pale[70, 64] == 1 and pale[60, 28] > 0.5, "on all skin, and not on hair"
+    assert regions.region("Bald", 128, parts=parts)[15, 30] > 0.9, "hair ends, however far it reaches"
+    bare = regions.region("Black_Hair", 128, parts=Parts(person, 0 * hair))
+    assert bare[10, 64] > 0.5 and bare[75, 64] == 0, "of a bald head, where hair would be"
+    assert regions.region("Wings", 128, parts=parts) is None
 
 
 def test_a_small_change_keeps_what_the_inversion_lacks():

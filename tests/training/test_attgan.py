@@ -41,6 +41,7 @@ CHANGE = ["--head", "change", "--refine", "4", "--difference", "--lambda-mask", 
 RECIPES = [
     [],
     CHANGE,
+    [*CHANGE, "--local"],
     [*CHANGE, "--projected", "mobilefacenet", "--balanced", "--domains"],
     ["--recipe", "paper"],
     ["--recipe", "paper", "--mode", "lsgan"],
@@ -188,10 +189,10 @@ def test_a_run_begins_with_the_generator_of_another(tmp_path):
 
 
 def test_the_classifier_may_be_one_that_ships():
-    assert attgan.load_classifier("attributes/faces") is weights.load("attributes/faces")
-    assert attgan.classifier_name("attributes/faces") == "attributes/faces"
-    assert attgan.classifier_name("/somewhere/runs/attributes") == "runs/attributes"
-    assert attgan.classifier_name(None) is None
+    assert attributes.load_classifier("attributes/faces") is weights.load("attributes/faces")
+    assert attributes.classifier_name("attributes/faces") == "attributes/faces"
+    assert attributes.classifier_name("/somewhere/runs/attributes") == "runs/attributes"
+    assert attributes.classifier_name(None) is None
 
 
 def test_ours_wants_a_classifier():

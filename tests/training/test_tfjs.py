@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from training import tfjs, tfjs_layers
+from training import frozen_layers, tfjs, tfjs_layers
 
 
 def text(value):
@@ -137,7 +137,9 @@ def test_gradients_reach_the_picture_through_strided_filters(graph):
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (5, 2), (5, 3), (1, 2), (2, 3)])
 def test_the_gradient_of_strided_depthwise_filters_is_that_of_the_convolution(kernel, stride, size):
     for same in (True, False):
-        layer = tfjs.Conv(torch.randn(4, 1, kernel, kernel).double(), None, stride, groups=4, same=same).double()
+        layer = frozen_layers.Conv(
+            torch.randn(4, 1, kernel, kernel).double(), None, stride, groups=4, same=same
+        ).double()
         x = torch.randn(2, 4, *size).double().requires_grad_()
         y = layer(x)
         g = torch.randn_like(y)
@@ -171,12 +173,32 @@ def test_what_is_not_understood_is_named(graph, tmp_path):
         tfjs.read(path, ["sum"])
 
 
+def test_a_map_is_enlarged_and_summed(tmp_path):
+    kernel = np.random.default_rng(0).normal(size=(2, 2, 1, 3))  # [k, k, out, in]
+    w = {"size": np.array([8, 8]), "sizes": np.array([1, 16, 16, 1]), "k": kernel}
+    nodes = [
+        node("picture", "Placeholder"),
+        node("large", "ResizeBilinear", "picture", "size", half_pixel_centers={"b": True}),
+        node("sum", "AddN", "large", "large", "large"),
+        node("up", "Conv2DBackpropInput", "sizes", "k", "sum", padding=text("SAME"), strides=window(2, 2)),
+        node("corners", "ResizeBilinear", "picture", "size", half_pixel_centers={"b": False}),
+    ]
+    path = write(tmp_path, nodes, w)
+    x = torch.randn(1, 3, 4, 4)
+    large, up = tfjs.read(path, ["large", "up"])(x)
+    assert torch.allclose(large, F.interpolate(x, (8, 8), mode="bilinear", align_corners=False))
+    pixels = torch.einsum("ijoc,nchw->nohwij", torch.from_numpy(kernel).float(), 3 * large)
+    assert torch.allclose(up, pixels.permute(0, 1, 2, 4, 3, 5).reshape(1, 1, 16, 16), atol=1e-5)
+    with pytest.raises(tfjs.GraphError, match="ResizeBilinear"):
+        tfjs.read(path, ["corners"])
+
+
 def test_pooling_counts_only_what_is_inside():
     x = torch.arange(9.0).reshape(1, 1, 3, 3) - 20
     # A window of 2 with SAME reaches one pixel beyond; TensorFlow leaves that out of maxima and means.
-    assert tfjs.Pool(False, 2, 2, True)(x).flatten().tolist() == [-16, -15, -13, -12]
-    assert tfjs.Pool(True, 2, 2, True)(x).flatten().tolist() == [-18, -16.5, -13.5, -12]
-    assert tfjs.Pool(True, 3, 1, True)(x)[0, 0, 0].tolist() == [-18, -17.5, -17]
+    assert frozen_layers.Pool(False, 2, 2, True)(x).flatten().tolist() == [-16, -15, -13, -12]
+    assert frozen_layers.Pool(True, 2, 2, True)(x).flatten().tolist() == [-18, -16.5, -13.5, -12]
+    assert frozen_layers.Pool(True, 3, 1, True)(x)[0, 0, 0].tolist() == [-18, -17.5, -17]
 
 
 def test_objects_of_a_minified_module_are_read_without_running_it():

@@ -15,10 +15,11 @@ from models.attributes import Classifier
 from .. import editing, judges, sheets
 from ..attgan import complete
 from ..attgan import parser as options
+from ..attgan_regions import parts_of
 from ..attributes import accuracy
 from ..attributes import parser as judge_options
 from ..commands import command_line, data_and_out
-from ..data import load_images
+from ..data import Images, load_images
 from ..editing import edited, restored
 from ..supervised import load_trained
 from .common import last_rows, made_by, parameters, store_measured, write
@@ -44,6 +45,7 @@ def export(args, notes: dict) -> int:
         "data": notes["data"],
         "terms": notes["terms"],
         "recipe": state["args"]["recipe"],
+        "local": state["args"].get("local", False),
         "images": state["shown"] + state.get("shown_before", 0),
         "seconds": round(state["seconds"] + state.get("seconds_before", 0.0)),
         "command": _command(args.data, state),
@@ -55,15 +57,19 @@ def export(args, notes: dict) -> int:
     }
     x, a = test.pixels.float() / 127.5 - 1, test.attributes.float()
 
+    parts = parts_of(test) if card["local"] else None
+
     def measured(stored: Generator) -> dict:
-        found = {"restored": restored(stored, x, a), **edited(stored, judge, x, a)}
+        found = {"restored": restored(stored, x, a), **edited(stored, judge, x, a, parts=parts)}
         if judges.installed("dlib"):
             few = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:FACES]
-            told = edited(stored, judge, x[few], a[few], judges.people)
+            told = edited(stored, judge, x[few], a[few], judges.people, None if parts is None else parts[few])
             found |= {"people_images": len(few), "same": told["same"], "both": told["both"]}
         return found
 
-    target, stored = store_measured(args, net, "generator", card, measured, lambda stored: sheets.kept(sheet(stored)))
+    target, stored = store_measured(
+        args, net, "generator", card, measured, lambda stored: sheets.kept(sheet(stored, card["local"]))
+    )
     _write(target.with_suffix(".md"), args.name, stored, state, card, notes)
     print(
         f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, flips {card['success']['mean']:.1f} %, "
@@ -82,17 +88,18 @@ def _command(data: str, state: dict) -> str:
 
 
 @torch.no_grad()
-def sheet(net: Generator, count: int = 8) -> Image.Image:
+def sheet(net: Generator, local: bool = False, count: int = 8) -> Image.Image:
     """A row for each of so many generated faces: itself, its reconstruction, then each attribute flipped.
 
     Generated, because the photographs themselves are not for passing on; what they have is what the shipped classifier
-    sees.
+    sees. ``local``: edits stay where their attributes lie.
     """
     x = sheets.sample(weights.load("stylegan2/faces", "cpu"), count, seed=27, psi=0.7)
     x = F.interpolate(x, size=(net.img_size, net.img_size), mode="area")
     classifier = weights.load("attributes/faces", "cpu")
     a = (classifier(x)[:, [classifier.attrs.index(name) for name in net.attrs]] > 0).float()
-    return editing.sheet(net, x, a)
+    parts = parts_of(Images(((x.clamp(-1, 1) + 1) * 127.5).round().byte())) if local else None
+    return editing.sheet(net, x, a, parts)
 
 
 def _write(path: Path, name: str, net: Generator, state: dict, card: dict, notes: dict) -> None:
@@ -123,6 +130,11 @@ def _write(path: Path, name: str, net: Generator, state: dict, card: dict, notes
         "*Flips*: share whose attribute, turned over, is then seen turned over. *Others move*: how much the",
         "probabilities of the other attributes change from those of the reconstruction, on average.",
         *(_of_people(card["people_images"]) if "both" in card else []),
+        *(
+            ["What an edit changes outside of its attribute's region is undone, as the page does."]
+            if card["local"]
+            else []
+        ),
         "",
         "| attribute | " + " | ".join(columns) + " |",
         "|---" * (len(columns) + 1) + "|",

@@ -31,6 +31,7 @@ Args:
     network: a checkpoint such as attgan/faces.
     photos: up to 50 photographs.
     changes: intensities by name, such as {"Eyeglasses": 1}; none: those of this session's face.
+    local: true: only where the attribute lies; false: the network's whole picture, as in the paper.
 """
 MOST = 50
 TILE = 320
@@ -52,7 +53,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
         with cell.result("All of them · ZIP", recipes=False):
             gallery = controls.tiles(cell, "gallery", "The photographs, changed")
 
-    def attgan_batch(visitor, network=None, photos=None, changes=None) -> Iterator[dict]:
+    def attgan_batch(visitor, network=None, photos=None, changes=None, local=True) -> Iterator[dict]:
         wanted = wishes(state_of(visitor).wanted if changes is None else changes)
         paths = [Path(path) for path in photos or []]
         if not paths:
@@ -68,7 +69,7 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
         with results.folder() as folder:
             path = Path(folder) / "changed.zip"
             with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
-                for i, (name, image, why) in enumerate(each(reference, paths, wanted)):
+                for i, (name, image, why) in enumerate(each(reference, paths, wanted, bool(local))):
                     if image is None:
                         missed.append(f"{name}: {why}")
                     else:
@@ -85,11 +86,11 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 gallery: tiles,
                 cell.status: note(f"{ran} · {seconds:.1f} s", "nb-ran"),
                 cell.sheet: str(path) if tiles else None,
-                cell.code: code(reference, wanted),
+                cell.code: code(reference, wanted, bool(local)),
                 cell.news: note(" ".join(missed), "nb-error") if missed else "",
             }
 
-    def each(reference, paths, wanted) -> Iterator:
+    def each(reference, paths, wanted, local) -> Iterator:
         """One at a time, so that no more than one photograph is in memory."""
         from pipelines import faces
 
@@ -99,13 +100,13 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
             except UserError as error:
                 yield path.name, None, str(error)
                 continue
-            with closing(jobs.many(reference, [(path.name, photo)], wanted)) as done:
+            with closing(jobs.many(reference, [(path.name, photo)], wanted, local)) as done:
                 for name, image, why in done:
                     yield name, image, NO_FACE if why == faces.NO_FACE else why
 
     network = book.chooser.network
     cell.makes([gallery], [network, photos, handlers.part["status"]])
-    inputs = [book.chooser.session, network, photos, changes]
+    inputs = [book.chooser.session, network, photos, changes, handlers.part["local"]]
     outputs = [gallery, cell.status, cell.code, cell.sheet, cell.news]
     cell.on(cell.run_button.click, attgan_batch, inputs, outputs, api_name="attgan_batch", api_description=API)
     cell.stops()
@@ -126,7 +127,7 @@ def wishes(changes) -> dict[str, float]:
     }
 
 
-def code(reference: networks.Reference, wanted: dict[str, float]) -> str:
+def code(reference: networks.Reference, wanted: dict[str, float], local: bool) -> str:
     """Python that does the same with every picture of a folder."""
     from pipelines.recipes import RUN_IN, SAVE
 
@@ -139,12 +140,12 @@ from PIL import Image
 from pipelines import attgan, faces, pictures
 
 net = {load}
-result = {{}}
+wanted, result = {wanted!r}, {{}}
 for path in sorted(Path("your-photographs").iterdir()):
     photo = Image.open(path)
     aligned = faces.align(photo, crop=net.info.crop or "celeba", size=net.img_size or 128)
-    face = attgan.encode(net, aligned.image)
-    edit = attgan.edit(net, face, {wanted!r})
-    result[path.name] = faces.paste(photo, aligned, attgan.edit(net, face, {{}}), edit)
+    face = attgan.encode(net, aligned.image, local={local})
+    still, edit = attgan.edit(net, face, {{}}), attgan.edit(net, face, wanted)
+    result[path.name] = attgan.paste(photo, aligned, face, still, edit, wanted)
 {SAVE}
 """

@@ -51,6 +51,7 @@ class Display(FaceDisplay):
             "crop": enlarged(found.aligned.image),
             "made": enlarged(image),
             "whole": tuple(fitted(picture) for picture in (state.photo, state.whole())),
+            "local": found.face.local,
             "odds": odds_table(found.odds, state.odds if state.wanted else None),
             "ticks": gr.update(choices=choices, value=[n for n, _v in values.items() if values[n] > 0]),
             "news": note(said[:1].upper() + said[1:] + ".") if said else "",
@@ -116,7 +117,15 @@ class Display(FaceDisplay):
         if not isinstance(recipe.arguments["image"], str):
             raise UserError("That recipe holds no face.")
         photo = attgan.decode_image(recipe.arguments["image"])
-        return photo, jobs.found(reference, photo, [], CENTRE, recipe.arguments.get("has"), recipe.sha256)
+        return photo, jobs.found(
+            reference,
+            photo,
+            [],
+            CENTRE,
+            recipe.arguments.get("has"),
+            recipe.sha256,
+            recipe.arguments.get("local", False),
+        )
 
     def lay(self, visitor, photo: Image.Image, found: Found, wanted: dict | None = None) -> dict:
         """Puts a recipe's face on the state, with what is wanted of it. Raises UserError before anything changes."""

@@ -26,6 +26,7 @@ Args:
     photo: a photograph.
     face: its number, 0 being the most prominent; centre: the square in the middle.
     has: attributes by name that it has or has not, such as {"Male": true}; what is not said, the classifier says.
+    local: true: edits change only where their attribute lies; false: the network's whole picture, as in the paper.
 """
 API_EDIT = """Changes attributes of the face of this session. Gives what the face gives, edited.
 
@@ -51,6 +52,12 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
                 info="ticked: as it is now",
                 elem_id=cell.id("ticks"),
                 elem_classes="nb-chips",
+            )
+            part["local"] = gr.Checkbox(
+                True,
+                label="Change only where it lies",
+                info="the rest stays as it was; off: the network's whole picture, as in the paper",
+                elem_id=cell.id("local"),
             )
             with gr.Accordion("How strongly", open=False, elem_id=cell.id("how")):
                 for i in range(MOST):
@@ -107,6 +114,7 @@ def _wire(cell: Cell, handlers: Handlers, tab: gr.Tab, undo: gr.Button) -> None:
     on(network.change, handlers.follow, [session, network])
     on(part["ticks"].input, handlers.tick, [session, part["ticks"], *sliders], **newest)
     on([s.input for s in sliders], handlers.slid, [session, *sliders], **newest)
+    on(part["local"].input, handlers.keep, [session, part["local"]], **newest)
     on(undo.click, handlers.undo, [session])
     on(part["examples"].select, handlers.example, [session, network])
     on(tab.select, handlers.greet, [session, network])
@@ -121,8 +129,8 @@ def _script(cell: Cell, handlers: Handlers, buttons: tuple, given: tuple) -> Non
     session, result = chooser.session, [part[name] for name in RESULT]
     look, edit, files = buttons
 
-    def attgan_face(visitor, network=None, photo=None, face=None, has=None):
-        yield from handlers.look(visitor, network, photo, face, has)
+    def attgan_face(visitor, network=None, photo=None, face=None, has=None, local=None):
+        yield from handlers.look(visitor, network, photo, face, has, local)
 
     def attgan_edit(visitor, changes=None):
         yield from handlers.edit(visitor, changes)
@@ -133,7 +141,7 @@ def _script(cell: Cell, handlers: Handlers, buttons: tuple, given: tuple) -> Non
         state.written = -1  # scripts are given them as often as they ask
         yield from handlers.files(visitor)
 
-    inputs = [session, chooser.network, part["photo"], which, has]
+    inputs = [session, chooser.network, part["photo"], which, has, part["local"]]
     cell.on(look.click, attgan_face, inputs, result, api_name="attgan_face", api_description=API_FACE)
     cell.on(edit.click, attgan_edit, [session, changes], result, api_name="attgan_edit", api_description=API_EDIT)
     outputs = [part[name] for name in Display.FILES]

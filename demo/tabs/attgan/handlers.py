@@ -32,9 +32,11 @@ class Handlers(Display):
 
     # -- a photograph
 
-    def look(self, visitor, network, path, face=None, has=None) -> Iterator[dict]:
+    def look(self, visitor, network, path, face=None, has=None, local=None) -> Iterator[dict]:
         """Finds the faces of a photograph and takes the most prominent one, or the one asked for."""
         state = state_of(visitor)
+        if local is not None:
+            state.local = bool(local)
         reference, photo = networks.resolve(visitor, network, self.technique), uploads.image(path)
         yield from self._look(state, state.ask(), reference, photo, face, has)
 
@@ -74,7 +76,9 @@ class Handlers(Display):
         self, state: State, mine: int, reference, photo, there: list, number, has=None, source: str | None = None
     ) -> Iterator[dict]:
         source = source or state.source
-        found = jobs.found(reference, photo, there, number, has)  # until this is known to go well, nothing is lost
+        local = state.local and number != CENTRE  # in the middle of a photograph may be anything
+        # Until this is known to go well, nothing is lost.
+        found = jobs.found(reference, photo, there, number, has, local=local)
         if state.number != mine:
             return
         found = replace(found, source=source)
@@ -211,6 +215,20 @@ class Handlers(Display):
             for slider, (name, value) in zip(self.sliders, moved.items(), strict=False):
                 if value is not None and same(value, told[name]):
                     del update[slider]  # it stays where the hand has moved it meanwhile
+            yield update
+
+    def keep(self, visitor, local: bool) -> Iterator[dict]:
+        """Edits are to stay where their attribute lies, or no longer."""
+        state = state_of(visitor)
+        state.local = bool(local)
+        if state.found is None or state.found.face.local == state.local:
+            return
+        found, before = jobs.restricted(state.found, state.local), state.found
+        if state.found is not before:  # another face came meanwhile
+            return
+        state.hold(found)
+        for update in self._edit(state, state.wanted):
+            del update[self.part["local"]]  # it stays as the hand has set it meanwhile
             yield update
 
     def edit(self, visitor, changes) -> Iterator[dict]:

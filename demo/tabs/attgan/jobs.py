@@ -17,8 +17,11 @@ from .state import Found
 
 
 @in_worker
-def _found(reference: Reference, photo: Image.Image, known, which, has: dict | None, sha256: str | None) -> Iterator:
+def _found(
+    reference: Reference, photo: Image.Image, known, which, has: dict | None, sha256: str | None, local
+) -> Iterator:
     from pipelines import attgan, faces, recipes
+    from pipelines.faces import surroundings
 
     net = reference.open()
     recipes.same_version(net.info.name, net.info.sha256, sha256)
@@ -29,7 +32,8 @@ def _found(reference: Reference, photo: Image.Image, known, which, has: dict | N
         aligned = faces.centre_crop(photo, size)
     else:
         aligned = faces.align(photo, known[which] if known else which, net.info.crop or "celeba", size)
-    face = attgan.encode(net, aligned.image, has)
+    # Where things lie in a face is known of this crop only; a recipe's face was one before it was a whole picture.
+    face = attgan.encode(net, aligned.image, has, local and aligned.crop != "ffhq")
     device = device_of(net).type
     yield Found(
         reference,
@@ -42,6 +46,7 @@ def _found(reference: Reference, photo: Image.Image, known, which, has: dict | N
         replace(face, encoded=face.encoded.to("cpu")),
         attgan.attributes(aligned.image),
         attgan.edit(net, face, {}),
+        around=surroundings.around(photo, aligned) if aligned.crop == "celeba" else None,
     )
 
 
@@ -52,6 +57,7 @@ def found(
     which: int | str,
     has: dict | None = None,
     sha256: str | None = None,
+    local: bool = False,
 ) -> Found:
     """One face of a photograph: cut out, named, encoded. Raises UserError.
 
@@ -60,9 +66,23 @@ def found(
         which: its number there, or ``CENTRE``.
         has: what the visitor says it has; what is not said, the classifier says.
         sha256: of the network that a recipe was made with.
+        local: whether edits stay where their attribute lies.
     """
-    [made] = _found(reference, photo, list(known), which, has, sha256)
+    [made] = _found(reference, photo, list(known), which, has, sha256, local)
     return made
+
+
+@in_worker
+def _restricted(face, local: bool) -> Iterator:
+    from pipelines import attgan
+
+    yield attgan.restricted(face, local)
+
+
+def restricted(found: Found, local: bool) -> Found:
+    """The same face for edits that stay where their attribute lies, or do not. Raises UserError."""
+    [face] = _restricted(found.face, local)
+    return replace(found, face=face)
 
 
 def _ready(reference: Reference, face):
@@ -110,7 +130,7 @@ def slide(reference: Reference, face, arguments: dict) -> Iterator:
 
 
 @in_worker
-def many(reference: Reference, photos: Sequence[tuple[str, Image.Image]], wanted: dict) -> Iterator:
+def many(reference: Reference, photos: Sequence[tuple[str, Image.Image]], wanted: dict, local: bool) -> Iterator:
     """For each photograph its name, and the most prominent face edited in it, or the sentence why not."""
     from pipelines import attgan, faces
 
@@ -120,7 +140,8 @@ def many(reference: Reference, photos: Sequence[tuple[str, Image.Image]], wanted
     for name, photo in photos:
         try:
             aligned = faces.align(photo, crop=net.info.crop or "celeba", size=size)
-            face = attgan.encode(net, aligned.image)
-            yield name, faces.paste(photo, aligned, attgan.edit(net, face, {}), attgan.edit(net, face, wanted)), None
+            face = attgan.encode(net, aligned.image, local=local and aligned.crop != "ffhq")
+            still, made = attgan.edit(net, face, {}), attgan.edit(net, face, wanted)
+            yield name, attgan.paste(photo, aligned, face, still, made, wanted), None
         except UserError as error:
             yield name, None, str(error)

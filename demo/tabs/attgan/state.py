@@ -30,6 +30,7 @@ class Found:
         odds: the classifier's probabilities by attribute.
         reconstruction: the network's picture of the face with nothing changed.
         source: the Python that makes ``photo``.
+        around: what lies around the crop, of ``pipelines.faces.surroundings``; None where that is not known.
     """
 
     reference: Reference
@@ -43,6 +44,7 @@ class Found:
     odds: dict[str, float]
     reconstruction: Image.Image
     source: str = UPLOADED
+    around: Any = None
 
     @property
     def names(self) -> list[str]:
@@ -53,8 +55,8 @@ class Found:
 class State(Newest):
     """What is ``wanted`` of the face that was ``found``, what became of it, and what the classifier sees in that.
 
-    ``greeted``: the tab was opened before. ``version`` goes up with every edit: files are made of the newest only.
-    ``faced`` goes up with every face.
+    ``local``: edits stay where their attribute lies. ``greeted``: the tab was opened before. ``version`` goes up with
+    every edit: files are made of the newest only. ``faced`` goes up with every face.
     """
 
     photo: Image.Image | None = None
@@ -64,6 +66,7 @@ class State(Newest):
     edited: Image.Image | None = None
     odds: dict[str, float] | None = None
     source: str = UPLOADED
+    local: bool = True
     greeted: bool = False
     faced: int = 0
     version: int = 0
@@ -80,6 +83,10 @@ class State(Newest):
         self.faced += 1
         self.clear()
 
+    def hold(self, found: Found) -> None:
+        """The same face, of which edits stay where their attribute lies, or no longer do."""
+        self.found, self.local = found, found.face.local
+
     def clear(self) -> None:
         self.wanted, self.edited, self.odds = {}, None, None
         self.version += 1
@@ -91,7 +98,8 @@ class State(Newest):
     @property
     def key(self) -> str:
         """The same for the same edit of the same face."""
-        return f"{self.faced} {sorted(self.wanted.items())}"
+        local = self.found is not None and self.found.face.local
+        return f"{self.faced} {sorted(self.wanted.items())} {local}"
 
     def face(self) -> Found:
         """The face that is being edited. Raises UserError as long as there is none."""
@@ -99,10 +107,10 @@ class State(Newest):
             raise UserError("There is no face yet; choose a photograph or one of the examples first.")
         return self.found
 
-    def whole(self, image: Image.Image | None = None) -> Image.Image:
-        """The whole photograph with the edit (or another picture of the same face) in it."""
-        from pipelines import faces
+    def whole(self) -> Image.Image:
+        """The whole photograph with the edit in it."""
+        from pipelines import attgan
 
         found = self.face()
-        image = image or self.edited or found.reconstruction
-        return faces.paste(self.photo, found.aligned, found.reconstruction, image)
+        image, still = self.edited or found.reconstruction, found.reconstruction
+        return attgan.paste(self.photo, found.aligned, found.face, still, image, self.wanted, found.around)

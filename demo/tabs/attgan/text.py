@@ -62,7 +62,12 @@ def recipe_for(function: str, found: Found, arguments: dict, output: dict | None
     from pipelines import attgan
     from pipelines.recipes import Recipe
 
-    given = {"image": attgan.encode_image(found.face.image), **arguments, "has": found.face.has}
+    given = {
+        "image": attgan.encode_image(found.face.image),
+        **arguments,
+        "has": found.face.has,
+        "local": found.face.local,
+    }
     recipe = Recipe(function, found.checkpoint, found.sha256, given, output)
     recipe.check()
     return recipe
@@ -93,7 +98,7 @@ def code(found: Found, calls: Sequence[str], saving: str | None = None) -> str:
         f"net = {load}",
         found.source,
         f"aligned = {cut}",
-        f"face = attgan.encode(net, aligned.image, {found.face.has!r})",
+        f"face = attgan.encode(net, aligned.image, {found.face.has!r}, local={found.face.local})",
         *calls,
     ]
     return "\n".join(lines) + "\n"
@@ -104,7 +109,8 @@ def code_of(state: State) -> str:
     return code(
         state.face(),
         [
-            f"edit = attgan.edit(net, face, {state.wanted!r})",
-            "result = faces.paste(photo, aligned, attgan.edit(net, face, {}), edit)",
+            f"wanted = {state.wanted!r}",
+            "still, edit = attgan.edit(net, face, {}), attgan.edit(net, face, wanted)",
+            "result = attgan.paste(photo, aligned, face, still, edit, wanted)",
         ],
     )

@@ -1,4 +1,4 @@
-"""Where on a face an attribute lies, from five landmarks: what an edit of it may change.
+"""Where on a face an attribute lies, from five landmarks and its parts: what an edit of it may change.
 
 Regions are drawn in the frame of the face: its origin lies between the eyes, one unit to the right is the distance of
 the eyes, and down it is scaled so that the mouth lies where an average mouth does. A frame that leans and is shortened
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import geometry
+from .landmarks import celeba_landmarks
+from .segmentation import Parts
 
 MOUTH = 1.036  # from between the eyes down to between the corners of the mouth, in distances of the eyes
 
@@ -37,19 +38,52 @@ OF_FACE = ("Pale_Skin", "Young")
 OF_HAIR = ("Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
 OF_HEAD = ("Male",)
 ATTRIBUTES = (*LOCAL, *OF_FACE, *OF_HAIR, *OF_HEAD)
+OF_BALDNESS, OF_SKIN = "Bald", "Pale_Skin"
 EDGE = 0.12  # of an ellipse's radius: over so much a region fades, inside of its border
+BEYOND = 0.02  # of the side: by so much what is not there yet may reach beyond the person
+HARDLY_ANY = 0.02  # of the picture: with less hair, it is all of the head beside the inner face that may change
 
 
-def region(attribute: str, size: int, landmarks=None) -> np.ndarray | None:
+def region(attribute: str, size: int, landmarks=None, parts: Parts | None = None) -> np.ndarray | None:
     """How far an edit of ``attribute`` may show, ``[size, size]`` float32 from 0 (nothing of it lies there) to 1.
 
     Args:
         attribute: a name of CelebA, as directions have it.
         landmarks: ``[5, 2]`` (x, y) in pixels of the picture: left and right eye as seen, nose, left and right corner
             of the mouth; None: those of an average face in the ``celeba`` crop.
+        parts: of this picture, ``size`` pixels a side; with them, nothing lies in the background, and the colour of
+            hair lies on the hair.
 
     None for an attribute of which it is not known where it lies.
     """
+    where = _outlined(attribute, size, landmarks)
+    if where is None or parts is None:
+        return where
+    near = _widened(parts.person, BEYOND * size)
+    if attribute in OF_HAIR:
+        hair = _widened(parts.hair, 0.5 * BEYOND * size)
+        if attribute == OF_BALDNESS:  # hair becomes skin where there was some, and background beside the head
+            return np.maximum(where, hair * (1 - ellipse(INNER, size, landmarks))) * near
+        return where * near if parts.hair.mean() < HARDLY_ANY else hair * near
+    if attribute in OF_HEAD:
+        return np.maximum(where, parts.hair) * near
+    if attribute in OF_FACE:  # skin does not end where an ellipse does: ears, a bald head, the neck
+        head = ellipse(HEAD, size, landmarks) * near
+        return head * (1 - parts.hair) if attribute == OF_SKIN else head
+    return where * near
+
+
+def _widened(mask: np.ndarray, by: float) -> np.ndarray:
+    """A mask grown by so many pixels, and soft over as many beyond."""
+    import cv2
+
+    side = 2 * max(1, round(by)) + 1
+    grown = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    return cv2.GaussianBlur(grown, (0, 0), max(0.5, by / 2))
+
+
+def _outlined(attribute: str, size: int, landmarks) -> np.ndarray | None:
+    """The region as the landmarks alone give it."""
     if attribute in LOCAL:
         return ellipse(LOCAL[attribute], size, landmarks)
     if attribute in OF_FACE:
@@ -68,7 +102,7 @@ def face(size: int, landmarks=None) -> np.ndarray:
 
 def ellipse(shape: tuple[float, float, float, float], size: int, landmarks=None) -> np.ndarray:
     """An ellipse of the face's frame in the picture, 1 inside, and fading over ``EDGE`` to 0 at its border."""
-    points = geometry.celeba_landmarks(size) if landmarks is None else np.asarray(landmarks, np.float64)
+    points = celeba_landmarks(size) if landmarks is None else np.asarray(landmarks, np.float64)
     x, y, half_width, half_height = shape
     at = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).astype(np.float64)
     u, v = np.moveaxis(_frame(points, at), -1, 0)
