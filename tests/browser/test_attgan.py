@@ -81,6 +81,22 @@ def photograph(visit: Visit, path) -> None:
         visit.at("ag-edit-upload").locator("input[type=file]").set_input_files(str(path))
 
 
+def test_the_rest_is_left_as_it_was_or_not(window):
+    visit = window(WIDE, new=True)
+    opened(visit)
+    first, corner = face(visit), np.s_[-60:, :60]
+    tap(visit, "eyeglasses")
+    kept = face(visit)
+    assert (kept != first).any() and (kept[corner] == first[corner]).all()
+    with visit.event("ag-edit-local"):
+        visit.at("ag-edit-local").get_by_role("checkbox").click()
+    whole = face(visit)
+    assert (whole != kept).any() and "local=False" in visit.code("ag-edit")
+    with visit.event("ag-edit-local"):
+        visit.at("ag-edit-local").get_by_role("checkbox").click()
+    assert (face(visit) == kept).all()
+
+
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1280", "390"])
 def test_the_tab_opens_and_boxes_change_the_face(size, window):
     """For a new visitor: a face without a click; a tap changes it, another brings it back."""

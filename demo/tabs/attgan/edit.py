@@ -55,8 +55,8 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
             )
             part["local"] = gr.Checkbox(
                 True,
-                label="Change only where it lies",
-                info="the rest stays as it was; off: the network's whole picture, as in the paper",
+                label="Leave the rest as it was",
+                info="only what belongs to the attribute changes; off: the network's whole picture, as in the paper",
                 elem_id=cell.id("local"),
             )
             with gr.Accordion("How strongly", open=False, elem_id=cell.id("how")):
@@ -70,7 +70,7 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
             part["examples"] = controls.faces(cell, "examples", "Faces to try")
             with gr.Row(elem_classes=["nb-looks", "nb-pair"]):
                 part["crop"] = controls.picture(cell, "crop", "Before: the face in the photograph")
-                part["made"] = controls.picture(cell, "made", "After: as the network makes it")
+                part["made"] = controls.picture(cell, "made", "After: what the network makes of it")
             with gr.Row(elem_classes=["nb-outcome", "nb-whole"]):
                 with gr.Column(min_width=0):
                     gr.HTML("<h3>In the photograph</h3>", elem_classes="nb-small-heading")
