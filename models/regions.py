@@ -35,7 +35,8 @@ LOCAL = {
     "Bangs": BANGS,
 }
 OF_FACE = ("Pale_Skin", "Young")
-OF_HAIR = ("Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
+COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
+OF_HAIR = ("Bald", *COLOURS)
 OF_HEAD = ("Male",)
 ATTRIBUTES = (*LOCAL, *OF_FACE, *OF_HAIR, *OF_HEAD)
 OF_BALDNESS, OF_SKIN = "Bald", "Pale_Skin"

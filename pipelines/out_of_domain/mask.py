@@ -26,6 +26,8 @@ OCCLUDED = 0.04, 0.2  # how sure that network is: up to here T may be shown, fro
 # colour at the border of their mask, which cloning would take out: of 12 train photographs it changed 17 % (beard, at
 # strength 6) and 33 % (glasses) where 33 and 42 % change without.
 CLONED = ("Smiling", "Mouth_Slightly_Open", "Bangs", "Bushy_Eyebrows")
+ENOUGH = 0.03  # of the hair, to compare two colours of it
+FEW, WIDEST = 4.0, 2.0  # levels of 255 that any hair spreads over; the spread may become so many times what it was
 MASKED = 0.03  # of the mask, of 1 at most: up to here the photograph is taken for untouched
 BLUR = 0.02  # of the side, on plain differences: a face that moves a little changes along lines
 OVERLAY = (222, 38, 32)  # rubylith, as on the canvas
@@ -89,12 +91,15 @@ def trusted(photo: np.ndarray, inverted: np.ndarray, occluded: np.ndarray | None
         low = float(np.clip(FAILED * np.median(apart), *WITHIN))
         high = TWICE * low
     trust = 1 - _rise(apart, low, high)
-    if occluded is not None:
-        import cv2
+    return (trust if occluded is None else trust * bare(occluded)).astype(np.float32)
 
-        edges = cv2.dilate(occluded, np.ones((3, 3), np.uint8))  # soft ones are blends of two things already
-        trust = trust * (1 - _rise(edges, *OCCLUDED))
-    return trust.astype(np.float32)
+
+def bare(occluded: np.ndarray) -> np.ndarray:
+    """Where nothing lies before the face, ``[H, W]`` 0..1, of how surely something does."""
+    import cv2
+
+    edges = cv2.dilate(occluded, np.ones((3, 3), np.uint8))  # soft ones are blends of two things already
+    return (1 - _rise(edges, *OCCLUDED)).astype(np.float32)
 
 
 def _rise(x: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -185,6 +190,37 @@ def seamless(photo: np.ndarray, carried: np.ndarray, mask: np.ndarray) -> np.nda
         return mixed(photo, carried, mask)
     middle = (x + width // 2, y + height // 2)
     return mixed(photo, cv2.seamlessClone(carried, photo, inside, middle, cv2.NORMAL_CLONE), mask)
+
+
+def recoloured(
+    photo: np.ndarray, inverted: np.ndarray, edited: np.ndarray, hair: np.ndarray, where: np.ndarray
+) -> np.ndarray:
+    """I ``[H, W, 3]`` uint8 with what becomes of the colour of hair between I' and T done to the hair of I (ours).
+
+    A small generator makes hair without strands, and other hair than the photograph's. Only the mean and the spread of
+    its colour are taken over (Reinhard et al. 2001, "Color Transfer between Images"), so the strands stay those of I.
+
+    Args:
+        hair: where on I it is, ``[H, W]`` 0..1.
+        where: the edit shows and I' is near I; there the two colours are compared.
+    """
+    weight = hair * where
+    weight = weight if weight.sum() > ENOUGH * hair.sum() else hair
+
+    def colour(x: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        levels, of = x.reshape(-1, 3).astype(np.float64), of.reshape(-1, 1) / max(float(of.sum()), 1e-6)
+        mean = (of * levels).sum(axis=0)
+        return mean, np.sqrt((of * (levels - mean) ** 2).sum(axis=0))
+
+    (was, spread), (becomes, new_spread), (own, _) = (
+        colour(inverted, weight),
+        colour(edited, weight),
+        colour(photo, hair),
+    )
+    # Of one colour nothing spreads: a few levels keep the ratio from meaning noise.
+    wider = float(np.clip(((new_spread + FEW) / (spread + FEW)).mean(), 1 / WIDEST, WIDEST))
+    made = own + (becomes - was) + wider * (photo - own)
+    return np.clip(np.rint(made), 0, 255).astype(np.uint8)
 
 
 def mixed(photo: np.ndarray, edited: np.ndarray, mask: np.ndarray) -> np.ndarray:

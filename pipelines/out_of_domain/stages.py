@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -11,12 +11,14 @@ from PIL import Image
 from torch import Tensor
 
 from models import regions
+from models.segmentation import Parts
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
 from .. import checks, faces, inversion
 from ..defaults import BLENDS, POOR, SOFTNESS, THRESHOLD, TUNING, MaskOptions
-from ..faces import geometry
+from ..faces import geometry, surroundings
+from ..faces.segmentation import parts
 from ..images import Mask, decode_image, to_pil
 from ..inversion.invert import InversionStep
 from ..latents import decode_latent, w_plus
@@ -30,6 +32,9 @@ MAX_TUNING = 1000
 TUNED_UP_TO = 256  # px: larger networks are not tuned on a processor unless that is asked for
 TUNING_LR, NEAR_ENOUGH = 3e-3, 0.03  # of Adam; the distance at which tuning ends
 WARRANTED = 1.1  # times its attribute's region: a mask larger than that is said to be large
+# Times how surely a pixel is hair: with the usual threshold and softness the mask is whole where that is sure alone. At
+# the hairline skin would glow.
+SURE = THRESHOLD + SOFTNESS
 ALL_OF_IT = 0.4  # of the picture: the same, where no region is known
 
 
@@ -47,6 +52,7 @@ class Inverted:
         landmarks: ``[5, 2]`` in pixels, which say where attributes lie; None where no face was found.
         occluded: what lies before the face, ``[H, W]`` from 0 to 1; None without a network that finds it.
         likeness: of I' and I.
+        parts: where on I the person is and the hair; None where its crop is not one of which that is known.
     """
 
     photo: Image.Image
@@ -58,6 +64,7 @@ class Inverted:
     landmarks: np.ndarray | None = None
     occluded: np.ndarray | None = None
     likeness: Likeness | None = None
+    parts: Parts | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +80,7 @@ class Changed:
         latent: of T, w+ ``[1, num_ws, w_dim]`` on the CPU.
         trust: of ``Inverted``.
         region: where these attributes lie, ``[H, W]`` from 0 to 1; None where that is not known.
+        hair: of edits of its colour alone, its map in place of ``seen``, ``[H, W]`` from 0 to 1; else None.
     """
 
     edits: tuple[tuple[str, float], ...]
@@ -83,6 +91,11 @@ class Changed:
     latent: Tensor
     trust: np.ndarray
     region: np.ndarray | None = None
+    hair: np.ndarray | None = None
+
+    def recolours(self, blend: str) -> bool:
+        """Whether the photograph's own hair takes another colour, so that the mask is all of it."""
+        return self.hair is not None and blend == "seamless"
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +111,7 @@ class OutOfDomainEdit:
         wide: the mask is larger than the attributes' region warrants.
         likeness: of the result and the photograph.
         stranger: the person would not be recognised in the result.
+        recoloured: the attributes of hair whose colour its own hair took; none where T was laid over the photograph.
     """
 
     photo: Image.Image
@@ -115,6 +129,7 @@ class OutOfDomainEdit:
     wide: bool = False
     likeness: Likeness | None = None
     stranger: bool = False
+    recoloured: tuple[str, ...] = ()
 
     @property
     def overlay(self) -> Image.Image:
@@ -203,18 +218,23 @@ def inverted(
     occluded = _occluded(nets, pair[0], np.asarray(own))
     trust = masks.trusted(*pair, occluded)
     points, like = _landmarks(nets, photo), likeness.of(photo, made)
-    return Inverted(photo, latent, made, trust, net, tuning if net is not None else 0, points, occluded, like)
+    known = parts(photo) if _crop(nets) == "celeba" else None
+    steps = tuning if net is not None else 0
+    return Inverted(photo, latent, made, trust, net, steps, points, occluded, like, known)
+
+
+def _crop(nets: Networks) -> str | None:
+    info = getattr(nets.generator, "info", None)
+    return info.crop if info is not None and info.crop else None
 
 
 def _landmarks(nets: Networks, photo: Image.Image) -> np.ndarray | None:
     """Of an aligned face; where none is seen, those of an average one if the network's faces lie like that."""
-    info = getattr(nets.generator, "info", None)
-    if info is None or not info.crop:
+    crop = _crop(nets)
+    if crop is None:
         return None
     points = faces.landmarks_of(photo)
-    if points is None and info.crop == "celeba":
-        return geometry.celeba_landmarks(photo.width)
-    return points
+    return geometry.celeba_landmarks(photo.width) if points is None and crop == "celeba" else points
 
 
 def _occluded(nets: Networks, photo: np.ndarray, made: np.ndarray) -> np.ndarray | None:
@@ -260,10 +280,10 @@ def changed(
     moved = known.latent + sum(value * steps[name] for name, value in wanted)
     with torch.inference_mode():
         both = _synthesised(nets, torch.cat([known.latent, moved]), known.net)
-        image, region = to_pil(both)[1], region_of(wanted, known)
+        image, region, hair = to_pil(both)[1], region_of(wanted, known), hair_of(wanted, known)
         if nets.diffcam is None:
             seen = masks.within(masks.plain_difference(np.asarray(known.image), np.asarray(image)), region)
-            return Changed(wanted, image, seen, judge, None, moved, known.trust, region)
+            return Changed(wanted, image, seen, judge, None, moved, known.trust, region, hair)
         names = list(nets.diffcam.names)
         before, after = both.clamp(-1, 1).chunk(2)
         asked = sorted({names.index(name) for name, _value in wanted if name in names})
@@ -278,15 +298,32 @@ def changed(
         pair = np.asarray(known.image), np.asarray(image)
         seen = np.maximum(masks.widened(np.sqrt(seen)) * masks.visible(*pair), masks.strong(*pair))
     named = names[int(logits[0].argmax())] if seen.any() else None
-    return Changed(wanted, image, masks.within(seen, region), judge, named, moved, known.trust, region)
+    return Changed(wanted, image, masks.within(seen, region), judge, named, moved, known.trust, region, hair)
 
 
 def region_of(edits: Sequence[tuple[str, float]], known: Inverted) -> np.ndarray | None:
     """Where the edited attributes lie on this face, ``[H, W]`` from 0 to 1; None where that of one is not known."""
     if known.landmarks is None:
         return None
-    parts = [regions.region(name, known.photo.width, known.landmarks) for name, _value in edits]
-    return None if not parts or any(part is None for part in parts) else np.max(parts, axis=0)
+    found = []
+    for name, _value in edits:
+        # What lies on the face alone lies on what landmarks say of it; of hair they know little.
+        seen = None if name in regions.OF_FACE else known.parts
+        found.append(regions.region(name, known.photo.width, known.landmarks, seen))
+    return None if not found or any(one is None for one in found) else np.max(found, axis=0)
+
+
+def hair_of(edits: Sequence[tuple[str, float]], known: Inverted) -> np.ndarray | None:
+    """A map ``[H, W]`` of all hair of the photograph that nothing lies before, where its colour alone is edited.
+
+    None for other edits, and where no hair is to be seen.
+    """
+    if known.parts is None or any(name not in regions.COLOURS for name, _value in edits):
+        return None
+    if known.parts.hair.mean() < regions.HARDLY_ANY:
+        return None
+    hair = SURE * known.parts.hair
+    return hair if known.occluded is None else hair * masks.bare(known.occluded)
 
 
 # -- at every move of a slider -------------------------------------------------------------------------------------
@@ -299,18 +336,23 @@ def soft_mask(
     add: Mask | None = None,
     keep: Mask | None = None,
     cautious: bool = True,
+    blend: str = BLENDS[1],
 ) -> np.ndarray:
     """The mask ``[H, W]`` from 0 to 1; see ``mask.softened``. Where nothing was edited it is empty.
 
     ``cautious``: it leaves out what lies before the face, and where I' is far from I, unless that was painted.
+    ``blend``: where that gives the photograph's own hair another colour (``composed``), it is all of the hair.
     """
-    mask = masks.softened(change.seen, threshold, softness, add, keep, change.trust if cautious else None)
+    whole = change.recolours(blend)
+    seen, trust = (change.hair, None) if whole else (change.seen, change.trust if cautious else None)
+    mask = masks.softened(seen, threshold, softness, add, keep, trust)
     return mask if change.edits else np.zeros_like(change.seen)
 
 
 def mask_of(change: Changed, options: MaskOptions) -> np.ndarray:
     """``soft_mask`` as ``options`` have it."""
-    return soft_mask(change, options.threshold, options.softness, options.add, options.keep, options.cautious)
+    given = {one.name: getattr(options, one.name) for one in fields(MaskOptions) if one.name != "deghost"}
+    return soft_mask(change, **given)
 
 
 def laid(nets: Networks | Generator, known: Inverted, change: Changed, options: MaskOptions) -> OutOfDomainEdit:
@@ -332,8 +374,8 @@ def composed(
         deghost: with the seam gone over.
         blend: "change" lays T - I' over it where that is small, so that the photograph stays sharp (ours, see
             ``mask.carried``); "seamless" does so without what that changes at the mask's border, for those of
-            ``mask.CLONED`` (ours, see ``mask.seamless``; for others it is "change"); "edit" lays T itself
-            (the paper).
+            ``mask.CLONED`` (ours, see ``mask.seamless``), and gives the photograph's own hair the colour that T's has
+            (ours, see ``mask.recoloured``); for others it is "change"; "edit" lays T itself (the paper).
 
     Raises UserError.
     """
@@ -342,6 +384,9 @@ def composed(
     blend = checks.choice(blend, "The blend", BLENDS)
     if blend == "edit":
         fused = masks.mixed(photo, made, mask)
+    elif change.recolours(blend):
+        there = change.seen * change.trust
+        fused = masks.mixed(photo, masks.recoloured(photo, image, made, known.parts.hair, there), mask)
     elif blend == "seamless" and change.edits and all(name in masks.CLONED for name, _value in change.edits):
         fused = masks.seamless(photo, masks.carried(photo, image, made, np.ones_like(mask)), mask)
     else:
@@ -353,7 +398,9 @@ def composed(
             through = torch.from_numpy(mask).to(nets.device)[None, None]
             clean = (nets.deghosting(x, through)[0].float().cpu().permute(1, 2, 0).numpy() + 1) * 127.5
         result, deghosted = masks.smoothed(fused, clean, mask), True
-    apart, share = masks.residual(photo, image, mask), float(mask.mean())
+    # Of hair that only takes another colour, I' need not be near I but where the colours are compared.
+    compared = mask * change.trust if change.recolours(blend) else mask
+    apart, share = masks.residual(photo, image, compared), float(mask.mean())
     most = ALL_OF_IT if change.region is None else WARRANTED * float((change.region > 0).mean())
     like = likeness.of(known.photo, Image.fromarray(result))
     return OutOfDomainEdit(
@@ -372,18 +419,27 @@ def composed(
         share > most,
         like,
         like.stranger,
+        tuple(name for name, _value in change.edits) if change.recolours(blend) else (),
     )
 
 
 def paste(photo: Image.Image, aligned: faces.AlignedFace, made: OutOfDomainEdit) -> Image.Image:
     """The whole photograph with the edit in it; where the mask does not reach, it is the photograph bit for bit.
 
-    ``aligned`` is the face that was cut out of it. Raises UserError.
+    ``aligned`` is the face that was cut out of it. Hair that took another colour has it beyond the crop, too. Raises
+    UserError.
     """
-    photo = faces.photograph(photo)
-    whole = faces.paste(photo, aligned, made.photo, made.result)
-    transform = geometry.resized(aligned.transform, aligned.size, made.mask.width)
-    return masks.restored(photo, whole, made.mask, transform)
+    photo, mask = faces.photograph(photo), made.mask
+    transform = geometry.resized(aligned.transform, aligned.size, mask.width)
+    if not made.recoloured or aligned.crop != "celeba":
+        return masks.restored(photo, faces.paste(photo, aligned, made.photo, made.result), mask, transform)
+    there = replace(aligned, image=made.photo, transform=transform)
+    beyond = surroundings.beyond(surroundings.around(photo, there), made.recoloured)
+    whole = faces.paste(photo, there, made.photo, made.result, beyond=beyond)
+    more = surroundings.margin(mask.width)
+    wide = Image.fromarray(np.rint(255 * beyond).astype(np.uint8))
+    wide.paste(mask, (more, more))
+    return masks.restored(photo, whole, wide, geometry.widened(transform, more))
 
 
 # -- in and out ---------------------------------------------------------------------------------------------------

@@ -15,9 +15,10 @@ from PIL import Image, ImageDraw
 from models import regions
 from models.deghosting import Deghosting
 from models.diffcam import DiffCAM
+from models.segmentation import Parts
 from pipelines import faces, recipes
 from pipelines import out_of_domain as ood
-from pipelines.faces import geometry
+from pipelines.faces import geometry, surroundings
 from pipelines.out_of_domain import mask as masks
 from pipelines.out_of_domain import networks
 from weights import CheckpointInfo
@@ -266,6 +267,66 @@ def test_all_blends_can_be_chosen(nets, known):
     assert array(one.result).tobytes() == array(other.result).tobytes()
     with pytest.raises(UserError, match="The blend must be one of"):
         ood.edit(nets, known, "Smiling", 1.0, blend="soft")
+
+
+# -- the colour of hair
+
+
+@pytest.fixture
+def haired(nets, known):
+    """Directions of hair, and a photograph with strands: the upper half is hair, and its left eighth is covered."""
+    steps = {**nets.steps, "Black_Hair": nets.steps["Young"], "Blond_Hair": nets.steps["Smiling"]}
+    hair, occluded = np.zeros((2, SIZE, SIZE), np.float32)
+    hair[: SIZE // 2], occluded[:, : SIZE // 8] = 1, 1
+    strands = array(known.image).copy()
+    strands[::2] = np.clip(strands[::2].astype(int) + 12, 0, 255)
+    parts = Parts(np.ones((SIZE, SIZE), np.float32), hair)
+    there = dataclasses.replace(known, photo=Image.fromarray(strands), occluded=occluded, parts=parts)
+    return dataclasses.replace(nets, steps=steps), dataclasses.replace(there, landmarks=geometry.celeba_landmarks(SIZE))
+
+
+def test_hair_takes_the_colour_and_keeps_its_strands(haired):
+    nets, known = haired
+    made = ood.edit(nets, known, "Black_Hair", 4.0, deghost=False)
+    mask, photo, result = array(made.mask), array(known.photo).astype(int), array(made.result).astype(int)
+    assert made.recoloured == ("Black_Hair",) and (result[mask == 0] == photo[mask == 0]).all()
+    assert mask[2 : SIZE // 2 - 2, SIZE // 4 :].min() == 255 and not mask[SIZE // 2 + 1 :].any()
+    assert not mask[:, : SIZE // 8].any(), "what lies before it stays"
+    change = ood.changed(nets, known, [("Black_Hair", 4.0)])
+    wanted = masks.recoloured(*(array(p) for p in (known.photo, known.image, change.image)), known.parts.hair,
+                              change.seen * change.trust)  # fmt: skip
+    assert (array(made.result)[mask == 255] == wanted[mask == 255]).all()
+    for blend in ood.BLENDS[1:]:
+        other = ood.edit(nets, known, "Black_Hair", 4.0, deghost=False, blend=blend)
+        assert not other.recoloured and (array(other.mask) != mask).any()
+
+
+def test_of_other_edits_nothing_is_recoloured(haired):
+    nets, known = haired
+    assert not ood.edit(nets, known, edits=[("Black_Hair", 3.0), ("Smiling", 3.0)]).recoloured
+    both = ood.edit(nets, known, edits=[("Black_Hair", -3.0), ("Blond_Hair", 3.0)])
+    assert both.recoloured == ("Black_Hair", "Blond_Hair")
+    bald = dataclasses.replace(known, parts=Parts(known.parts.person, 0 * known.parts.hair))
+    assert not ood.edit(nets, bald, "Black_Hair", 3.0).recoloured
+    assert not ood.edit(nets, dataclasses.replace(known, parts=None), "Black_Hair", 3.0).recoloured
+
+
+def test_recoloured_hair_goes_on_beyond_the_crop(haired, monkeypatch):
+    nets, known = haired
+    made = ood.edit(nets, known, "Black_Hair", 4.0, deghost=False)
+    photo = Image.new("RGB", (6 * SIZE, 6 * SIZE), (120, 120, 120))
+    face = faces.Face((0, 0, 1, 1), tuple(map(tuple, geometry.celeba_landmarks(2 * SIZE) + 2 * SIZE)), 1.0, "yunet")
+    aligned = faces.align(photo, face, size=2 * SIZE)
+    wide = len(array(made.mask)) + 2 * surroundings.margin(SIZE)
+    everywhere = np.ones((wide, wide), np.float32)
+    monkeypatch.setattr(surroundings, "parts", lambda image: Parts(everywhere, everywhere))
+    shown = dataclasses.replace(made, photo=Image.new("RGB", (SIZE, SIZE), (120, 120, 120)),
+                                result=Image.new("RGB", (SIZE, SIZE), (40, 40, 40)))  # fmt: skip
+    top = round(min(y for _x, y in aligned.corners))
+    column = array(ood.paste(photo, aligned, shown))[:, 3 * SIZE, 0].astype(int)
+    assert column[top - 2] < 80 and column[: top - 2 * surroundings.margin(SIZE) - 4].min() == 120
+    plain = array(ood.paste(photo, aligned, dataclasses.replace(shown, recoloured=())))[:, 3 * SIZE, 0]
+    assert plain[top - 2] == 120
 
 
 def test_a_tuned_network_stays_with_its_photograph(nets, known):

@@ -126,3 +126,28 @@ def test_a_seamless_change_shows_no_border():
     thin[10, 10] = 1
     assert masks.seamless(photo, edited, thin)[10, 10, 0] == 140, "where there is no inside, it is laid as it is"
     assert np.array_equal(masks.seamless(photo, edited, mask * 0), photo)
+
+
+def test_hair_takes_mean_and_spread_of_another_colour():
+    rng = np.random.RandomState(0)
+    strands = rng.randint(-20, 21, (32, 32, 1))
+    hair = np.zeros((32, 32), np.float32)
+    hair[:16] = 1
+    photo = (np.full((32, 32, 3), 90) + strands).astype(np.uint8)
+    inverted, edited = np.full((2, 32, 32, 3), 100, np.uint8)
+    edited[:16] = (40, 60, 160)
+    inverted, edited = (np.clip(x + strands, 0, 255).astype(np.uint8) for x in (inverted, edited))
+    made = masks.recoloured(photo, inverted, edited, hair, np.ones_like(hair)).astype(int)
+    assert np.allclose(made[:16].mean(axis=(0, 1)) - photo[:16].mean(axis=(0, 1)), (-60, -40, 60), atol=1)
+    assert np.corrcoef(made[:16, :, 0].ravel(), strands[:16].ravel())[0, 1] > 0.99, "its own strands"
+    flat = np.clip(100 + strands // 4, 0, 255).astype(np.uint8) + np.zeros((1, 1, 3), np.uint8)
+    assert masks.recoloured(photo, flat, edited, hair, np.ones_like(hair))[:16, :, 2].std() > 1.5 * strands[:16].std()
+    where = np.zeros_like(hair)
+    where[:8] = 1
+    half = edited.copy()
+    half[8:16] = inverted[8:16]  # T changed the upper part alone, and all of the hair follows it
+    assert np.allclose(
+        masks.recoloured(photo, inverted, half, hair, where)[12].mean(axis=0)[2], made[12, :, 2].mean(), atol=2
+    )
+    nowhere = masks.recoloured(photo, inverted, edited, hair, 0 * where)
+    assert np.allclose(nowhere, masks.recoloured(photo, inverted, edited, hair, np.ones_like(hair)))

@@ -53,7 +53,8 @@ Args:
     cautious: the mask leaves out what lies before the face, and where the inversion is far from the photograph,
         unless that was painted.
     blend: change lays T - I' over the photograph where that is small, seamless lays it without what it changes at the
-        border of the mask, edit lays T itself, as in the paper.
+        border of the mask and gives the photograph's own hair the colour that T's has, edit lays T itself, as in the
+        paper.
 """
 API_FILES = """The present edit of this session as files: the face, the whole photograph, the mask, the recipe.
 
@@ -117,7 +118,7 @@ def build(book: Notebook, tab: gr.Tab, handover: Handover) -> tuple[Cell, Handle
                 [("the change, seamless", "seamless"), ("the change, T − I′", "change"), ("T itself (paper)", "edit")],
                 value=BLENDS[0],
                 label="What the mask lets through",
-                info="the change leaves the photograph its own skin and hair",
+                info="the change leaves the photograph its own skin and hair; seamless, hair takes T's colour alone",
                 elem_id=cell.id("blend"),
             )
             part["deghost"] = gr.Checkbox(True, label="Remove ghosting at the seam", elem_id=cell.id("deghost"))
