@@ -17,8 +17,7 @@ from weights.errors import UserError
 
 from .. import checks, faces, inversion
 from ..defaults import BLENDS, POOR, SOFTNESS, THRESHOLD, TUNING, MaskOptions
-from ..faces import geometry, surroundings
-from ..faces.segmentation import parts
+from ..faces import geometry, segmentation, surroundings
 from ..images import Mask, decode_image, to_pil
 from ..inversion.invert import InversionStep
 from ..latents import decode_latent, w_plus
@@ -218,7 +217,7 @@ def inverted(
     occluded = _occluded(nets, pair[0], np.asarray(own))
     trust = masks.trusted(*pair, occluded)
     points, like = _landmarks(nets, photo), likeness.of(photo, made)
-    known = parts(photo) if _crop(nets) == "celeba" else None
+    known = segmentation.parts(photo) if _crop(nets) == "celeba" and segmentation.at_hand() else None
     steps = tuning if net is not None else 0
     return Inverted(photo, latent, made, trust, net, steps, points, occluded, like, known)
 

@@ -179,7 +179,7 @@ def test_a_photograph_of_ones_own(wide, album, tmp_path):
     assert np.array_equal(np.asarray(recipe.run()), made)
     original = np.asarray(Image.open(path))
     assert whole.shape == original.shape and (whole != original).any() and (whole[:, -8:] == original[:, -8:]).all()
-    assert "faces.paste" in wide.code("ag-edit")
+    assert "attgan.paste" in wide.code("ag-edit")
     shown = face(wide)
     wide.screenshot("attgan-photograph", whole=True)
     assert wide.overflow() == []

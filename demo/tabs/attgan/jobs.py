@@ -16,6 +16,13 @@ from ...running import in_worker
 from .state import Found
 
 
+def _can_be_local(aligned) -> bool:
+    """Whether it is known where things lie: of one crop only, and a recipe's face was one before it was a picture."""
+    from pipelines.faces import segmentation
+
+    return aligned.crop != "ffhq" and segmentation.at_hand()
+
+
 @in_worker
 def _found(
     reference: Reference, photo: Image.Image, known, which, has: dict | None, sha256: str | None, local
@@ -32,8 +39,7 @@ def _found(
         aligned = faces.centre_crop(photo, size)
     else:
         aligned = faces.align(photo, known[which] if known else which, net.info.crop or "celeba", size)
-    # Where things lie in a face is known of this crop only; a recipe's face was one before it was a whole picture.
-    face = attgan.encode(net, aligned.image, has, local and aligned.crop != "ffhq")
+    face = attgan.encode(net, aligned.image, has, local and _can_be_local(aligned))
     device = device_of(net).type
     yield Found(
         reference,
@@ -46,7 +52,7 @@ def _found(
         replace(face, encoded=face.encoded.to("cpu")),
         attgan.attributes(aligned.image),
         attgan.edit(net, face, {}),
-        around=surroundings.around(photo, aligned) if aligned.crop == "celeba" else None,
+        around=surroundings.around(photo, aligned) if face.local and aligned.crop == "celeba" else None,
     )
 
 
@@ -140,7 +146,7 @@ def many(reference: Reference, photos: Sequence[tuple[str, Image.Image]], wanted
     for name, photo in photos:
         try:
             aligned = faces.align(photo, crop=net.info.crop or "celeba", size=size)
-            face = attgan.encode(net, aligned.image, local=local and aligned.crop != "ffhq")
+            face = attgan.encode(net, aligned.image, local=local and _can_be_local(aligned))
             still, made = attgan.edit(net, face, {}), attgan.edit(net, face, wanted)
             yield name, attgan.paste(photo, aligned, face, still, made, wanted), None
         except UserError as error:
