@@ -58,7 +58,7 @@ def levels(image) -> np.ndarray:
     return np.asarray(image.convert("RGB"), np.float32)
 
 
-def pasted(face, aligned, picture, still, edit, wanted) -> float | None:
+def pasted(face, aligned, picture, still, edit, wanted, around=None) -> float | None:
     """Change in the picture, seen in the crop's frame, as a share of the change in the crop; None where none was."""
     from pipelines import attgan
     from pipelines.faces import geometry
@@ -66,7 +66,7 @@ def pasted(face, aligned, picture, still, edit, wanted) -> float | None:
     asked = np.abs(levels(edit) - levels(still)).mean()
     if asked < NOTHING:
         return None
-    result = attgan.paste(picture, aligned, face, still, edit, wanted)
+    result = attgan.paste(picture, aligned, face, still, edit, wanted, around)
     before, after = (geometry.resample(p, aligned.transform, aligned.size).astype(float) for p in (picture, result))
     return float(np.abs(after - before).mean() / asked)
 
@@ -77,6 +77,7 @@ def outcomes(net, photos: np.ndarray, index: int, dlib, classifier, local: bool 
 
     from models import regions
     from pipelines import attgan, faces
+    from pipelines.faces import surroundings
 
     photo = Image.fromarray(photos[index])
     face = attgan.encode(net, photo, local=local)
@@ -88,6 +89,7 @@ def outcomes(net, photos: np.ndarray, index: int, dlib, classifier, local: bool 
     aligned = faces.align(picture, found[0], size=face.image.width) if found else None
     there = attgan.encode(net, aligned.image, face.has, local) if aligned else None
     on_picture = list(attgan.flips(net, there).values()) if aligned else None
+    around = surroundings.around(picture, aligned) if aligned and local else None
     rows = []
     for i, (name, edit) in enumerate(zip(face.has, edits, strict=True)):
         lost = np.abs(levels(edit) - levels(face.image)).mean(axis=2)
@@ -100,7 +102,7 @@ def outcomes(net, photos: np.ndarray, index: int, dlib, classifier, local: bool 
                 (attgan.attributes(edit, classifier)[name] > 0.5) != face.has[name],
                 float(lost.mean()),
                 None if region is None else float(lost[region == 0].mean()),
-                pasted(there, aligned, picture, on_picture[0], on_picture[i + 1], attgan.opposite(there, name))
+                pasted(there, aligned, picture, on_picture[0], on_picture[i + 1], attgan.opposite(there, name), around)
                 if aligned
                 else None,
             )

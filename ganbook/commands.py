@@ -138,12 +138,13 @@ def _drag(parser: argparse.ArgumentParser) -> None:
 def edit(options: argparse.Namespace) -> None:
     """Change attributes of a face in a photograph (AttGAN); outside the face it stays bit for bit."""
     from pipelines import attgan, faces
+    from pipelines.faces import segmentation
 
     _still(options.out)
     photo = _photograph(options.photo)
     net = weights.load(options.network)
     aligned = faces.align(photo, face=options.face, crop=net.info.crop or "celeba", size=net.img_size)
-    face = attgan.encode(net, aligned.image, local=not options.whole and aligned.crop == "celeba")
+    face = attgan.encode(net, aligned.image, local=not options.whole and segmentation.knows(aligned.crop))
     edited = attgan.edit(net, face, dict(options.change))
     if not options.crop:
         edited = attgan.paste(photo, aligned, face, attgan.edit(net, face, {}), edited, dict(options.change))

@@ -7,6 +7,8 @@ with the landmarks follows a turned head.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from .landmarks import celeba_landmarks
@@ -72,6 +74,17 @@ def region(attribute: str, size: int, landmarks=None, parts: Parts | None = None
         head = ellipse(HEAD, size, landmarks) * near
         return head * (1 - parts.hair) if attribute == OF_SKIN else head
     return where * near
+
+
+def union(attributes: Iterable[str], size: int, landmarks=None, parts: Parts | None = None) -> np.ndarray | None:
+    """How far edits of all these may show: the largest of their ``region``; nowhere without attributes.
+
+    None where it is not known of one of them where it lies.
+    """
+    found = [region(name, size, landmarks, parts) for name in attributes]
+    if any(one is None for one in found):
+        return None
+    return np.max([np.zeros((size, size), np.float32), *found], axis=0)
 
 
 def _widened(mask: np.ndarray, by: float) -> np.ndarray:

@@ -244,7 +244,7 @@ def paste(
     beyond = None
     if face.local and aligned.crop == "celeba":
         names = (*attributes, *cleared(face.has, attributes))
-        beyond = surroundings.beyond(around or surroundings.around(photo, aligned), names)
+        beyond = surroundings.beyond(around or surroundings.around(photo, aligned), names, aligned.size)
     return faces.paste(photo, aligned, reconstruction, edited, beyond=beyond)
 
 
@@ -329,9 +329,8 @@ def _decoded(net: Generator, face: Face, changes: Sequence[Change]) -> list[Imag
 def _where(face: Face, made: Change) -> np.ndarray:
     """``[S, S]`` in 0..1: where a change may show. Everywhere, if where one of its attributes lies is not known."""
     size = face.image.width
-    found = [regions.region(name, size, parts=face.parts) for name in (*made.wanted, *made.cleared)]
-    everywhere = np.ones((size, size), np.float32)
-    return everywhere if any(one is None for one in found) else np.max([0 * everywhere, *found], axis=0)
+    found = regions.union((*made.wanted, *made.cleared), size, parts=face.parts)
+    return np.ones((size, size), np.float32) if found is None else found
 
 
 # -- in and out --------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import weights
 from weights.errors import UserError
 
 from . import attgan, checks, draggan, faces, igan, out_of_domain, stylegan2
+from .faces import segmentation
 
 SIZE = 256  # pixels of each picture
 SEED = 24  # of the styles that are mixed in
@@ -161,7 +162,7 @@ def _ticked(subject: _Subject, known: out_of_domain.Inverted | None) -> Made:
     """Eyeglasses, on or off (He et al. 2019)."""
     net = subject.nets["attgan"]
     aligned = subject.aligned(net, net.img_size or attgan.DEFAULT_SIZE)
-    face = attgan.encode(net, aligned.image, local=aligned.crop == "celeba")
+    face = attgan.encode(net, aligned.image, local=segmentation.knows(aligned.crop))
     yield
     wanted = attgan.opposite(face, GLASSES)
     before, after = attgan.edit(net, face, {}), attgan.edit(net, face, wanted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,11 +34,8 @@ def places(parts: Tensor, changed: Tensor, attrs: Sequence[str], mirrored: Tenso
     """
     size, made = parts.shape[-1], []
     for of, names in zip(parts, changed.tolist(), strict=True):
-        known = Parts(*(of.float() / 255).numpy())
-        there = np.zeros((size, size), np.float32)
-        for name in (name for name, one in zip(attrs, names, strict=True) if one):
-            region = regions.region(name, size, parts=known)
-            there = np.maximum(there, 1 if region is None else region)
-        made.append(torch.from_numpy(there))
+        wanted = [name for name, one in zip(attrs, names, strict=True) if one]
+        there = regions.union(wanted, size, parts=Parts(*(of.float() / 255).numpy()))
+        made.append(torch.ones(size, size) if there is None else torch.from_numpy(there))
     found = torch.stack(made)[:, None]
     return found if mirrored is None else torch.where(mirrored[:, None, None, None], found.flip(3), found)

@@ -14,9 +14,12 @@ from weights import paths
 NETWORK = "segmentation/faces"
 
 
-def at_hand() -> bool:
-    """Whether the network lies in this copy of the project; without it edits reach as far as they do by themselves."""
-    return paths.embedded(NETWORK).is_file()
+def knows(crop: str | None) -> bool:
+    """Whether the parts of a face in this crop can be found: the network lies in this copy, and has learnt such faces.
+
+    "centre" may be a face that was cut out before, and is believed to be.
+    """
+    return crop in ("celeba", "centre") and paths.embedded(NETWORK).is_file()
 
 
 def parts(image: Image.Image, net: SegmentationNet | None = None) -> Parts:

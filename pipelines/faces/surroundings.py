@@ -29,14 +29,10 @@ def around(photo: Image.Image, aligned: AlignedFace) -> Parts:
     return parts(Image.fromarray(wide))
 
 
-def beyond(known: Parts, attributes: Iterable[str]) -> np.ndarray | None:
+def beyond(known: Parts, attributes: Iterable[str], size: int) -> np.ndarray | None:
     """Where edits of these attributes may show, for ``paste``; None where that of one is not known.
 
     Args:
-        known: of ``around``.
+        known: of ``around``, for a crop of ``size`` pixels a side.
     """
-    wide = len(known.person)
-    size = next(size for size in range(wide, 0, -1) if size + 2 * margin(size) <= wide)
-    usual = celeba_landmarks(size) + margin(size)
-    found = [regions.region(name, wide, usual, known) for name in attributes]
-    return None if not found or any(one is None for one in found) else np.max(found, axis=0)
+    return regions.union(attributes, len(known.person), celeba_landmarks(size) + margin(size), known)

@@ -217,7 +217,7 @@ def inverted(
     occluded = _occluded(nets, pair[0], np.asarray(own))
     trust = masks.trusted(*pair, occluded)
     points, like = _landmarks(nets, photo), likeness.of(photo, made)
-    known = segmentation.parts(photo) if _crop(nets) == "celeba" and segmentation.at_hand() else None
+    known = segmentation.parts(photo) if segmentation.knows(_crop(nets)) else None
     steps = tuning if net is not None else 0
     return Inverted(photo, latent, made, trust, net, steps, points, occluded, like, known)
 
@@ -433,7 +433,7 @@ def paste(photo: Image.Image, aligned: faces.AlignedFace, made: OutOfDomainEdit)
     if not made.recoloured or aligned.crop != "celeba":
         return masks.restored(photo, faces.paste(photo, aligned, made.photo, made.result), mask, transform)
     there = replace(aligned, image=made.photo, transform=transform)
-    beyond = surroundings.beyond(surroundings.around(photo, there), made.recoloured)
+    beyond = surroundings.beyond(surroundings.around(photo, there), made.recoloured, there.size)
     whole = faces.paste(photo, there, made.photo, made.result, beyond=beyond)
     more = surroundings.margin(mask.width)
     wide = Image.fromarray(np.rint(255 * beyond).astype(np.uint8))

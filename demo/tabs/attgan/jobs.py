@@ -16,19 +16,12 @@ from ...running import in_worker
 from .state import Found
 
 
-def _can_be_local(aligned) -> bool:
-    """Whether it is known where things lie: of one crop only, and a recipe's face was one before it was a picture."""
-    from pipelines.faces import segmentation
-
-    return aligned.crop != "ffhq" and segmentation.at_hand()
-
-
 @in_worker
 def _found(
     reference: Reference, photo: Image.Image, known, which, has: dict | None, sha256: str | None, local
 ) -> Iterator:
     from pipelines import attgan, faces, recipes
-    from pipelines.faces import surroundings
+    from pipelines.faces import segmentation, surroundings
 
     net = reference.open()
     recipes.same_version(net.info.name, net.info.sha256, sha256)
@@ -39,7 +32,7 @@ def _found(
         aligned = faces.centre_crop(photo, size)
     else:
         aligned = faces.align(photo, known[which] if known else which, net.info.crop or "celeba", size)
-    face = attgan.encode(net, aligned.image, has, local and _can_be_local(aligned))
+    face = attgan.encode(net, aligned.image, has, local and segmentation.knows(aligned.crop))
     device = device_of(net).type
     yield Found(
         reference,
@@ -52,7 +45,7 @@ def _found(
         replace(face, encoded=face.encoded.to("cpu")),
         attgan.attributes(aligned.image),
         attgan.edit(net, face, {}),
-        around=surroundings.around(photo, aligned) if face.local and aligned.crop == "celeba" else None,
+        around=surroundings.around(photo, aligned) if which != CENTRE and segmentation.knows(aligned.crop) else None,
     )
 
 
@@ -139,6 +132,7 @@ def slide(reference: Reference, face, arguments: dict) -> Iterator:
 def many(reference: Reference, photos: Sequence[tuple[str, Image.Image]], wanted: dict, local: bool) -> Iterator:
     """For each photograph its name, and the most prominent face edited in it, or the sentence why not."""
     from pipelines import attgan, faces
+    from pipelines.faces import segmentation
 
     net = reference.open()
     size = net.img_size or attgan.DEFAULT_SIZE
@@ -146,7 +140,7 @@ def many(reference: Reference, photos: Sequence[tuple[str, Image.Image]], wanted
     for name, photo in photos:
         try:
             aligned = faces.align(photo, crop=net.info.crop or "celeba", size=size)
-            face = attgan.encode(net, aligned.image, local=local and _can_be_local(aligned))
+            face = attgan.encode(net, aligned.image, local=local and segmentation.knows(aligned.crop))
             still, made = attgan.edit(net, face, {}), attgan.edit(net, face, wanted)
             yield name, attgan.paste(photo, aligned, face, still, made, wanted), None
         except UserError as error:
