@@ -66,6 +66,14 @@ def test_what_has_to_be_said_of_an_edit():
     assert "mask is empty" in text.warning(SimpleNamespace(**{**good, "residual": None}))
 
 
+def test_whose_mask_it_is():
+    found = SimpleNamespace(title="Faces", size=32, device="cpu")
+    for recoloured, words in (((), "mask for blond hair (Diff-CAM)"), (("Blond_Hair",), "mask: the hair of the photo")):
+        made = SimpleNamespace(residual=None, named="Blond_Hair", recoloured=recoloured)
+        state = SimpleNamespace(found=found, made=made, wanted={"Blond_Hair": 3.0}, known=None, way=None)
+        assert words in text.facts(state)
+
+
 def test_the_files(given, photo, once):
     """Outside of the mask they are the photograph; the recipe makes the same face again."""
     given("od_edit", edits={"Smiling": 4, "Young": -2}, threshold=0.5, softness=0.2)

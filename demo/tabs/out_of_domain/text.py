@@ -90,7 +90,9 @@ def facts(state: State) -> str:
     if state.known is not None and state.known.likeness is not None:
         like = state.known.likeness
         parts.append(f"likeness {like.words} ({like.levels:.0f} levels)")
-    if made is not None and made.named and state.wanted:
+    if made is not None and made.recoloured:
+        parts.append("mask: the hair of the photograph")
+    elif made is not None and made.named and state.wanted:
         parts.append(f"mask for {shown(made.named)} (Diff-CAM)")
     parts += [state.way.told if state.way else "not inverted yet", f"{found.title}, {found.size} px, on {found.device}"]
     return " · ".join(parts)
