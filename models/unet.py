@@ -34,7 +34,8 @@ class UNet(nn.Module):
         self.last = nn.Conv2d(widths[0], n_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.first(x)
+        # On a CPU few channels on large maps are a third quicker when the channels of a pixel lie together.
+        x = self.first(x.contiguous(memory_format=torch.channels_last))
         maps = [x]
         for block in self.down:
             x = block(F.max_pool2d(x, 2))

@@ -66,12 +66,14 @@ class Face:
         has: for each attribute of the network whether the face has it, as the decoder is told.
         encoded: the encoder's maps, on the network's device.
         parts: where the person is and the hair, if edits are to change only what belongs to the attribute; else None.
+        still: with ``parts``, the network's picture ``[1, 3, S, S]`` of the face with nothing changed; else None.
     """
 
     image: Image.Image
     has: dict[str, bool]
     encoded: Encoded
     parts: Parts | None = None
+    still: Tensor | None = None
 
     @property
     def local(self) -> bool:
@@ -140,16 +142,20 @@ def encode(
         has = {name: bool(has.get(name, told.get(name, 0.0) > 0.5)) for name in known}
     x = _tensor(image, size, device_of(net))
     face = Face(image, {name: bool(has[name]) for name in known}, fast(net).encode(x))
-    return restricted(face, local)
+    return restricted(net, face, local)
 
 
-def restricted(face: Face, local: bool) -> Face:
+def restricted(net: Generator, face: Face, local: bool) -> Face:
     """The same face for edits that are ``local``, see ``encode``, or are not. Raises UserError."""
     if not isinstance(local, bool):
         raise UserError("Whether an edit stays where its attribute lies is true or false.")
     if local == face.local:
         return face
-    return replace(face, parts=parts(face.image) if local else None)
+    if not local:
+        return replace(face, parts=None, still=None)
+    source = _has(net, face)
+    still = fast(net).decode(face.encoded, net.told(source[None], source))
+    return replace(face, parts=parts(face.image), still=still)
 
 
 # -- what it is to become ------------------------------------------------------------------------------------------
@@ -309,21 +315,20 @@ def _face(net: Generator, image, has, local) -> Face:
 def _decoded(net: Generator, face: Face, changes: Sequence[Change]) -> list[Image.Image]:
     device = device_of(net)
     rows = torch.tensor([list(c.values.values()) for c in changes], device=device)
-    source = torch.tensor([TRAINED if has else -TRAINED for has in face.has.values()], device=device)
-    told = list(changes)
-    if face.local:  # beside the picture in which nothing is changed
-        told, rows = [Change({}, {}, {}), *changes], torch.cat([source[None], rows])
-    rows = net.told(rows, source)
-    made, still = [], None
+    rows, made = net.told(rows, _has(net, face)), []
     for first, part in zip(range(0, len(rows), 16), rows.split(16), strict=True):
         x = fast(net).decode(face.encoded, part)
         if face.local:
-            still = x[:1] if still is None else still
-            where = [_where(face, one) for one in told[first : first + len(part)]]
-            x = torch.lerp(still, x, torch.from_numpy(np.stack(where))[:, None].to(x))
+            where = [_where(face, one) for one in changes[first : first + len(part)]]
+            x = torch.lerp(face.still.to(x), x, torch.from_numpy(np.stack(where))[:, None].to(x))
         made += to_pil(x)
         progress.passed(len(made), len(rows))
-    return made[len(told) - len(changes) :]
+    return made
+
+
+def _has(net: Generator, face: Face) -> Tensor:
+    """What the face has, as the decoder is told it, ``[n_attrs]``."""
+    return torch.tensor([TRAINED if has else -TRAINED for has in face.has.values()], device=device_of(net))
 
 
 def _where(face: Face, made: Change) -> np.ndarray:

@@ -196,16 +196,16 @@ def test_the_wrong_word_for_what_it_has(net, photo):
 # -- edits that stay where their attribute lies
 
 
-def local(face, person=1.0, hair=0.0):
+def local(net, face, person=1.0, hair=0.0):
     """The face with parts that are the same everywhere, or as given."""
     side = face.image.width
     parts = [np.broadcast_to(np.float32(part), (side, side)).copy() for part in (person, hair)]
-    return dataclasses.replace(face, parts=Parts(*parts))
+    return dataclasses.replace(attgan.restricted(net, face, True), parts=Parts(*parts))
 
 
 def test_a_local_edit_changes_its_region_only(net, photo):
     face = attgan.encode(net, photo, HAS)
-    here = local(face)
+    here = local(net, face)
     still, whole = (pixels(attgan.edit(net, face, wanted)) for wanted in ({}, {"Eyeglasses": 1.0}))
     made = pixels(attgan.edit(net, here, {"Eyeglasses": 1.0}))
     region = regions.region("Eyeglasses", 32, parts=here.parts)
@@ -220,7 +220,7 @@ def test_a_local_edit_changes_its_region_only(net, photo):
 
 
 def test_what_is_cleared_may_change_too(net, photo):
-    here = local(attgan.encode(net, photo, HAS), hair=0.0)
+    here = local(net, attgan.encode(net, photo, HAS), hair=0.0)
     assert "Bangs" in attgan.change(net, HAS, {"Bald": 1.0}).cleared
     where = attgan._where(here, attgan.change(net, HAS, {"Bald": 1.0}))
     bangs, bald = (regions.region(name, 32, parts=here.parts) for name in ("Bangs", "Bald"))
@@ -230,7 +230,7 @@ def test_what_is_cleared_may_change_too(net, photo):
 def test_an_attribute_of_no_known_place_may_change_everything(photo):
     torch.manual_seed(0)
     net = Generator(2, 32, enc_dim=4, dec_dim=4, enc_layers=2, dec_layers=2, attrs=["Wings", "Eyeglasses"]).eval()
-    here = local(attgan.encode(net.requires_grad_(False), photo, {"Wings": False, "Eyeglasses": False}))
+    here = local(net, attgan.encode(net.requires_grad_(False), photo, {"Wings": False, "Eyeglasses": False}))
     assert attgan._where(here, attgan.change(net, here.has, {"Wings": 1.0})).min() == 1
     assert attgan._where(here, attgan.change(net, here.has, {"Eyeglasses": 1.0})).min() == 0
 
@@ -238,12 +238,23 @@ def test_an_attribute_of_no_known_place_may_change_everything(photo):
 def test_where_things_lie_is_found_by_a_network(net, photo):
     face = attgan.encode(net, photo, HAS, local=True)
     assert face.local and face.parts.person.shape == (32, 32) and not attgan.encode(net, photo, HAS).local
-    assert attgan.restricted(face, True) is face and attgan.restricted(face, False).parts is None
+    assert attgan.restricted(net, face, True) is face
+    assert attgan.restricted(net, face, False).parts is attgan.restricted(net, face, False).still is None
     text = attgan.encode_image(face.image)
     one = attgan.edit(net, text, {"Bangs": 1}, HAS, local=True)
     assert np.array_equal(pixels(one), pixels(attgan.edit(net, face, {"Bangs": 1})))
     with pytest.raises(UserError, match="true or false"):
         attgan.encode(net, photo, HAS, local="yes")
+
+
+def test_a_local_edit_makes_one_picture(net, photo, monkeypatch):
+    """The picture that edits are laid over is made with the face, not at every move of a slider."""
+    face, made = local(net, attgan.encode(net, photo, HAS)), []
+    inner, decode = attgan.fast(net), type(attgan.fast(net)).decode
+    monkeypatch.setattr(inner, "decode", lambda encoded, a: made.append(len(a)) or decode(inner, encoded, a))
+    edited = pixels(attgan.edit(net, face, {"Eyeglasses": 1.0}))
+    attgan.edit(net, face, {})
+    assert made == [1, 1] and not np.array_equal(edited, pixels(attgan.edit(net, face, {})))
 
 
 def test_hair_changes_beyond_the_crop(net, photo):
@@ -255,7 +266,7 @@ def test_hair_changes_beyond_the_crop(net, photo):
     everywhere = Parts(np.ones((90, 90), np.float32), np.ones((90, 90), np.float32))
     wanted = {"Black_Hair": 1.0}
     usual = pixels(attgan.paste(grey, aligned, face, still, dark, wanted))
-    far = pixels(attgan.paste(grey, aligned, local(face), still, dark, wanted, everywhere))
+    far = pixels(attgan.paste(grey, aligned, local(net, face), still, dark, wanted, everywhere))
     low, high = np.array(aligned.corners).min(axis=0), np.array(aligned.corners).max(axis=0)
     left, row = round(low[0]), round((low[1] + high[1]) / 2)
     assert usual[row, left - 2, 0] == 120 and far[row, left - 2, 0] < 60 and far[row, left + 2, 0] < 50
@@ -263,5 +274,5 @@ def test_hair_changes_beyond_the_crop(net, photo):
     assert far[row, round(left - more - 2), 0] == 120, "a fifth of the side beyond it ends"
     assert (np.diff(far[row, round(left - more) : left, 0]) <= 1).all(), "and fades towards there"
     bare = Parts(everywhere.person * 0, everywhere.hair * 0)
-    none = pixels(attgan.paste(grey, aligned, local(face), still, dark, wanted, bare))
+    none = pixels(attgan.paste(grey, aligned, local(net, face), still, dark, wanted, bare))
     assert none[row, left - 2, 0] == 120, "the background beside the crop stays"

@@ -42,7 +42,7 @@ def _found(
         device,
         which,
         aligned,
-        replace(face, encoded=face.encoded.to("cpu")),
+        _on_cpu(face),
         attgan.attributes(aligned.image),
         attgan.edit(net, face, {}),
         around=surroundings.around(photo, aligned) if which != CENTRE and segmentation.knows(aligned.crop) else None,
@@ -72,16 +72,22 @@ def found(
 
 
 @in_worker
-def _restricted(face, local: bool) -> Iterator:
+def _restricted(reference: Reference, face, local: bool) -> Iterator:
     from pipelines import attgan
 
-    yield attgan.restricted(face, local)
+    yield _on_cpu(attgan.restricted(*_ready(reference, face), local))
 
 
 def restricted(found: Found, local: bool) -> Found:
     """The same face for edits that stay where their attribute lies, or do not. Raises UserError."""
-    [face] = _restricted(found.face, local)
+    [face] = _restricted(found.reference, found.face, local)
     return replace(found, face=face)
+
+
+def _on_cpu(face):
+    """A face as it is kept between events."""
+    still = None if face.still is None else face.still.to("cpu")
+    return replace(face, encoded=face.encoded.to("cpu"), still=still)
 
 
 def _ready(reference: Reference, face):
