@@ -83,10 +83,10 @@ def test_no_file_at_all(tmp_path):
 def test_too_large_a_file_is_told_by_its_size_alone(tmp_path):
     with open(tmp_path / "huge.pt", "wb") as file:
         file.truncate(3 * 2**30)  # takes no room
-    start = time.monotonic()
+    start = time.process_time()
     assert "3,072 MB" in refused(tmp_path / "huge.pt")
     assert "1 MB" in refused(tmp_path / "huge.pt", limit=2**20)
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("layout", ["nvidia", "torch", "legacy", "safetensors"])
