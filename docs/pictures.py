@@ -29,7 +29,7 @@ from pipelines.faces import surroundings  # noqa: E402
 
 SIZE, SMALL = 192, 160  # pixels of one picture
 ATTGAN_FACES = (None, 44, 20)  # None: the photograph that ships; seeds of generated ones
-ATTGAN_SHOWN = ("Bangs", "Mustache", "Mouth_Slightly_Open", "Pale_Skin", "Blond_Hair")
+ATTGAN_SHOWN = ("Bangs", "Black_Hair", "Young", "Blond_Hair")
 OUT_OF_DOMAIN = (
     ("a hat", "Smiling", -4.0),
     ("a microphone", "Young", -4.0),
