@@ -17,6 +17,7 @@ and ``--identity`` compares the person before and after in a face recognition ne
 ``--balanced`` (every attribute, there and not there, is shown equally often: where 2 photographs in 100 are bald, but 7
 edits, baldness itself is what betrays an edit) and ``--domains`` (besides whether a picture is real, the discriminator
 says whether it looks like the photographs that have the attribute, or have it not; StarGAN v2, Choi et al. 2020).
+``--typical`` asks of an edit no more than the classifier sees in photographs that have the attribute.
 ``--local`` undoes what an edit changes outside of its attributes' regions before anybody judges it, as the page does.
 """
 
@@ -26,21 +27,21 @@ import argparse
 import copy
 import math
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 import weights
-from models.attgan import HEADS, NORMS, Discriminator, Generator, resolve_conflicts
+from models.attgan import HEADS, NORMS, Discriminator, Generator
 from models.attributes import Classifier
 
 from . import features, loop, projected
-from .attgan_regions import parts_of, places
+from .attgan_batches import Batch, Edits, told, typical_logits, typical_targets
+from .attgan_regions import parts_of
 from .attributes import ATTGAN, classifier_name, load_classifier, vary
 from .data import Images, load_images
-from .editing import INTENSITY, psnr, reconstructed, sheet, success
+from .editing import psnr, reconstructed, sheet, success
 from .losses import discriminator_loss, generator_loss, r1_penalty
 from .projected import ProjectedDiscriminator
 from .reconstruction import identity_loss
@@ -94,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
     add("--balanced", action="store_true", help="show each attribute, there and not there, equally often, ours")
     add("--domains", action="store_true", help="a logit of the discriminator for each attribute there and not, ours")
     add("--singles", type=float, default=0.5, help="share of edits that flip one attribute, ours")
+    add("--typical", type=float, default=None, help="an edit is to look like this quantile of photographs, ours")
     add("--local", action="store_true", help="edits change only what lies in their attributes' regions, ours")
     add("--lambda-mask", type=float, default=0.0, help="of the mean of a change's mask")
     add("--identity", default=None, choices=tuple(features.NETWORKS), help="face recognition network, ours")
@@ -130,18 +132,6 @@ def complete(args: argparse.Namespace) -> argparse.Namespace:
     return args
 
 
-class Batch(NamedTuple):
-    """Photographs of one step and the edits that they are to undergo."""
-
-    x: Tensor  # pictures [N, 3, S, S]
-    a: Tensor  # their attributes [N, n], 0 or 1
-    values: Tensor  # what the decoder is told, [N, n]
-    shown: Tensor  # how surely each attribute is to be seen then, [N, n]
-    own: Tensor  # an attribute of each photograph, [N]: it is judged among those that have it, or have it not, as well
-    changed: Tensor  # the same of each edit: the attribute that was flipped
-    where: Tensor | None  # where an edit may change anything, [N, 1, S, S]; None: everywhere
-
-
 class AttGANRun:
     def __init__(self, args: argparse.Namespace, images: Images, classifier: Classifier | None = None):
         self.args, self.batch, self.images = complete(args), args.batch, images
@@ -150,8 +140,6 @@ class AttGANRun:
             raise ValueError("the recipe ours needs --classifier, a run of `python -m training attributes`")
         self.device = loop.resolve(args.device)
         self.dtype = PRECISIONS[args.precision]
-        columns = images.attributes.T  # where each attribute is not, and where it is
-        self.places = [tuple((column == value).nonzero()[:, 0] for value in (0, 1)) for column in columns]
         torch.manual_seed(args.seed)
         self.G = Generator(
             n_attrs=len(args.attrs),
@@ -170,6 +158,7 @@ class AttGANRun:
             difference=args.difference,
         )
         self.parts = parts_of(images) if args.local else None
+        self.edits = Edits(images, args.attrs, args.batch, self.parts, args.singles * self.ours, args.balanced)
         self.identity = features.load(args.identity) if args.identity else None
         self.D = Discriminator(
             n_attrs=len(args.attrs),
@@ -192,6 +181,8 @@ class AttGANRun:
         if classifier is not None:
             self.classifier = classifier.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
             self.columns = [classifier.attrs.index(name) for name in args.attrs]
+            if args.typical:
+                self.typical = typical_logits(self.classifier, images, self.columns, args.typical)
         self.projected = torch.nn.ModuleDict(
             {name: ProjectedDiscriminator(features.load(name).to(self.device)) for name in args.projected}
         ).to(self.device)
@@ -219,52 +210,6 @@ class AttGANRun:
     def _autocast(self):
         return torch.autocast(self.device, self.dtype, enabled=self.dtype is not None)
 
-    def _index(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Which pictures, and for the sake of which attribute; with ``balanced`` it is there in one half of them."""
-        n, names = self.batch, len(self.args.attrs)
-        index = torch.randint(0, len(self.images), (n,), generator=rng)
-        attribute = torch.randint(0, names, (n,), generator=rng)
-        if self.args.balanced:
-            there = torch.randint(0, 2, (n,), generator=rng)
-            for i, (k, value) in enumerate(zip(attribute.tolist(), there.tolist(), strict=True)):
-                if len(some := self.places[k][value]):
-                    index[i] = some[torch.randint(0, len(some), [], generator=rng)]
-        return index, attribute
-
-    def _real(self, rng: torch.Generator) -> Batch:
-        n = self.batch
-        index, own = self._index(rng)
-        mirrored = torch.rand(n, generator=rng) < 0.5
-        x = self.images.batch(index, mirrored).to(self.device)
-        a = self.images.attributes[index].float()
-        b = a[torch.randperm(n, generator=rng)]
-        changed = torch.randint(0, a.shape[1], (n,), generator=rng)
-        values, shown = self._values(b), b.clone()
-        if self.ours:  # so many of them: one attribute flipped, faintly to (more often) fully, as visitors ask for
-            for i in self._singles():
-                k = int(torch.randint(0, a.shape[1], [], generator=rng))
-                flipped = a[i].clone()
-                flipped[k] = 1 - flipped[k]
-                shown[i] = resolve_conflicts(flipped, k, self.args.attrs)
-                values[i] = self._values(shown[i])
-                values[i, k] = (2 * flipped[k] - 1) * math.sqrt(float(torch.rand([], generator=rng)))
-                shown[i, k] = (0.5 + values[i, k]).clamp(0, 1)
-                changed[i] = k
-        x = x.to(memory_format=torch.channels_last)
-        where = None
-        if self.parts is not None:
-            where = places(self.parts[index], (values > 0) != (a > 0.5), self.args.attrs, mirrored)
-        batch = Batch(x, a, values, shown, own, changed, where)
-        return Batch(*(None if tensor is None else tensor.to(self.device) for tensor in batch))
-
-    def _singles(self) -> list[int]:
-        """Places in a batch where one attribute is flipped, evenly among the others."""
-        count = round(self.batch * self.args.singles)
-        return [i * self.batch // count for i in range(count)]
-
-    def _values(self, a: Tensor) -> Tensor:
-        return (2 * a - 1) * INTENSITY
-
     def _rate(self) -> float:
         done = self.shown / (self.args.rate_images or self.args.images)
         if not self.ours:
@@ -277,7 +222,7 @@ class AttGANRun:
             for group in optimizer.param_groups:
                 group["lr"] = self._rate()
         self.G.train()
-        batch = self._real(rng)
+        batch = self.edits.draw(rng, self.device)
         x, a, values, shown = batch[:4]
         if self.ours:
             self._step_ours(batch, rng)
@@ -302,13 +247,13 @@ class AttGANRun:
 
     def _step_ours(self, batch: Batch, rng: torch.Generator) -> None:
         x, a, values, shown, own, changed, where = batch
-        args, source = self.args, self._values(a)
+        args, source = self.args, told(a)
         # A change that is told nothing has little to learn from it.
         count = len(x) if args.head == "image" else max(1, len(x) // 4)
         with self._autocast():  # both decodings in one pass
             zs = [torch.cat([z[:count], z]) for z in self.G.encode(x)]
-            told = self.G.told(torch.cat([source[:count], values]), torch.cat([source[:count], source]))
-            made, mask = self.G.made(zs, told)
+            asked = self.G.told(torch.cat([source[:count], values]), torch.cat([source[:count], source]))
+            made, mask = self.G.made(zs, asked)
             rebuilt, edited = made.float().split([count, len(x)])
         if where is not None:
             edited = torch.lerp(x, edited, where)
@@ -331,8 +276,12 @@ class AttGANRun:
             judged = self.classifier(vary(edited, rng).to(memory_format=torch.channels_last))[:, self.columns]
             pairs = zip(self.classifier.features(rebuilt), self.classifier.features(x[:count]), strict=True)
             unlike = sum(F.l1_loss(p.float(), q.float()) for p, q in pairs)
+            if args.typical:
+                with torch.no_grad():
+                    read = self.classifier(x)[:, self.columns].float()
         classified = F.binary_cross_entropy_with_logits(named.float(), shown)
-        judged = F.binary_cross_entropy_with_logits(judged.float(), shown)
+        convincing = typical_targets(read, self.typical, values - source) if args.typical else shown
+        judged = F.binary_cross_entropy_with_logits(judged.float(), convincing)
         rec = F.l1_loss(rebuilt, x[:count])
         loss_G = (
             generator_loss(fake.float()) * fake.shape[1]
@@ -409,7 +358,7 @@ class AttGANRun:
         with self._autocast():
             zs = self.G.encode(x)
             edited = self.G.decode(zs, values).float()
-            rebuilt = self.G.decode(zs, self._values(a)).float()
+            rebuilt = self.G.decode(zs, told(a)).float()
             fake, named = self.D(edited)
         fake = fake.float()
         if self.args.mode == "wgan":

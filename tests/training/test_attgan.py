@@ -91,7 +91,7 @@ def test_a_resumed_run_takes_the_same_steps(more):
 def test_an_edit_is_as_strong_as_the_decoder_is_told():
     """Of the recipe ours half flip one attribute by up to 1; what is to be seen follows the intensity."""
     run = attgan.AttGANRun(options("--batch", "64"), blobs(64), classifier())
-    batch = run._real(torch.Generator().manual_seed(3))
+    batch = run.edits.draw(torch.Generator().manual_seed(3), "cpu")
     values, shown, single = batch.values, batch.shown, batch.changed[::2]
     told, had = (t[::2].gather(1, single[:, None]) for t in (values, batch.a))
     assert ((told > 0) != (had > 0.5)).all()
@@ -101,13 +101,13 @@ def test_an_edit_is_as_strong_as_the_decoder_is_told():
     assert torch.equal(shown[::2], (0.5 + single).clamp(0, 1))
     assert torch.equal(shuffled, shown[1::2] - 0.5) and shuffled.abs().unique().tolist() == [0.5]
     paper = attgan.AttGANRun(options("--batch", "64", "--recipe", "paper"), blobs(64))
-    assert paper._real(torch.Generator().manual_seed(3)).values.abs().unique().tolist() == [0.5]
+    assert paper.edits.draw(torch.Generator().manual_seed(3), "cpu").values.abs().unique().tolist() == [0.5]
 
 
 @pytest.mark.parametrize(("share", "places"), [(0.5, [0, 2, 4, 6]), (1.0, list(range(8))), (0.0, [])])
 def test_how_many_edits_flip_one_attribute(share, places):
     run = attgan.AttGANRun(options("--batch", "8", "--singles", str(share)), blobs(), classifier())
-    assert run._singles() == places
+    assert run.edits.places_of_singles() == places
 
 
 def rare(n: int = 400) -> Images:
@@ -123,7 +123,7 @@ def test_balanced_batches_show_what_is_rare():
     counts = {}
     for more in ([], ["--balanced"]):
         run = attgan.AttGANRun(options("--batch", "300", *more), rare(), classifier())
-        batch = run._real(torch.Generator().manual_seed(1))
+        batch = run.edits.draw(torch.Generator().manual_seed(1), "cpu")
         counts[len(more)] = batch.a.mean(dim=0)
         assert (batch.a[:, 1] == 0).all()  # what is not there cannot be shown
         of_own = batch.a[batch.own == 0, 0].mean()
