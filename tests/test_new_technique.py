@@ -34,7 +34,7 @@ import demo
 from pipelines.recipes import Recipe
 page = demo.build()
 page.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **demo.launch_options())
-client = Client(page.local_url, verbose=False)
+client = Client(page.local_url, verbose=False, httpx_kwargs={"timeout": 300})
 picture, ran, code, _sheet, recipe, _news = client.predict(seeds="1-2", api_name="/toy_average")
 names = {}
 exec(code, names)

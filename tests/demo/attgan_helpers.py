@@ -11,7 +11,7 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from PIL import Image
 
 from demo.tabs.attgan.handlers import Handlers
@@ -19,7 +19,7 @@ from models.attgan import Generator
 from weights import paths, store
 from weights.attributes import ATTRS
 
-from .conftest import forget_all
+from .conftest import client_of, forget_all
 
 CROP, MADE, WHOLE, ODDS, STATUS, CODE, NEWS = range(7)
 FACE, FULL, RECIPE = range(3)
@@ -109,7 +109,7 @@ def album(people, tmp_path_factory):
 @pytest.fixture(scope="module")
 def regular(page):
     """A visitor of several tests, who makes mistakes; each test begins with a face of its own."""
-    client = Client(page.local_url, verbose=False)
+    client = client_of(page.local_url)
 
     def call(endpoint: str, /, **arguments):
         return client.predict(api_name=f"/{endpoint}", **arguments)

@@ -123,12 +123,17 @@ def forgotten():
     forget_all()
 
 
+def client_of(address: str, **options):
+    """A script's connection to a page, which waits for a busy machine longer than the five seconds of httpx."""
+    from gradio_client import Client
+
+    return Client(address, verbose=False, httpx_kwargs={"timeout": 300}, **options)
+
+
 @pytest.fixture
 def visitor(page):
     """A new visitor's script: ``visitor(endpoint, **arguments)`` gives what the endpoint gives."""
-    from gradio_client import Client
-
-    client = Client(page.local_url, verbose=False)
+    client = client_of(page.local_url)
 
     def call(endpoint: str, /, **arguments):
         return client.predict(api_name=f"/{endpoint}", **arguments)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
@@ -48,7 +48,7 @@ from .attgan_helpers import (
     ticked,
     value,
 )
-from .conftest import last, refused
+from .conftest import client_of, last, refused
 
 # -- one face, as a script --------------------------------------------------------------------------------------------
 
@@ -371,7 +371,7 @@ def test_wrong_flips(visitor, photo):
 
 
 def test_two_visitors_do_not_meet(page, album):
-    ann, bob, eve = (Client(page.local_url, verbose=False) for _ in range(3))
+    ann, bob, eve = (client_of(page.local_url) for _ in range(3))
     faces = {
         who: who.predict(api_name="/attgan_face", photo=handle_file(album(name)))
         for who, name in ((ann, "one.png"), (bob, "other.png"))

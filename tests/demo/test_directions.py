@@ -17,6 +17,7 @@ from demo.session import Visitor
 from pipelines import stylegan2
 from weights.errors import UserError
 
+from .conftest import client_of
 from .test_page import cells_of, load
 
 
@@ -71,10 +72,8 @@ def test_out_of_a_file(visitor, own, tmp_path):
 
 
 def test_visitors_do_not_see_each_others_directions(visitor, page, own):
-    from gradio_client import Client
-
     visitor("stylegan2_direction", path=handle_file(own))
-    other = Client(page.local_url, verbose=False)
+    other = client_of(page.local_url)
     try:
         with pytest.raises(AppError, match="not in the list"):
             other.predict(api_name="/stylegan2_move_strip", direction="age")

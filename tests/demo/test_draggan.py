@@ -17,7 +17,7 @@ from demo.tabs.draggan import photo
 from demo.tabs.draggan.display import enlarged
 from weights.errors import UserError
 
-from .conftest import last
+from .conftest import client_of, last
 from .draggan_helpers import (
     CODE,
     COMPARE,
@@ -103,13 +103,11 @@ def test_stopping(visitor):
 
 
 def test_two_visitors_do_not_meet(page):
-    from gradio_client import Client
-
-    clients = [Client(page.local_url, verbose=False) for _ in range(2)]
+    clients = [client_of(page.local_url) for _ in range(2)]
     answers = [c.predict(api_name="/draggan_drag", **arguments(seed=s)) for c, s in zip(clients, (4, 9), strict=True)]
     assert not np.array_equal(pixels(answers[0][SHEET]), pixels(answers[1][SHEET]))
     assert clients[0].predict(api_name="/draggan_undo")[SHEET] is None
-    third = Client(page.local_url, verbose=False)
+    third = client_of(page.local_url)
     assert "no drag" in third.predict(api_name="/draggan_undo")[NEWS]
     more = clients[1].predict(api_name="/draggan_drag", **arguments(seed=9))
     assert len(json.loads(Path(more[RECIPE]).read_text())["arguments"]["drags"]) == 2, "hers goes on"

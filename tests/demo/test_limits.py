@@ -11,13 +11,14 @@ from types import SimpleNamespace
 import gradio as gr
 import httpx
 import pytest
+from gradio import routes
 
 import demo
 from demo import disk, limits
 from demo.page import Page
 from weights.errors import UserError
 
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 def until(true, what: str) -> None:
@@ -122,6 +123,11 @@ def test_what_is_never_read_ends_by_itself(served, monkeypatch):
 def test_a_stream_that_is_open_stays_open(served, monkeypatch):
     """A page may listen while nothing of it is under way; what it asks for then comes by that stream, and at once."""
     monkeypatch.setattr(limits, "SWEEP_S", 1000)
+    wait_for = routes.asyncio.wait_for
+    # Gradio looks for new messages every ten seconds; so late that it cannot be taken for a busy machine.
+    monkeypatch.setattr(
+        routes.asyncio, "wait_for", lambda made, timeout: wait_for(made, 100 if timeout == 10 else timeout)
+    )
     queue = served.page._queue
     served.go.set()
     served.join("ann", "first")
@@ -132,9 +138,7 @@ def test_a_stream_that_is_open_stays_open(served, monkeypatch):
         assert served.join("ann", "second").status_code == 200
         began = time.monotonic()
         assert any("second done" in line for line in stream.iter_lines())
-        assert time.monotonic() - began < 8, (
-            "it came when Gradio looked for new messages, which it does every ten seconds"
-        )
+        assert time.monotonic() - began < 60, "it came when Gradio looked for new messages by itself"
     until(lambda: not queue.attended, "streams that were closed are counted")
     until(
         lambda: asyncio.run(queue.give_up(60)) == 0 and "ann" not in queue.pending_messages_per_session,

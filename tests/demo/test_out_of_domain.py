@@ -20,7 +20,7 @@ from demo.tabs.out_of_domain import text
 from pipelines.recipes import Recipe
 from weights.errors import UserError
 
-from .conftest import last, refused
+from .conftest import client_of, last, refused
 from .out_of_domain_helpers import (
     CODE,
     FACE,
@@ -182,9 +182,7 @@ def test_the_animation(given, once):
 
 
 def test_visitors_have_desks_of_their_own(given, visitor, page, photo):
-    from gradio_client import Client
-
-    other = Client(page.local_url, verbose=False)
+    other = client_of(page.local_url)
     try:
         with pytest.raises(AppError, match="no face yet"):
             other.predict(api_name="/od_edit", edits={})

@@ -12,6 +12,8 @@ import httpx
 import pytest
 from gradio_client import handle_file
 
+from .conftest import client_of
+
 BAD = [
     ("stylegan2_sample", {"seeds": "abc"}, "not a seed"),
     ("stylegan2_sample", {"seeds": "1-10000"}, "At most 64"),
@@ -74,8 +76,6 @@ def test_a_bug_is_logged_and_one_sentence_is_said(visitor, monkeypatch, caplog):
 
 
 def test_an_own_file_is_its_visitors_alone(visitor, page, own_file):
-    from gradio_client import Client
-
     said = visitor("load_checkpoint", file=handle_file(str(own_file)))
     name = re.search(r"own:[0-9a-f]{12}", said)[0]
     assert "3 classes" in said and "stylegan2 generator" in said
@@ -83,7 +83,7 @@ def test_an_own_file_is_its_visitors_alone(visitor, page, own_file):
     assert name[4:] in made[-4] and "class_index=2" in made[-4], "the code says which file and which class"
     with pytest.raises(Exception, match="class must be from 0 to 2"):
         visitor("stylegan2_sample", network=name, seeds="1", class_index=3)
-    stranger = Client(page.local_url, verbose=False)
+    stranger = client_of(page.local_url)
     with pytest.raises(Exception, match="load the file in the Checkpoints tab"):
         stranger.predict(network=name, seeds="1", api_name="/stylegan2_sample")
     stranger.close()

@@ -18,8 +18,10 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from PIL import Image
+
+from .conftest import client_of
 
 ROOT = Path(__file__).resolve().parents[2]
 WRAPPED = """
@@ -92,7 +94,7 @@ def before(nginx: str, folder: Path, ports: list[int]) -> Iterator[str]:
 
 
 def _wait(address: str, running: subprocess.Popen, log: Path) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         try:
             if httpx.get(address).status_code == 200:
                 return
@@ -105,13 +107,13 @@ def _wait(address: str, running: subprocess.Popen, log: Path) -> None:
 
 @pytest.fixture
 def client(proxied, tmp_path):
-    made = Client(f"{proxied}/", verbose=False, download_files=str(tmp_path / "downloads"))
+    made = client_of(f"{proxied}/", download_files=str(tmp_path / "downloads"))
     yield made
     made.close()
 
 
 def test_the_page_and_all_that_it_names_come_through(proxied):
-    with httpx.Client(follow_redirects=True) as browser:
+    with httpx.Client(follow_redirects=True, timeout=120) as browser:
         page = browser.get(proxied)  # without the slash
         assert page.status_code == 200 and str(page.url) == f"{proxied}/"
         named = set(re.findall(r'(?:src|href)="([^"#]+)"', page.text))
@@ -168,7 +170,7 @@ def test_nobody_says_himself_who_he_is(proxied, monkeypatch):
         return address_of(request)
 
     monkeypatch.setattr(limits, "address_of", noted)
-    client = Client(f"{proxied}/", verbose=False, headers={"X-Forwarded-For": "203.0.113.9"}, download_files=False)
+    client = client_of(f"{proxied}/", headers={"X-Forwarded-For": "203.0.113.9"}, download_files=False)
     client.predict(network="stylegan2/faces", seeds="1", api_name="/stylegan2_sample")
     client.close()
     assert seen == {"127.0.0.1"}
@@ -199,7 +201,7 @@ def test_of_several_pages_each_visitor_has_one(nginx, tmp_path):
         came = {}
         for visitor in range(24):
             here = httpx.HTTPTransport(local_address=f"127.{visitor}.0.1")
-            with httpx.Client(transport=here) as browser:
+            with httpx.Client(transport=here, timeout=120) as browser:
                 came[visitor] = {browser.get(f"{address}/config").text for _ in range(5)}
     assert all(len(pages_of_one) == 1 for pages_of_one in came.values())
     assert len(set.union(*came.values())) == 3, "all of them are used"

@@ -9,6 +9,8 @@ import pytest
 from demo import gpu, running, turns
 from weights.errors import UserError
 
+PATIENCE_S = 120  # that a thread may take for a moment's work on a busy machine
+
 
 class Clock:
     """Time that passes when a test says so."""
@@ -45,7 +47,7 @@ class Runner:
     def end(self) -> None:
         self.over = True
         self.go.release()
-        self.thread.join(5)
+        self.thread.join(PATIENCE_S)
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def start(room):
 
     def of(name: str, **whose) -> Runner:
         runner = Runner(room, name, order, **whose)
-        assert runner.at.acquire(timeout=5)
+        assert runner.at.acquire(timeout=PATIENCE_S)
         started.append(runner)
         return runner
 
@@ -75,10 +77,10 @@ def start(room):
 def step(room, runner: Runner, seconds: float) -> None:
     """A whole step of a job that nobody keeps from it."""
     runner.go.release()
-    assert runner.at.acquire(timeout=5)
+    assert runner.at.acquire(timeout=PATIENCE_S)
     room.clock.now += seconds
     runner.go.release()
-    assert runner.at.acquire(timeout=5)
+    assert runner.at.acquire(timeout=PATIENCE_S)
 
 
 def wait(room, *runners: Runner) -> None:
@@ -92,14 +94,14 @@ def wait(room, *runners: Runner) -> None:
 def finish(room, runner: Runner, seconds: float = 0.1) -> None:
     room.clock.now += seconds
     runner.go.release()
-    assert runner.at.acquire(timeout=5)
+    assert runner.at.acquire(timeout=PATIENCE_S)
 
 
 def contest(room, start, *runners: Runner) -> str:
     """Who comes first of those that wait while another computes."""
     other = start("other")
     other.go.release()
-    assert other.at.acquire(timeout=5)
+    assert other.at.acquire(timeout=PATIENCE_S)
     wait(room, *runners)
     before = len(start.order)
     finish(room, other)
@@ -108,7 +110,7 @@ def contest(room, start, *runners: Runner) -> str:
             pass
         first = next(r for r in runners if r.name == start.order[-1])
         first.go.release()
-        assert first.at.acquire(timeout=5)
+        assert first.at.acquire(timeout=PATIENCE_S)
         del runner
     return start.order[before]
 
@@ -178,7 +180,7 @@ def test_only_so_many_at_once():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_S)
     assert len(most) == 400 and max(most) <= 2 and room.waiting == 0
 
 

@@ -233,7 +233,7 @@ def test_the_server_tells_whether_it_has_a_session(page):
 
     holder = page.app.state_holder
     holder["there"].arrived = True
-    asked = [httpx.get(f"{page.local_url}ganbook/visit/{name}").json() for name in ("there", "elsewhere")]
+    asked = [httpx.get(f"{page.local_url}ganbook/visit/{name}", timeout=120).json() for name in ("there", "elsewhere")]
     assert asked == [{"known": known, "busy": False, "waiting": False} for known in (True, False)]
     assert "elsewhere" not in holder  # asking makes none
     holder.drop("there")

@@ -60,7 +60,7 @@ def test_many_threads_share_one_copy(shipped, monkeypatch):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     assert len(nets) == 12 and len({id(net) for net in nets}) == 2 and len(calls) == 2
     assert not loading._busy
 
