@@ -79,6 +79,11 @@ class Face:
     def local(self) -> bool:
         return self.parts is not None
 
+    def to(self, device: str | torch.device) -> Face:
+        """The same face with its maps on a device: "cpu" between the events of a page."""
+        still = None if self.still is None else self.still.to(device)
+        return replace(self, encoded=self.encoded.to(device), still=still)
+
 
 @dataclass(frozen=True)
 class Change:
@@ -313,8 +318,11 @@ def _face(net: Generator, image, has, local) -> Face:
 
 
 def _decoded(net: Generator, face: Face, changes: Sequence[Change]) -> list[Image.Image]:
-    device = device_of(net)
-    rows = torch.tensor([list(c.values.values()) for c in changes], device=device)
+    if face.local and not all(c.wanted for c in changes):  # nothing is to change: that picture is made already
+        asked = iter(_decoded(net, face, some) if (some := [c for c in changes if c.wanted]) else [])
+        [still] = to_pil(face.still)
+        return [next(asked) if c.wanted else still.copy() for c in changes]
+    rows = torch.tensor([list(c.values.values()) for c in changes], device=device_of(net))
     rows, made = net.told(rows, _has(net, face)), []
     for first, part in zip(range(0, len(rows), 16), rows.split(16), strict=True):
         x = fast(net).decode(face.encoded, part)

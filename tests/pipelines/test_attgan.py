@@ -253,8 +253,11 @@ def test_a_local_edit_makes_one_picture(net, photo, monkeypatch):
     inner, decode = attgan.fast(net), type(attgan.fast(net)).decode
     monkeypatch.setattr(inner, "decode", lambda encoded, a: made.append(len(a)) or decode(inner, encoded, a))
     edited = pixels(attgan.edit(net, face, {"Eyeglasses": 1.0}))
-    attgan.edit(net, face, {})
-    assert made == [1, 1] and not np.array_equal(edited, pixels(attgan.edit(net, face, {})))
+    still = pixels(attgan.edit(net, face, {}))
+    assert made == [1] and not np.array_equal(edited, still)
+    wall = attgan.flips(net, face)
+    assert sum(made) == 1 + len(face.has) and np.array_equal(pixels(wall["Reconstruction"]), still)
+    assert np.array_equal(pixels(wall["Eyeglasses"]), edited) and list(wall) == ["Reconstruction", *face.has]
 
 
 def test_hair_changes_beyond_the_crop(net, photo):

@@ -42,7 +42,7 @@ def _found(
         device,
         which,
         aligned,
-        _on_cpu(face),
+        face.to("cpu"),
         attgan.attributes(aligned.image),
         attgan.edit(net, face, {}),
         around=surroundings.around(photo, aligned) if which != CENTRE and segmentation.knows(aligned.crop) else None,
@@ -75,7 +75,7 @@ def found(
 def _restricted(reference: Reference, face, local: bool) -> Iterator:
     from pipelines import attgan
 
-    yield _on_cpu(attgan.restricted(*_ready(reference, face), local))
+    yield attgan.restricted(*_ready(reference, face), local).to("cpu")
 
 
 def restricted(found: Found, local: bool) -> Found:
@@ -84,16 +84,10 @@ def restricted(found: Found, local: bool) -> Found:
     return replace(found, face=face)
 
 
-def _on_cpu(face):
-    """A face as it is kept between events."""
-    still = None if face.still is None else face.still.to("cpu")
-    return replace(face, encoded=face.encoded.to("cpu"), still=still)
-
-
 def _ready(reference: Reference, face):
     """The network, and the face on its device."""
     net = reference.open()
-    return net, replace(face, encoded=face.encoded.to(device_of(net)))
+    return net, face.to(device_of(net))
 
 
 @in_worker
