@@ -83,7 +83,7 @@ def ssim(x: Tensor, y: Tensor) -> float:
 @torch.no_grad()
 def success(net: Generator, judge: Classifier, x: Tensor, a: Tensor, parts: Tensor | None = None) -> dict[str, float]:
     """Share in percent of pictures whose flipped attribute the judge then sees flipped; ``mean`` over all."""
-    return edited(net, judge, x, a, parts=parts)["success"]
+    return edited(net, judge, x, a, parts=parts)["half"]
 
 
 @torch.no_grad()
@@ -94,38 +94,50 @@ def edited(
     a: Tensor,
     people: Callable[[Tensor], np.ndarray] | None = None,
     parts: Tensor | None = None,
+    thresholds: Tensor | None = None,
 ) -> dict[str, dict[str, float]]:
     """What the judge says of every attribute flipped, at test intensity 1.
 
     Args:
         people: vectors of faces that ``judges.same_people`` compares.
         parts: as in ``flips``.
+        thresholds: logits from which on the judge sees an attribute, ``[n]``, as ``thresholds.fair`` gives them.
 
     Returns:
-        ``success``: share of pictures, in percent, whose flipped attribute the judge then sees flipped; ``shift``: how
-        much, in percent, the probabilities of the others move from those of the reconstruction, mean of absolute values
-        (without those that are switched off because they contradict the flipped one). With ``people`` also ``same``,
-        the share that still shows the same person, and ``both``: flipped and the same person, which neither a
-        stain nor an edit that changes nothing is. By attribute, and ``mean``.
+        ``success``: of the pictures whose attribute the judge reads rightly at the thresholds (0 without them), the
+        share, in percent, that it reads the other way once it is flipped, so that an edit that does nothing has none;
+        ``half``: of all pictures the share whose flipped attribute then has a probability on the other side of one
+        half; ``shift``: how much, in percent, the probabilities of the others move from those of the reconstruction,
+        mean of absolute values (without those that are switched off because they contradict the flipped one). With
+        ``people`` also ``same``, the share that still shows the same person, and ``both``: flipped and the same
+        person, which neither a stain nor an edit that changes nothing is. By attribute, and ``mean``.
     """
     columns = [judge.attrs.index(name) for name in net.attrs]
-    seen, moved, same = [[] for _ in columns], [[] for _ in columns], [[] for _ in columns]
+    seen, halves, moved, same, known = ([[] for _ in columns] for _ in range(5))
+    edge = torch.zeros(len(columns)) if thresholds is None else thresholds
     whole = [None] * -(-len(x) // BATCH)
     for xs, as_, ps in zip(x.split(BATCH), a.split(BATCH), whole if parts is None else parts.split(BATCH), strict=True):
-        before = torch.sigmoid(judge(reconstructed(net, xs, as_)))[:, columns]
+        read = judge(reconstructed(net, xs, as_))[:, columns]
+        before = torch.sigmoid(read)
         persons = people(xs) if people else None
         for k, made in enumerate(flips(net, xs, as_, ps)):
             told = judge(made)[:, columns]
-            seen[k].append((told[:, k] > 0) == (as_[:, k] < 0.5))
+            rightly = (read[:, k] > edge[k]) == (as_[:, k] > 0.5)
+            known[k].append(rightly)
+            seen[k].append(((told[:, k] > edge[k]) == (as_[:, k] < 0.5))[rightly])
+            halves[k].append((told[:, k] > 0) == (as_[:, k] < 0.5))
             others = flipped(as_, k, net.attrs) == as_
             moved[k].append((torch.sigmoid(told) - before).abs()[others])
             if people:
                 same[k].append(torch.from_numpy(judges.same_people(persons, people(made))))
-    values = {"success": seen, "shift": moved}
+    values = {"success": seen, "half": halves, "shift": moved}
     if people:
-        both = [[one & other for one, other in zip(*of, strict=True)] for of in zip(seen, same, strict=True)]
+        both = [
+            [one & other[rightly] for one, other, rightly in zip(*of, strict=True)]
+            for of in zip(seen, same, known, strict=True)
+        ]
         values |= {"same": same, "both": both}
-    found = {kind: [float(torch.cat(v).float().mean() * 100) for v in of] for kind, of in values.items()}
+    found = {kind: [float(torch.cat(v).float().mean().nan_to_num() * 100) for v in of] for kind, of in values.items()}
     return {kind: {**dict(zip(net.attrs, v, strict=True)), "mean": sum(v) / len(v)} for kind, v in found.items()}
 
 

@@ -29,6 +29,16 @@ class Judge:
         return judges.Judged(pixels.float().flatten(1).mean(dim=1, keepdim=True).numpy() / 10)
 
 
+class Light:
+    """In place of the reader: who is bright is everything."""
+
+    def has(self, image):
+        return dict.fromkeys(weights.load("attgan/faces").attrs, bool(np.asarray(image).mean() > 127.5))
+
+
+PHOTOGRAPHS = {"Bald": 90.0, "Eyeglasses": 80.0}
+
+
 @pytest.fixture
 def photos():
     return np.random.RandomState(0).randint(0, 256, (2, 128, 128, 3)).astype(np.uint8)
@@ -50,7 +60,7 @@ def test_where_and_how_much_an_edit_changes(monkeypatch, photos):
 
     monkeypatch.setattr(attgan, "flips", flips)
     monkeypatch.setattr(faces, "detect", lambda image: [])
-    rows = attribute_edits.outcomes(net, photos, 0, Judge(), weights.load("attributes/faces"))
+    rows = attribute_edits.outcomes(net, photos, 0, Judge(), Light())
     assert [r.attribute for r in rows] == list(net.attrs)
     for row in rows:
         placed = row.attribute in attribute_edits.PLACED
@@ -88,9 +98,22 @@ def test_both_counts_changes_of_the_same_person_alone():
     assert of["changed"] == of["same"] == pytest.approx(2 / 3) and of["both"] == pytest.approx(1 / 3)
 
 
+def test_an_edit_that_does_nothing_changes_nothing(monkeypatch, photos):
+    """Whichever way the reader reads the photograph: where it contradicts the page, it says nothing of the edit."""
+    net = weights.load("attgan/faces", "cpu")
+    monkeypatch.setattr(attgan, "flips", lambda net, face, *_: dict.fromkeys(["Reconstruction", *face.has], face.image))
+    monkeypatch.setattr(faces, "detect", lambda image: [])
+    rows = attribute_edits.outcomes(net, photos, 0, Judge(), Light())
+    bright = bool(photos[0].mean() > 127.5)
+    assert [r.changed for r in rows] == [None if r.on == bright else False for r in rows]
+    of = attribute_edits.summary(rows)
+    assert of["changed"] == of["both"] == 0 and {r.changed for r in rows} == {None, False}
+
+
 def test_what_is_wanted_is_not_called_missed(capsys):
-    assert attribute_edits.show(rows(), rows(changed=False)) == []
-    assert "Eyeglasses" in capsys.readouterr().out
+    assert attribute_edits.show(rows(), rows(changed=False), PHOTOGRAPHS) == []
+    said = capsys.readouterr().out
+    assert "Eyeglasses" in said and " 85% |" in said, "what photographs reach"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +126,7 @@ def test_what_is_wanted_is_not_called_missed(capsys):
     ],
 )
 def test_what_is_missed_is_said(worse, words):
-    assert any(words in line for line in attribute_edits.show(rows(**worse), rows()))
+    assert any(words in line for line in attribute_edits.show(rows(**worse), rows(), PHOTOGRAPHS))
 
 
 def test_it_says_what_is_not_here(tmp_path, monkeypatch, capsys):

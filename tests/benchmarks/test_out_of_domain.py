@@ -72,7 +72,7 @@ class Judged:
         return wide
 
     def has(self, image):
-        return {name: float(self.person(image)[0]) for name in ("Smiling", "Direction 1")}
+        return {name: bool(self.person(image)[0] > 0.5) for name in ("Smiling", "Direction 1")}
 
 
 def grey(level: int, size: int = 128) -> Image.Image:
@@ -136,8 +136,11 @@ def test_what_is_missed_is_said(capsys):
     bad = out_of_domain.Outcome(
         "ours", "drawn", "Smiling", True, 0.9, 0.8, 0.5, 0.4, {**lost, "outside": 9.0}, False, (0.0, 0.0)
     )
-    assert not out_of_domain.show([good], [0.2], [1.0]) and "MISSED" not in capsys.readouterr().out
-    assert out_of_domain.show([bad], [0.9], [1.0])
+    photographs = {"Smiling": 87.4}
+    assert not out_of_domain.show([good], [0.2], [1.0], photographs)
+    said = capsys.readouterr().out
+    assert "MISSED" not in said and " 87% |" in said
+    assert out_of_domain.show([bad], [0.9], [1.0], photographs)
     said = capsys.readouterr().out
     assert said.count("MISSED") == 7 and "Smiling, mask: 0.80, at most 0.25 is wanted" in said
 

@@ -270,6 +270,11 @@ def test_success_counts_what_the_judge_sees():
     a = torch.tensor([[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
     found = editing.success(Painter(), Judge(), torch.zeros(2, 3, 4, 4), a)
     assert found == {"Bald": 100.0, "Bangs": 0.0, "Young": 100.0, "mean": pytest.approx(200 / 3)}
+    # It takes one that has no bangs for one that has, and the other way round: of edits it says nothing then.
+    # Neither says anything an edit that does nothing, as those of a judge who sees an attribute from 1 on.
+    told = editing.edited(Painter(), Judge(), torch.zeros(2, 3, 4, 4), a, thresholds=torch.tensor([0.0, 0.0, 3.0]))
+    assert told["success"] == {"Bald": 100.0, "Bangs": 0.0, "Young": 0.0, "mean": pytest.approx(100 / 3)}
+    assert told["half"]["Young"] == 100
     # Nothing moves but what was turned over, and bangs that baldness took: that is no fault of the generator.
     assert editing.edited(Painter(), Judge(), torch.zeros(2, 3, 4, 4), a)["shift"]["mean"] == 0
     # The first is taken for somebody else, so that of its flips none counts.

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 import weights
-from training import attgan, attributes, card, editing, judges
+from training import attgan, attributes, card, editing, judges, thresholds
 from training.data import load_images
 from training.supervised import load_trained
 from weights import store
@@ -52,13 +52,19 @@ def test_from_a_run_to_a_card(faces, tmp_path, capsys, monkeypatch):
     test = load_images(faces, 16, "test", attributes=NAMES)
     x, a = test.pixels.float() / 127.5 - 1, test.attributes.float()
     judge = load_trained(attributes.Classifier, tmp_path / "judge")[0]
-    told = editing.edited(net, judge, x, a)
+    train = load_images(faces, 16, "train", attributes=NAMES)
+    edge = thresholds.fair(thresholds.read(judge, train, NAMES), train.attributes)
+    told = editing.edited(net, judge, x, a, thresholds=edge)
     assert all(said[kind] == of for kind, of in told.items())
+    read = thresholds.read(judge, test, NAMES)
+    assert list(said["photographs"].values())[:3] == thresholds.of_photographs(read, a, edge).tolist()
+    assert said["photographs_half"]["mean"] == pytest.approx(thresholds.of_photographs(read, a, 0 * edge).mean())
     assert said["same"]["mean"] == 75 and said["people_images"] == 16
-    assert said["both"]["mean"] <= min(said["same"]["mean"], said["success"]["mean"])
+    assert said["both"]["mean"] <= said["success"]["mean"]
     assert said["restored"] == editing.restored(net, x, a)
     words = path.with_suffix(".md").read_text()
-    numbers = " | ".join(f"{said[kind]['mean']:.1f}" for kind in ("success", "shift", "same", "both"))
+    kinds = ("success", "photographs", "shift", "same", "both", "half", "photographs_half")
+    numbers = " | ".join(f"{said[kind]['mean']:.1f}" for kind in kinds)
     assert f"| **mean** | {numbers} |" in words and f"{said['restored']['psnr']:.2f} dB" in words
     assert "--seed 7" in words and "--recipe ours --classifier runs/helper" in words
     assert str(tmp_path) not in words, "no path of this machine"

@@ -12,7 +12,7 @@ import weights
 from models.attgan import Generator
 from models.attributes import Classifier
 
-from .. import editing, judges, sheets
+from .. import editing, judges, sheets, thresholds
 from ..attgan import complete
 from ..attgan import parser as options
 from ..attgan_regions import parts_of
@@ -56,14 +56,15 @@ def export(args, notes: dict) -> int:
         },
     }
     x, a = test.pixels.float() / 127.5 - 1, test.attributes.float()
+    edge, card["photographs"], card["photographs_half"] = _readings(args.data, judge, net.attrs)
 
     parts = parts_of(test) if card["local"] else None
 
     def measured(stored: Generator) -> dict:
-        found = {"restored": restored(stored, x, a), **edited(stored, judge, x, a, parts=parts)}
+        found = {"restored": restored(stored, x, a), **edited(stored, judge, x, a, None, parts, edge)}
         if judges.installed("dlib"):
             few = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:FACES]
-            told = edited(stored, judge, x[few], a[few], judges.people, None if parts is None else parts[few])
+            told = edited(stored, judge, x[few], a[few], judges.people, None if parts is None else parts[few], edge)
             found |= {"people_images": len(few), "same": told["same"], "both": told["both"]}
         return found
 
@@ -78,6 +79,16 @@ def export(args, notes: dict) -> int:
         f"{card['shift']['mean']:.1f} %, PSNR {card['restored']['psnr']:.2f} dB, SSIM {card['restored']['ssim']:.3f}"
     )
     return 0
+
+
+def _readings(data: str, judge: Classifier, attrs: list[str]) -> tuple[torch.Tensor, dict, dict]:
+    """Where the judge sees an attribute, by photographs of the train split; what those of the test split get, there
+    and at one half, as edits do: by attribute, and ``mean``."""
+    chosen, told = (load_images(data, judge.img_size, split, attributes=attrs) for split in ("train", "test"))
+    edge = thresholds.fair(thresholds.read(judge, chosen, attrs), chosen.attributes)
+    read = thresholds.read(judge, told, attrs)
+    shares = [thresholds.of_photographs(read, told.attributes, of).tolist() for of in (edge, torch.zeros_like(edge))]
+    return edge, *({**dict(zip(attrs, of, strict=True)), "mean": sum(of) / len(of)} for of in shares)
 
 
 def _command(data: str, state: dict) -> str:
@@ -118,17 +129,22 @@ def _write(path: Path, name: str, net: Generator, state: dict, card: dict, notes
         "images shown": f"{card['images']:,}",
         **last_rows(card, notes),
     }
-    columns = {"flips, %": told, "others move, %": moved}
+    columns = {"flips, %": told, "photographs, %": card["photographs"], "others move, %": moved}
     if "both" in card:
         columns |= {"same person, %": card["same"], "both, %": card["both"]}
+    columns |= {"flips at one half, %": card["half"], "photographs at one half, %": card["photographs_half"]}
     sections = [
         "## How well it edits",
         "",
         f"On the {card['test_images']} photographs of the test split, at test intensity 1, judged by a classifier of"
         " another seed",
         f"and architecture that had no part in the training ({card['judge']['accuracy']:.1f} % right on photographs).",
-        "*Flips*: share whose attribute, turned over, is then seen turned over. *Others move*: how much the",
-        "probabilities of the other attributes change from those of the reconstruction, on average.",
+        "*Flips*: of those whose attribute it reads rightly, the share that it reads the other way once it is turned",
+        "over. *Photographs*: how often it reads that attribute rightly in other photographs that have it so, which is",
+        "what an edit that looks like them would reach. It sees an attribute from that probability on at which it is",
+        "as often right where it is as where it is not, on photographs of the train split. *At one half*: at a",
+        "probability of one half, of all photographs; there it sees what is rare too seldom for a measure. *Others",
+        "move*: how much the probabilities of the others change from those of the reconstruction, on average.",
         *(_of_people(card["people_images"]) if "both" in card else []),
         *(
             ["What an edit changes outside of its attribute's region is undone, as the page does."]

@@ -1,0 +1,41 @@
+"""What the classifier that ships sees, at the thresholds at which it is fair to every attribute.
+
+It is as often right there where an attribute is as where it is not (``training.thresholds``); at a probability of one
+half it misses two of three photographs of what is rare, and no edit could be seen changing that more often.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+COUNT = 6000  # photographs of the train split that set the thresholds: their reading takes half a minute
+
+
+class Reader:
+    """The classifier and its thresholds, from photographs of the train split.
+
+    Attributes:
+        photographs: how often, in percent, photographs of the test split are read as edits would be that nothing tells
+            from photographs; by attribute.
+    """
+
+    def __init__(self, classifier, path: Path):
+        from training import thresholds
+        from training.data import load_images
+
+        self.classifier, names = classifier, list(classifier.attrs)
+        chosen = load_images(path, classifier.img_size, "train", attributes=names, limit=COUNT)
+        edges = thresholds.fair(thresholds.read(classifier, chosen, names), chosen.attributes)
+        self.edges = dict(zip(names, torch.sigmoid(edges).tolist(), strict=True))
+        told = load_images(path, classifier.img_size, "test", attributes=names)
+        shares = thresholds.of_photographs(thresholds.read(classifier, told, names), told.attributes, edges)
+        self.photographs = dict(zip(names, shares.tolist(), strict=True))
+
+    def has(self, image: Image.Image) -> dict[str, bool]:
+        """Of an aligned face, by attribute."""
+        from pipelines import attgan
+
+        return {name: share > self.edges[name] for name, share in attgan.attributes(image, self.classifier).items()}
