@@ -41,7 +41,7 @@ CHANGE = ["--head", "change", "--refine", "4", "--difference", "--lambda-mask", 
 RECIPES = [
     [],
     CHANGE,
-    [*CHANGE, "--local"],
+    [*CHANGE, "--local", "--typical", "0.75"],
     [*CHANGE, "--projected", "mobilefacenet", "--balanced", "--domains"],
     ["--recipe", "paper"],
     ["--recipe", "paper", "--mode", "lsgan"],
