@@ -27,7 +27,6 @@ USUAL = 40  # photographs, where nobody says how many; half of them as they are,
 LOCAL = ("Smiling", "Mouth_Slightly_Open", "Bangs", "Eyeglasses", "No_Beard")
 GLOBAL = ("Young", "Blond_Hair", "Black_Hair")
 MOUTHS = ("Smiling", "Mouth_Slightly_Open")
-STRENGTH = 4.0
 WAYS = ("plain", "hybrid", "ours")
 PLACES = ("inside", "face", "background", "occluder")
 # What is wanted of ours: the same person (local, global, inversion alone), mask (share, its lower part, on occluders),
@@ -183,6 +182,7 @@ def measured(nets, judges, count: int, attributes=(*LOCAL, *GLOBAL)) -> tuple[li
     """Every edit of every photograph by every way; dlib's distances of our inversions, and their seconds."""
     from pipelines import inversion
     from pipelines import out_of_domain as ood
+    from pipelines.defaults import usual_strength
 
     found, apart, seconds = [], [], []
     whole = np.ones((nets.size, nets.size), np.float32)
@@ -198,7 +198,8 @@ def measured(nets, judges, count: int, attributes=(*LOCAL, *GLOBAL)) -> tuple[li
         apart.append(float(np.linalg.norm(judges.person(known.image) - before[0])))
         for name in attributes:
             up = not had[name]
-            edits = [(name, STRENGTH if up else -STRENGTH)]
+            strength = usual_strength(name)
+            edits = [(name, strength if up else -strength)]
             made = ood.edit(nets, known, edits=edits)
             mask = np.asarray(made.mask, np.float32) / 255
             pictures = {way: (ood.changed(nets, other, edits).image, whole) for way, other in others.items()}
@@ -308,7 +309,7 @@ def main(device: str = "cpu", quick: bool = False, count: int | None = None) -> 
     from training import judges
 
     count = count or (4 if quick else USUAL)
-    print(f"\n## Out-of-domain edits of test photographs on {device}, strength {STRENGTH:g}\n")
+    print(f"\n## Out-of-domain edits of test photographs on {device}, as strong as the page ticks them\n")
     if not (DATA / FILE).is_file() or weights.status(f"stylegan2/{NETWORK}") != "shipped":
         print(f"Not measured: its photographs (../shared/data/{FILE}) or its network are not here.")
         return 0

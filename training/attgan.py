@@ -271,17 +271,21 @@ class AttGANRun:
 
         self.tells_apart.requires_grad_(False)
         maps = self._learn_projected(x, edited, rng)
+        before = rng.get_state()
         with self._autocast():
             fake, named = self._told_apart(edited, changed, shown)
             judged = self.classifier(vary(edited, rng).to(memory_format=torch.channels_last))[:, self.columns]
             pairs = zip(self.classifier.features(rebuilt), self.classifier.features(x[:count]), strict=True)
             unlike = sum(F.l1_loss(p.float(), q.float()) for p, q in pairs)
-            if args.typical:
+            if args.typical:  # the photographs varied as their edits are: what was not changed is read alike
                 with torch.no_grad():
-                    read = self.classifier(x)[:, self.columns].float()
+                    varied = vary(x, rng.set_state(before)).to(memory_format=torch.channels_last)
+                    read = self.classifier(varied)[:, self.columns].float()
         classified = F.binary_cross_entropy_with_logits(named.float(), shown)
-        convincing = typical_targets(read, self.typical, values - source) if args.typical else shown
-        judged = F.binary_cross_entropy_with_logits(judged.float(), convincing)
+        if args.typical:  # among logits: what is rare has small probabilities, and would hardly be asked for by them
+            judged = F.smooth_l1_loss(judged.float(), typical_targets(read, self.typical, values - source))
+        else:
+            judged = F.binary_cross_entropy_with_logits(judged.float(), shown)
         rec = F.l1_loss(rebuilt, x[:count])
         loss_G = (
             generator_loss(fake.float()) * fake.shape[1]

@@ -132,7 +132,7 @@ def typical_logits(classifier: Classifier, images: Images, columns: Sequence[int
 
 
 def typical_targets(read: Tensor, typical: Tensor, change: Tensor) -> Tensor:
-    """The probabilities ``[N, n]`` that a classifier is to see in edits.
+    """The logits ``[N, n]`` that a classifier is to give edits.
 
     What is to stay is to be seen as in the photograph; what is to change as in photographs that have it (or have it
     not), in proportion to the intensity.
@@ -143,4 +143,4 @@ def typical_targets(read: Tensor, typical: Tensor, change: Tensor) -> Tensor:
         change: how the decoder is told to change each attribute, ``[N, n]``; 0 for what stays.
     """
     far = torch.where(change > 0, torch.maximum(typical[1], read), torch.minimum(typical[0], read))
-    return torch.sigmoid(torch.lerp(read, far, (change.abs() / WHOLE).clamp(max=1)))
+    return torch.lerp(read, far, (change.abs() / WHOLE).clamp(max=1))

@@ -16,8 +16,8 @@ import weights
 from demo import canvas
 from demo.session import Sent, Visitor
 from demo.tabs.out_of_domain import examples
-from demo.tabs.out_of_domain.edits import TICKED
 from pipelines import out_of_domain as ood
+from pipelines.defaults import STRENGTH, STRENGTHS, usual_strength
 from pipelines.recipes import Recipe
 from weights import paths
 from weights.errors import UserError
@@ -30,8 +30,8 @@ def test_sliders_do_not_invert_again(state, once, monkeypatch):
     """And those of the mask run no network but the deghosting one."""
     mine, ann, mystate = state
     made = last(mine.tick(ann, ["Smiling"]))
-    assert mystate.wanted == {"Smiling": TICKED} and made[mine.sliders[0]]["visible"]
-    assert made[mine.sliders[0]]["value"] == TICKED
+    assert mystate.wanted == {"Smiling": usual_strength("Smiling")} and made[mine.sliders[0]]["visible"]
+    assert made[mine.sliders[0]]["value"] == usual_strength("Smiling")
     assert not made[mine.sliders[1]]["visible"] and mine.part["ticks"] not in made
     first = np.asarray(mystate.made.edited)
     moved = last(mine.slid(ann, 0.4, 0, 0))
@@ -72,7 +72,10 @@ def test_several_in_a_row_and_back(state, once, photo):
     mine, ann, mystate = state
     last(mine.tick(ann, ["Smiling"]))
     made = last(mine.tick(ann, ["Smiling", "Young"]))
-    assert mystate.wanted == {"Smiling": TICKED, "Young": TICKED} and made[mine.sliders[2]]["label"] == "young"
+    assert (
+        mystate.wanted == {"Smiling": usual_strength("Smiling"), "Young": STRENGTH}
+        and made[mine.sliders[2]]["label"] == "young"
+    )
     drawing = canvas.drawn((384, 384), layers={"change": canvas.Layer(np.ones((8, 8), np.uint8))})
     drawing.pop("points")
     last(mine.paint(ann, drawing))
@@ -123,7 +126,7 @@ def test_a_direction_of_ones_own(state, tmp_path):
     mine, ann, mystate = state
     np.save(tmp_path / "age.npy", np.random.RandomState(5).randn(1, 16))
     made = last(mine.take_direction(ann, str(tmp_path / "age.npy")))
-    assert mystate.wanted == {"age": TICKED} and ("age", "age") in made[mine.part["ticks"]]["choices"]
+    assert mystate.wanted == {"age": STRENGTH} and ("age", "age") in made[mine.part["ticks"]]["choices"]
     assert made[mine.sliders[3]]["label"] == "age" and "own=own" in made[mine.part["code"]]
     several = {name: torch.randn(16) for name in ("Smiling", "pose")}
     torch.save(several, tmp_path / "several.pt")
@@ -221,8 +224,17 @@ def test_a_tick_inverts_what_was_not_inverted_yet(page):
     assert greeted[mine.part["ticks"]]["choices"], "what can change is there to be ticked"
     made = last(mine.tick(ann, ["Young"], "auto", "2"))
     mystate = ann.kept["out_of_domain"]
-    assert mystate.wanted == {"Young": TICKED} and mystate.made is not None
+    assert mystate.wanted == {"Young": STRENGTH} and mystate.made is not None
     assert made[mine.part["ticks"]]["value"] == ["Young"]
+
+
+def test_a_direction_is_ticked_as_strongly_as_its_attribute_bears(state):
+    mine, ann, mystate = state
+    mystate.tick(["Smiling", "Young"])
+    assert mystate.wanted == {"Smiling": STRENGTHS["Smiling"], "Young": STRENGTH} and STRENGTHS["Smiling"] != STRENGTH
+    mystate.wanted["Smiling"] = 1.5
+    mystate.tick(["Smiling"])
+    assert mystate.wanted == {"Smiling": 1.5}, "what is ticked already keeps its strength"
 
 
 def test_what_is_ticked_during_a_search_is_there_when_it_is_over(page):
@@ -233,7 +245,7 @@ def test_what_is_ticked_during_a_search_is_there_when_it_is_over(page):
     next(search)
     assert mystate.searching and list(mine.tick(ann, ["Young"], "auto", "30")) == []
     last(search)
-    assert mystate.wanted == {"Young": TICKED}, "and not what would have been shown"
+    assert mystate.wanted == {"Young": STRENGTH}, "and not what would have been shown"
 
 
 def test_stop_keeps_what_was_found(page, photo):

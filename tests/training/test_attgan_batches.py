@@ -48,10 +48,10 @@ def test_an_edit_is_to_look_like_photographs_that_have_it():
     typical = torch.tensor([[-4.0, -3.0, -2.0], [-1.0, 2.0, 3.0]])  # of what is rare one is never sure
     read = torch.tensor([[-5.0, 1.0, 4.0]])
     change = torch.tensor([[WHOLE, 0.0, 0.0]])
-    assert typical_targets(read, typical, change).logit()[0].tolist() == pytest.approx([-1.0, 1.0, 4.0], abs=1e-3)
+    assert typical_targets(read, typical, change)[0].tolist() == pytest.approx([-1.0, 1.0, 4.0], abs=1e-3)
     off = torch.tensor([[0.0, -WHOLE, -WHOLE]])
-    assert typical_targets(read, typical, off).logit()[0].tolist() == pytest.approx([-5.0, -3.0, -2.0], abs=1e-3)
-    half = typical_targets(read, typical, change / 2).logit()[0, 0]
+    assert typical_targets(read, typical, off)[0].tolist() == pytest.approx([-5.0, -3.0, -2.0], abs=1e-3)
+    half = typical_targets(read, typical, change / 2)[0, 0]
     assert float(half) == pytest.approx(-3.0, abs=1e-3), "half the intensity, half the way"
     beyond = torch.tensor([[-5.0, 1.0, 4.0]]), torch.tensor([[0.0, 0.0, 9.0]])
-    assert typical_targets(beyond[0], typical, beyond[1]).logit()[0, 2] == pytest.approx(4.0, abs=1e-3)
+    assert typical_targets(beyond[0], typical, beyond[1])[0, 2] == pytest.approx(4.0, abs=1e-3)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import gradio as gr
 
-from pipelines.defaults import BLENDS, MaskOptions
+from pipelines.defaults import BLENDS, MaskOptions, usual_strength
 from weights.errors import UserError
 
 from ... import canvas
@@ -16,10 +16,6 @@ from . import jobs
 from .display import CHANGE, KEEP, TOOLS, Display, state_of
 from .state import MOST, OWN, State
 from .text import board
-
-# The strength of a direction that is ticked, in standard deviations of w: that of the benchmark. At 3 the attribute
-# changes in 19 of 100 edits, at 5 in 39, at 7 in 60; but at 7 every seventh person is another (10 train photographs).
-TICKED = 4.0
 
 
 class Edits(Display):
@@ -30,7 +26,7 @@ class Edits(Display):
         state = state_of(visitor)
         state.ready()
         with state.tried():
-            state.tick(chosen, TICKED)
+            state.tick(chosen)
             for update in self._make(state):
                 del update[self.part["ticks"]]  # boxes that were ticked meanwhile stay ticked
                 yield update
@@ -131,7 +127,7 @@ class Edits(Display):
             raise UserError(f"Up to {OWN} directions of your own at a time; open the face again to begin anew.")
         with state.tried():
             state.own, state.change = {**state.own, **new}, None
-            state.wanted[next(iter(new))] = TICKED
+            state.wanted[next(iter(new))] = usual_strength(next(iter(new)))
             yield from self._make(state)
 
     def _make(self, state: State) -> Iterator[dict]:

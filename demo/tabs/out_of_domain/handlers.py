@@ -17,7 +17,7 @@ from ...lifecycle import going, note
 from ...pictures import CENTRE, UPLOADED, crop_of, number_of, pictures_of, source_of
 from . import examples, jobs
 from .display import state_of
-from .edits import TICKED, Edits
+from .edits import Edits
 from .examples import EXAMPLES
 from .state import State, Way
 from .text import stages, tile
@@ -165,7 +165,7 @@ class Handlers(Edits):
         if state.found is None or state.known is not None:
             yield from super().tick(visitor, chosen)
             return
-        state.tick(chosen, TICKED)
+        state.tick(chosen)
         if not state.searching:  # else it finds there what is wanted when it is over
             yield from self._invert(state, method, steps)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from pipelines.defaults import MaskOptions
+from pipelines.defaults import MaskOptions, usual_strength
 from weights.errors import UserError
 
 from ...networks import Reference
@@ -119,9 +119,9 @@ class State(Newest):
     def names(self) -> list[str]:
         return [*(self.found.names if self.found else ()), *self.own][:MOST]
 
-    def tick(self, chosen: list[str], strength: float) -> None:
-        """These directions are wanted: as strongly as before, new ones with ``strength``."""
-        self.wanted = {name: self.wanted.get(name, strength) for name in self.names if name in chosen}
+    def tick(self, chosen: list[str]) -> None:
+        """These directions are wanted: as strongly as before, new ones as is usual."""
+        self.wanted = {name: self.wanted.get(name, usual_strength(name)) for name in self.names if name in chosen}
 
     def ready(self) -> Found:
         """The face that is being edited. Raises UserError as long as there is none."""
