@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import gradio as gr
-import numpy as np
 
 from weights.errors import UserError
 
-from ... import controls, gpu, results
-from ...controls import kinds
-from ...networks import size_text
-from ...notebook import PREVIEW_S, Cell, Notebook, going, note
-from ...pictures import enlarged
-from ...results import Result
+from ... import controls
+from ...notebook import Cell, Notebook
+from ...slides import Slide
 from . import jobs
 from .display import state_of
 from .handlers import Handlers
-from .text import call, code, recipe_for, shown, tile
+from .text import call, code, recipe_for, shown
 
 PROSE = r"""
 The strength $\alpha$ from one end to the other, with everything else that is edited above held as it is. The mask grows
@@ -39,8 +32,6 @@ Args:
     fps: frames per second, 1 to 60.
     size: 1x, 2x, 4x, or the pixels of the longer side.
 """
-STRIP = 7  # pictures of the strip
-TILE = 144
 
 
 def build(book: Notebook, handlers: Handlers) -> Cell:
@@ -55,18 +46,9 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
                 max_length=60,
                 elem_id=cell.id("direction"),
             )
-            with gr.Row(elem_classes="nb-two"):
-                low = gr.Slider(-8, 8, 0, step=0.1, label="From", elem_id=cell.id("low"), min_width=0)
-                high = gr.Slider(-8, 8, 4, step=0.1, label="To", elem_id=cell.id("high"), min_width=0)
-            with gr.Row(elem_classes="nb-two"):
-                frames = gr.Slider(2, 200, 24, step=1, label="Frames, one way", elem_id=cell.id("frames"), min_width=0)
-                fps = gr.Slider(1, 60, 16, step=1, label="Frames a second", elem_id=cell.id("fps"), min_width=0)
-            kind = gr.Radio(kinds(), value="gif", label="File", elem_id=cell.id("format"))
-            size = controls.file_size(cell)
-        with cell.result("Animation file"):
-            strip = controls.picture(cell, "strip", "From one end to the other")
-            picture, video = controls.film(cell)
-    out = [strip, picture, video, cell.status, cell.code, cell.sheet, cell.recipe, cell.news]
+            slide = Slide(cell, 8, 0, 4, step=0.1, frames=24, fps=16)
+        slide.results()
+    out = slide.outputs
 
     def od_slide(
         visitor, direction="", low=0.0, high=4.0, frames=24, format="gif", fps=16, size="1x"
@@ -74,53 +56,28 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
         yield from made(state_of(visitor), direction, low, high, frames, format, fps, size)
 
     def made(state, name, low, high, frames, kind, fps, size) -> Iterator[dict]:
-        from pipelines import animation
-
         found = state.ready()
         name = named(state, name)
         output = controls.film_output(kind, fps, size)
-        began, told = time.perf_counter(), 0.0
         arguments = {"direction": name, "low": low, "high": high, "frames": frames, **state.options()}
         arguments["edits"] = [pair for pair in arguments["edits"] if pair[0] != name]
-        own, pictures = {"own": state.own} if state.own else {}, []
-        with closing(jobs.slid(found.reference, state.known, {**arguments, **own})) as steps:
-            for image in steps:
-                pictures.append(image)
-                if time.perf_counter() - told > gpu.pace(PREVIEW_S):
-                    told = time.perf_counter()
-                    far = going(f"{len(pictures)} of {frames} frames")
-                    yield {picture: enlarged(image), video: None, cell.news: far}
-        with results.folder() as folder:
-            recipe = recipe_for("out_of_domain.slide", state, arguments, output)
-            kept = Result(pictures, {}, recipe, recipe.arguments, Path(folder))
-            # There and back, so that it does not jump where it begins again.
-            film = [enlarged(image) for image in (*pictures, *pictures[-2:0:-1])]
-            path = animation.save(film, kept.file("slide", name, ending=kind), fps=fps, size=size)
-            places = np.linspace(0, len(pictures) - 1, min(STRIP, len(pictures))).round().astype(int)
-            captions = [f"{low + (high - low) * i / (len(pictures) - 1):+.1f}" for i in places]
-            row = animation.strip([tile(pictures[i]).resize((TILE, TILE)) for i in places], captions)
-            text = kept.file("slide-recipe", ending="json")
-            text.write_text(recipe.to_json(), encoding="utf-8")
-            ran = f"{shown(name)}, {len(film)} frames there and back, {size_text(path.stat().st_size)} · {found.title}"
-            seconds = time.perf_counter() - began
-            yield {
-                strip: kept.save(row, "strip"),
-                picture: None if kind == "mp4" else str(path),
-                video: str(path) if kind == "mp4" else None,
-                cell.status: note(f"{ran} · {seconds:.2f} s on {found.device}", "nb-ran"),
-                cell.code: code(
-                    state,
-                    [f"result = list({call('slide', state, arguments)})"],
-                    f'animation.save(result, "animation.{kind}", fps={fps!r}, size={size!r})',
-                ),
-                cell.sheet: str(path),
-                cell.recipe: str(text),
-            }
+        own = {"own": state.own} if state.own else {}
+        yield from slide.film(
+            jobs.slid(found.reference, state.known, {**arguments, **own}),
+            name,
+            (low, high),
+            frames,
+            output,
+            lambda: recipe_for("out_of_domain.slide", state, arguments, output),
+            found,
+            shown(name),
+            lambda save: code(state, [f"result = list({call('slide', state, arguments)})"], save),
+        )
 
     def load(visitor, recipe) -> Iterator[dict]:
         output = recipe.output or {}
         given = {"low": 0.0, "high": 3.0, "frames": 24, "edits": [], "apart": False, **handlers.held(recipe)}
-        said = [output.get("format", "gif"), output.get("fps", fps.value), output.get("size", "1x")]
+        said = [output.get("format", "gif"), output.get("fps", slide.fps.value), output.get("size", "1x")]
         controls.film_output(*said)
         named = {name: given[name] for name in ("direction", "low", "high", "frames", "edits", "apart")}
 
@@ -134,9 +91,9 @@ def build(book: Notebook, handlers: Handlers) -> Cell:
         for update in made(state_of(visitor), *values):
             yield laid | update
 
-    controls_of = [direction, low, high, frames, kind, fps, size]
+    controls_of = [direction, *slide.controls]
     session = book.chooser.session
-    cell.makes([strip, picture, video], [*controls_of, handlers.part["status"]])
+    cell.makes(slide.pictures, [*controls_of, handlers.part["status"]])
     cell.on(cell.run_button.click, od_slide, [session, *controls_of], out, api_name="od_slide", api_description=API)
     handlers.writes(cell.loads("out_of_domain.slide", load, [*handlers.everything, *controls_of, *out]), session)
     cell.stops()
