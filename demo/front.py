@@ -21,6 +21,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .parts import SENT, split
+from .theme import ASSETS
 
 BELOW = ("/assets/", "/static/", "/fonts/", "/theme.css")
 NAMED_BY_HASH = "/assets/"  # a file there that changes has another name
@@ -167,6 +168,9 @@ def _page(app, root: str, request: Request) -> Kept:
     name = "frontend/share.html" if blocks.share else "frontend/index.html"
     context = {"request": request, "base_url": "./", "config": config, "gradio_api_info": known}
     text = routes.templates.get_template(name).render(context)
+    # What ``launch`` takes for the head comes with the configuration, when Gradio's scripts have begun.
+    first = (ASSETS / "frames.html").read_text(encoding="utf-8")
+    text = text.replace("<head>", f"<head>{first}", 1)
     return Kept.of({"content-type": "text/html; charset=utf-8"}, text.encode())
 
 

@@ -20,6 +20,11 @@ def test_the_page_is_compressed_and_the_same_for_all(http):
     assert http.get("/", headers={"accept-encoding": "gzip"}).text == page.text
 
 
+def test_the_page_keeps_gradio_from_counting_before_its_scripts_begin(http):
+    text = http.get("/").text
+    assert 0 < text.index("const onFrame") < text.index('<script type="module"')
+
+
 def test_the_page_has_its_first_tab_alone_and_scripts_are_told_of_all(http):
     text = http.get("/").text
     config = http.get("/config").json()
