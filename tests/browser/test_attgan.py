@@ -229,7 +229,7 @@ def test_flips_and_slide(wide, tmp_path):
     recipe = wide.download("ag-flips-recipe", tmp_path)
     wide.write("ag-slide-frames", 5)
     wide.press("ag-slide-run")
-    assert wide.ran("ag-slide").startswith("8 frames")
+    assert wide.ran("ag-slide").startswith("young, 8 frames")
     wide.shows("ag-slide-strip", 1)
     wide.shows("ag-slide-animation", 1)
     with Image.open(wide.download("ag-slide-download", tmp_path)) as film:
