@@ -87,13 +87,16 @@ def wire(page: Page, session: gr.State, tabs: gr.Tabs, choosers: dict[str, Choos
         event.then(None, None, None, js=f"() => ganbookParts.begun({tab.elem_id!r})", **PRIVATE)
 
 
-def tab_arrives(tab: str, chooser: Chooser | None, seeds: dict, visitor: Visitor, found: Any) -> dict:
-    """Updates of a tab's network and seeds when the browser has laid it out; ``found`` is what the browser kept."""
+def tab_arrives(tab: str, chooser: Chooser | None, seeds: dict, visitor: Visitor, found: Any) -> dict | None:
+    """Updates of a tab's network and seeds when the browser has laid it out; None for a tab that has neither.
+
+    ``found`` is what the browser kept.
+    """
     visitor.opened.add(tab)
     values = found.get("seeds") if isinstance(found, dict) else None
     values = values if isinstance(values, dict) else {}
     network = {chooser.network: chooser.opened(visitor, tab)} if chooser else {}
-    return network | {part: back(part, values.get(name)) for name, part in seeds.items()}
+    return (network | {part: back(part, values.get(name)) for name, part in seeds.items()}) or None
 
 
 def back(part: gr.components.Component, value: Any) -> Any:
