@@ -24,14 +24,10 @@ class Reader:
 
     def __init__(self, classifier, path: Path):
         from training import thresholds
-        from training.data import load_images
 
         self.classifier, names = classifier, list(classifier.attrs)
-        chosen = load_images(path, classifier.img_size, "train", attributes=names, limit=COUNT)
-        edges = thresholds.fair(thresholds.read(classifier, chosen, names), chosen.attributes)
+        edges, shares, _half = thresholds.of_judge(classifier, path, names, COUNT)
         self.edges = dict(zip(names, torch.sigmoid(edges).tolist(), strict=True))
-        told = load_images(path, classifier.img_size, "test", attributes=names)
-        shares = thresholds.of_photographs(thresholds.read(classifier, told, names), told.attributes, edges)
         self.photographs = dict(zip(names, shares.tolist(), strict=True))
 
     def has(self, image: Image.Image) -> dict[str, bool]:

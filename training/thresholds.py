@@ -11,13 +11,14 @@ Readings are logits ``[N, n]``, labels 0 or 1 ``[N, n]``, thresholds logits ``[n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from models.attributes import Classifier
 
-from .data import Images
+from .data import Images, load_images
 
 BATCH = 64
 
@@ -62,3 +63,15 @@ def of_photographs(readings: Tensor, labels: Tensor, thresholds: Tensor) -> Tens
         with_it, without = (rightly[of].mean() if of.any() else torch.tensor(0.0) for of in (there[:, k], ~there[:, k]))
         found[k] = 100 * ((1 - share) * with_it + share * without)
     return found
+
+
+def of_judge(
+    judge: Classifier, data: str | Path, attrs: Sequence[str], limit: int | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Fair thresholds by (at most ``limit``) photographs of the train split; what those of the test split reach there,
+    and at one half, as ``of_photographs`` says it: three ``[n]``."""
+    chosen = load_images(data, judge.img_size, "train", attributes=attrs, limit=limit)
+    told = load_images(data, judge.img_size, "test", attributes=attrs)
+    edges, readings = fair(read(judge, chosen, attrs), chosen.attributes), read(judge, told, attrs)
+    at = [of_photographs(readings, told.attributes, edge) for edge in (edges, torch.zeros_like(edges))]
+    return edges, *at

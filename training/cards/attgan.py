@@ -84,10 +84,8 @@ def export(args, notes: dict) -> int:
 def _readings(data: str, judge: Classifier, attrs: list[str]) -> tuple[torch.Tensor, dict, dict]:
     """Where the judge sees an attribute, by photographs of the train split; what those of the test split get, there
     and at one half, as edits do: by attribute, and ``mean``."""
-    chosen, told = (load_images(data, judge.img_size, split, attributes=attrs) for split in ("train", "test"))
-    edge = thresholds.fair(thresholds.read(judge, chosen, attrs), chosen.attributes)
-    read = thresholds.read(judge, told, attrs)
-    shares = [thresholds.of_photographs(read, told.attributes, of).tolist() for of in (edge, torch.zeros_like(edge))]
+    edge, *shares = thresholds.of_judge(judge, data, attrs)
+    shares = [of.tolist() for of in shares]
     return edge, *({**dict(zip(attrs, of, strict=True)), "mean": sum(of) / len(of)} for of in shares)
 
 
