@@ -110,4 +110,4 @@ def test_a_tick_is_enough(window):
     with visit.event("od-edit-ticks"):
         visit.at("od-edit-ticks").locator("label", has_text="bangs").click()
     visit.shows("od-edit-stages", 6)
-    assert "bangs +4" in visit.ran("od-edit")
+    assert "bangs +6" in visit.ran("od-edit")
