@@ -2,7 +2,7 @@
 
 What a drag needs and no more: nothing is recorded, no weight has a gradient, layers whose row of w+ stays as it is are
 one plain convolution with a kernel made once, backward convolutions are the transposed ones in the layout that is
-quickest, and where only a window of the last feature map is wanted, every layer computes only what that window sees.
+quickest, and where only a window of the last feature map has a gradient, the way back is only through what it sees.
 """
 
 from __future__ import annotations
@@ -62,9 +62,14 @@ class _Trace:
     scale: Tensor | None = None  # [1, O], demodulation times gain
     scaled: Tensor | None = None  # the convolution times ``scale``
 
+    def cut(self, into: Box, out: Box) -> _Trace:
+        """Of a whole trace the part that makes ``out``."""
+        scaled = None if self.scaled is None else _part(self.scaled, out)
+        return _Trace(into, out, _part(self.x, into), _part(self.y, out), self.styles, self.scale, scaled)
+
 
 class Pullback:
-    """``forward(ws, box)`` gives features of the block at ``resolution``; ``backward(gradient)`` the first rows' one.
+    """``forward(ws)`` gives features of the block at ``resolution``; ``backward(gradient)`` the first rows' one.
 
     Args:
         synthesis: frozen; ``supported``.
@@ -86,43 +91,49 @@ class Pullback:
                 self.layers.append(_layer(layer, row, row < rows, noise, ws))
         self.start = synthesis.b4.const[None].contiguous(memory_format=torch.channels_last)
         self.traces: list[_Trace] = []
-        self.box: Box | None = None
 
     @torch.no_grad()
-    def forward(self, ws: Tensor, box: Box | None = None) -> Tensor:
-        """Features ``[1, C, bottom - top, right - left]`` of one latent, all of them where no box is given."""
-        out, boxes = box or (0, self.resolution, 0, self.resolution), []
-        self.box = box
-        for item in reversed(self.layers):
-            into = _needed(out, item.layer)
-            boxes.append((into, out))
-            out = into
+    def forward(self, ws: Tensor) -> Tensor:
+        """Features ``[1, C, resolution, resolution]`` of one latent."""
         self.traces, x = [], self.start
-        for item, (into, out) in zip(self.layers, reversed(boxes), strict=True):
-            trace = _run(item, ws, x, into, out)
+        for item in self.layers:
+            trace = _run(item, ws, x)
             self.traces.append(trace)
             x = trace.y
         return x
 
     @torch.no_grad()
-    def backward(self, gradient: Tensor) -> Tensor:
-        """``[1, rows, w_dim]`` from the gradient of what ``forward`` gave last."""
+    def backward(self, gradient: Tensor, box: Box | None = None) -> Tensor:
+        """``[1, rows, w_dim]`` from the gradient of what ``forward`` gave last.
+
+        ``gradient [1, C, bottom - top, right - left]``: that of the features in the box, where no other has one.
+        """
+        traces = self.traces if box is None else self._seen(box)
         total = gradient.new_zeros(1, self.rows, self.synthesis.w_dim)
         for i in range(len(self.layers) - 1, -1, -1):
             item = self.layers[i]
             # Below the lowest layer whose row is free nothing is asked for.
             deeper = any(below.free for below in self.layers[:i])
-            gradient, row = _back(item, self.traces[i], gradient, deeper)
+            gradient, row = _back(item, traces[i], gradient, deeper)
             if row is not None:
                 total[:, item.row] += row
             if not deeper:
                 break
         return total
 
+    def _seen(self, box: Box) -> list[_Trace]:
+        """Of every layer the part that the features in the box depend on."""
+        seen = []
+        for item, trace in zip(reversed(self.layers), reversed(self.traces), strict=True):
+            into = _needed(box, item.layer)
+            seen.append(trace.cut(into, box))
+            box = into
+        return seen[::-1]
+
     @torch.no_grad()
     def image(self, ws: Tensor, noise_mode: str = "const") -> Tensor:
-        """The picture ``[1, 3, H, W]`` of the latent that ``forward`` had last; goes on from its features if whole."""
-        if self.box is not None or self.synthesis.architecture != "skip":
+        """The picture ``[1, 3, H, W]`` of the latent that ``forward`` had last; goes on from its features."""
+        if self.synthesis.architecture != "skip":
             return self.synthesis(ws, noise_mode=noise_mode)
         blocks = [trace.y for trace in self.traces[::2]]  # one convolution at 4 px, then two a block
         return self.synthesis.finish(ws, dict(zip(self.synthesis.block_resolutions, blocks, strict=False)), noise_mode)
@@ -135,19 +146,19 @@ class Recorded:
         self.synthesis, self.ws, self.rows = synthesis, ws, rows
         self.resolution, self.noise_mode = resolution, noise_mode
 
-    def forward(self, ws: Tensor, box: Box | None = None) -> Tensor:
+    def forward(self, ws: Tensor) -> Tensor:
         with torch.inference_mode(False), torch.enable_grad():
             self.free = ws[:, : self.rows].detach().clone().requires_grad_(True)
-            features = self._features(torch.cat([self.free, self.ws[:, self.rows :]], dim=1))
-            top, bottom, left, right = box or (0, self.resolution, 0, self.resolution)
-            self.features = features[:, :, top:bottom, left:right]
+            self.features = self._features(torch.cat([self.free, self.ws[:, self.rows :]], dim=1))
         return self.features.detach()
 
     def _features(self, ws: Tensor) -> Tensor:
         return self.synthesis.features(ws, self.resolution, self.noise_mode, dtype=torch.float32)
 
-    def backward(self, gradient: Tensor) -> Tensor:
-        return torch.autograd.grad(self.features, self.free, gradient, retain_graph=True)[0]
+    def backward(self, gradient: Tensor, box: Box | None = None) -> Tensor:
+        with torch.inference_mode(False), torch.enable_grad():
+            seen = self.features if box is None else self.features[:, :, box[0] : box[1], box[2] : box[3]]
+        return torch.autograd.grad(seen, self.free, gradient, retain_graph=True)[0]
 
     @torch.no_grad()
     def image(self, ws: Tensor, noise_mode: str = "const") -> Tensor:
@@ -171,11 +182,11 @@ class Pictured(Recorded):
         self.picture, self._end = self._drawn.detach(), maps[kept[-1]].detach()
         return maps[self.resolution]
 
-    def backward(self, gradient: Tensor, of_picture: Tensor | None = None) -> Tensor:
-        ends, gradients = [self.features], [gradient]
-        if of_picture is not None:
-            ends, gradients = [*ends, self._drawn], [*gradients, of_picture]
-        return torch.autograd.grad(ends, self.free, gradients, retain_graph=True)[0]
+    def backward(self, gradient: Tensor, box: Box | None = None, of_picture: Tensor | None = None) -> Tensor:
+        if of_picture is None:
+            return super().backward(gradient, box)
+        ends = [self.features, self._drawn]
+        return torch.autograd.grad(ends, self.free, [gradient, of_picture], retain_graph=True)[0]
 
     @torch.no_grad()
     def image(self, ws: Tensor, noise_mode: str = "const") -> Tensor:
@@ -230,28 +241,30 @@ def _cut(x: Tensor, have: Box, want: Box) -> Tensor:
     return F.pad(x, [-left, right, -top, bottom])
 
 
-def _run(item: _Layer, ws: Tensor, x: Tensor, into: Box, out: Box) -> _Trace:
-    layer, trace = item.layer, _Trace(into, out, x, x)
+def _part(x: Tensor, box: Box) -> Tensor:
+    """What of a whole map lies in the box, laid out anew: the way back is quicker there."""
+    part = x[:, :, box[0] : box[1], box[2] : box[3]]
+    return part if part.shape == x.shape else part.contiguous(memory_format=torch.channels_last)
+
+
+def _run(item: _Layer, ws: Tensor, x: Tensor) -> _Trace:
+    """The whole of one layer."""
+    layer = item.layer
+    into, out = (0, x.shape[2], 0, x.shape[3]), (0, layer.resolution, 0, layer.resolution)
+    trace = _Trace(into, out, x, x)
     if item.free:
         trace.styles = layer.affine(ws[:, item.row])
         trace.scale = demodulation(layer.weight, trace.styles) * item.gain
         x = x * trace.styles.reshape(1, -1, 1, 1)
     if layer.up == 1:
-        border = _grown(out, 1)
-        if border == _grown(into, 1):  # the whole map: the convolution brings its own zeros
-            x = F.conv2d(x, item.weight, padding=1)
-        else:
-            x = F.conv2d(_cut(x, into, border), item.weight)
+        x = F.conv2d(x, item.weight, padding=1)
     else:
         x = F.conv_transpose2d(x, item.weight, stride=2)
         x = F.conv2d(_cut(x, _upsampled(into), _filtered(out, layer)), item.kernel, groups=x.shape[1])
     if item.free:
         x.mul_(trace.scale.reshape(1, -1, 1, 1))
         trace.scaled = x
-    shift = item.shift
-    if shift.shape[2] > 1:
-        shift = shift[:, :, out[0] : out[1], out[2] : out[3]]
-    x = x + shift if item.free else x.add_(shift)
+    x = x + item.shift if item.free else x.add_(item.shift)
     if layer.activation == "lrelu":
         x = F.leaky_relu_(x, LRELU_SLOPE)
     elif layer.activation == "relu":

@@ -11,6 +11,7 @@ import os
 import weakref
 import zipfile
 import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,30 +58,65 @@ def spread(net: Generator) -> float:
     return float(net.mapping(z, c)[:, 0].std(dim=0).mean())
 
 
-AWAY_SAMPLES = 1024  # of w, whose spread is measured
+SAMPLES = 1024  # of w, whose spread is measured
 LEAST = 0.02  # of the mean variance: directions in which w hardly varies count as if they varied by that much
-_spreads: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class PrincipalAxes:
+    """How the latents w that a mapping network makes are spread (as GANSpace, Härkönen et al. 2020, finds them).
+
+    ``mean`` [w_dim], ``axes`` [w_dim, w_dim] (columns) and ``deviations`` [w_dim] along them, float64 on the CPU.
+    ``usual``: the distance from the mean within which 99 % lie, in deviations (root of the mean square over the axes).
+    """
+
+    mean: Tensor
+    axes: Tensor
+    deviations: Tensor
+    usual: float
+
+    def apart(self, w: Tensor) -> Tensor:
+        """``[N]`` distances of ``w [N, w_dim]`` from the mean in deviations (Mahalanobis)."""
+        scale = self.deviations.reciprocal().nan_to_num(posinf=0.0)
+        return ((w.double().cpu() - self.mean) @ self.axes * scale).square().mean(dim=1).sqrt()
+
+    def steps(self) -> Tensor:
+        """``[w_dim, w_dim]``: coordinates ``[..., w_dim]`` times this are changes of w, as long as w varies there.
+
+        Random coordinates change w by as much as their own size, in the mean.
+        """
+        mean = self.deviations.square().mean().sqrt()
+        return (self.axes * self.deviations / mean.clamp_min(1e-12)).T.float()
+
+
+_principal: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 @torch.no_grad()
-def away(net: Generator, w: Tensor) -> float:
-    """How far w+ ``[1, num_ws, w_dim]`` lies from the latents that the mapping network makes.
-
-    Rows are measured in deviations of w along its principal axes (Mahalanobis); the farthest one counts, in units of
-    the distance within which 99 % of 1024 seeded latents lie: 1 or less is usual for a picture of the network.
-    """
-    if net not in _spreads:
+def principal_axes(net: Generator) -> PrincipalAxes:
+    """Of 1024 seeded latents; found once for a network."""
+    if net not in _principal:
         device = device_of(net)
-        z = torch.randn(AWAY_SAMPLES, net.z_dim, generator=torch.Generator().manual_seed(0)).to(device)
-        c = torch.eye(net.c_dim, device=device)[torch.arange(AWAY_SAMPLES) % net.c_dim] if net.c_dim else None
+        z = torch.randn(SAMPLES, net.z_dim, generator=torch.Generator().manual_seed(0)).to(device)
+        c = torch.eye(net.c_dim, device=device)[torch.arange(SAMPLES) % net.c_dim] if net.c_dim else None
         samples = net.mapping(z, c)[:, 0].double().cpu()
         mean = samples.mean(dim=0)
         variances, axes = torch.linalg.eigh(torch.cov((samples - mean).T))
-        scale = (variances.clamp_min(0) + LEAST * variances.mean()).rsqrt().nan_to_num(posinf=0.0)
-        apart = ((samples - mean) @ axes * scale).square().mean(dim=1).sqrt()
-        _spreads[net] = mean, axes * scale, float(apart.quantile(0.99).clamp_min(1e-12))
-    mean, whitened, usual = _spreads[net]
-    return float(((w[0].double().cpu() - mean) @ whitened).square().mean(dim=1).sqrt().max()) / usual
+        deviations = (variances.clamp_min(0) + LEAST * variances.mean()).sqrt()
+        found = PrincipalAxes(mean, axes, deviations, usual=1.0)
+        usual = float(found.apart(samples).quantile(0.99).clamp_min(1e-12))
+        _principal[net] = replace(found, usual=usual)
+    return _principal[net]
+
+
+def away(net: Generator, w: Tensor) -> float:
+    """How far w+ ``[1, num_ws, w_dim]`` lies from the latents that the mapping network makes.
+
+    Rows are measured in deviations of w along its principal axes; the farthest one counts, in units of the distance
+    within which 99 % of 1024 seeded latents lie: 1 or less is usual for a picture of the network.
+    """
+    principal = principal_axes(net)
+    return float(principal.apart(w[0]).max()) / principal.usual
 
 
 # -- as text ------------------------------------------------------------------------------------------------------

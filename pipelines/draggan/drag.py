@@ -15,10 +15,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from PIL import Image
 from torch import Tensor
 
-from models.pullback import Box
 from models.stylegan2 import Generator
 from weights.errors import UserError
 
@@ -46,8 +46,7 @@ class DragState:
 
     ``w0`` [1, num_ws, w_dim]: where the drag began, which the mask refers to. ``origins``: of each handle the latent
     and the point at which it was placed, whose features are looked for. ``moments``: Adam's two, ``updates`` their
-    number. ``best`` and ``waited``: of each handle the least distance so far and the steps since. ``box``: the cells of
-    the feature map that this step was computed from.
+    number. ``best`` and ``waited``: of each handle the least distance so far and the steps since.
     """
 
     w0: Tensor
@@ -56,7 +55,6 @@ class DragState:
     updates: int
     best: tuple[float, ...]
     waited: tuple[int, ...]
-    box: Box | None
 
 
 @dataclass(frozen=True)
@@ -166,16 +164,16 @@ def drag(
         engine = (ReferenceEngine if options.mode == "reference" else Engine)(net, w0, options)
         points = [Tracked(handle, target, start) for handle, target in zip(handles, targets, strict=True)]
         free = engine.rows.free(start)  # [1, rows, w_dim], or [1, 1, w_dim] in the space w
-        adam, box, step = Adam([free]), engine.box(handles), 0
+        adam, step = Adam([free]), 0
         if resume is not None:
-            box, step = _take_up(resume, net, points, adam, box)
+            step = _take_up(resume, net, points, adam)
         _look_up_templates(engine, points)
         last = step + steps
         first = step
         too_far = max(STRAYED, STRAYED_FROM_START * away(net, w0))
 
         while True:
-            look = engine.look(free, box)  # feature map [C, r, r]
+            look = engine.look(free)  # feature map [C, r, r]
 
             # Track: the nearest neighbour of each handle's features (equation 3).
             if step > first:
@@ -198,7 +196,8 @@ def drag(
 
             # Supervise: what the features ahead of each handle differ from those at it (equation 1).
             if done is None:
-                pulling = [p.distance > options.near and not s for p, s in zip(points, stuck, strict=True)]
+                # One that is stuck pulls on: what the others do may free it.
+                pulling = [p.distance > options.near for p in points]
                 of_rows = look.gradient(
                     [p.handle for p in points], [p.target for p in points], pulling, [p.template for p in points]
                 )  # [1, rows, w_dim]
@@ -215,7 +214,7 @@ def drag(
                 stuck=tuple(stuck),
                 done=done,
                 image=image,
-                state=_state(w0, points, adam, box),
+                state=_state(w0, points, adam),
                 away=apart,
                 strayed=apart is not None and apart > too_far,
             )
@@ -223,9 +222,10 @@ def drag(
                 return
 
             # Update the latent.
-            free = free.clone()  # the old one belongs to the step that is out
-            adam.step([free], [of_rows], options.lr)
-            box, step = engine.box([p.handle for p in points]), step + 1
+            change = torch.zeros_like(free)
+            adam.step([change], [engine.rows.along_axes(of_rows)], options.lr)
+            free = engine.rows.changed(free, change)  # the old one belongs to the step that is out
+            step += 1
 
     return iterate()
 
@@ -259,10 +259,10 @@ class Tracked:
             self.waited += 1
 
 
-def _take_up(resume: DragStep, net: Generator, points: list[Tracked], adam: Adam, box: Box | None):
+def _take_up(resume: DragStep, net: Generator, points: list[Tracked], adam: Adam) -> int:
     """What still holds of a step: its moments, and of the handles that it had whatever is known of them.
 
-    Returns the box of the feature map to compute and the number of the step.
+    Returns the number of the step.
     """
     state = resume.state
     if state.moments[0].shape == adam.moments[0][0].shape:
@@ -279,9 +279,7 @@ def _take_up(resume: DragStep, net: Generator, points: list[Tracked], adam: Adam
         point.handle, point.origin, point.placed = resume.handles[j], origins[id(w)], placed
         if point.target == resume.targets[j] and resume.done != "stuck":  # asked for again, it gets another chance
             point.best, point.waited = state.best[j], state.waited[j]
-    if tuple(p.handle for p in points) == resume.handles and (box is None) == (state.box is None):
-        box = state.box  # rounding depends on it, and going on is to be the same as not having stopped
-    return box, resume.step
+    return resume.step
 
 
 def _look_up_templates(engine: Engine | ReferenceEngine, points: list[Tracked]) -> None:
@@ -293,7 +291,7 @@ def _look_up_templates(engine: Engine | ReferenceEngine, points: list[Tracked]) 
             point.template = template
 
 
-def _state(w0: Tensor, points: list[Tracked], adam: Adam, box: Box | None) -> DragState:
+def _state(w0: Tensor, points: list[Tracked], adam: Adam) -> DragState:
     origins = {id(p.origin): p.origin.cpu().clone() for p in points}
     return DragState(
         w0=w0.cpu().clone(),
@@ -302,7 +300,6 @@ def _state(w0: Tensor, points: list[Tracked], adam: Adam, box: Box | None) -> Dr
         updates=adam.steps,
         best=tuple(p.best for p in points),
         waited=tuple(p.waited for p in points),
-        box=box,
     )
 
 

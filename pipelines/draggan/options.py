@@ -64,14 +64,21 @@ def defaults(net: Generator, mode: str = "fast") -> Defaults:
         mask_space="features" if size > 128 else "picture",
         mask_weight=mask_weight_of("features" if size > 128 else "picture", size),
     )
-    if size <= 128 and 2 * block >= size and net.synthesis.widths[block] >= MAPS:
-        # Many maps in a fine block, as in the 128 px faces: small regions and small steps. Of 10 pairs of
-        # ``benchmarks drag-landmarks`` 25 % of the distance is left for 1 point and 34 % for 5, with the same person in
-        # 70 and 90 of 100; steps of 0.03 deviations: 25 and 34 %, 50 and 90.
-        usual = replace(usual, lr=0.0186 * spread(net), rows=min(8, net.num_ws), r1=12.0, stop_distance=0.5)
-    if mode == "reference":
+    wide = size <= 128 and 2 * block >= size and net.synthesis.widths[block] >= MAPS
+    if wide:
+        # Many maps in a fine block, as in the 128 px faces: small regions and small steps. Of 10 pairs of ``benchmarks
+        # drag-landmarks`` 24 % of the distance is left for 5 points; with the first 8 rows 26, with half the step 29.
+        usual = replace(usual, lr=0.037 * spread(net), rows=net.num_ws, r1=12.0, stop_distance=0.5)
+    if mode == "reference":  # whose steps are equally long in all entries of w, and soon too long
         return replace(
-            usual, r1=3.0, r2=12.0, stop_distance=max(2.0, 2 * size / 512), mask_space="features", mask_weight=20.0
+            usual,
+            lr=(0.0186 if wide else 0.06) * spread(net),
+            rows=min(8 if wide else 6, net.num_ws),
+            r1=3.0,
+            r2=12.0,
+            stop_distance=max(2.0, 2 * size / 512),
+            mask_space="features",
+            mask_weight=20.0,
         )
     return usual
 

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.pullback import Box
 from models.stylegan2 import Generator
 
 from .motion import Options, Point, Rows
@@ -26,22 +25,19 @@ class ReferenceEngine:
         self.fixed = self.first = None
         if options.fixed is not None:
             self.fixed = options.fixed.to(w0.device)[None, None]
-            self.first = self.look(self.rows.free(w0), None).map
-
-    def box(self, handles: list[Point]) -> Box | None:
-        return None
+            self.first = self.look(self.rows.free(w0)).map
 
     def templates(self, w: Tensor, handles: list[Point]) -> list[Tensor]:
         features = ReferenceLook(self, self.rows.free(w)).map
         return [features[0, :, round(y), round(x)] for x, y in handles]
 
-    def look(self, free: Tensor, box: Box | None) -> ReferenceLook:
+    def look(self, free: Tensor) -> ReferenceLook:
         return ReferenceLook(self, free)
 
 
 class ReferenceLook:
     def __init__(self, engine: ReferenceEngine, free: Tensor):
-        self.engine, self.box, options = engine, None, engine.options
+        self.engine, options = engine, engine.options
         size = engine.net.img_resolution
         with torch.inference_mode(False), torch.enable_grad():
             self.free = free.detach().clone().requires_grad_(True)

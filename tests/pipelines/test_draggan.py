@@ -18,7 +18,7 @@ import weights
 from pipelines import draggan, images, stylegan2
 from pipelines.draggan import motion
 from pipelines.draggan import options as arguments
-from pipelines.latents import away
+from pipelines.latents import LEAST, away, principal_axes
 
 from .draggan_helpers import AWAY, KINDS, run, same
 
@@ -105,7 +105,7 @@ def test_the_gradient_is_that_of_the_formula(net, w, space):
     handle, target = (24.3, 30.6), (40.0, 21.0)
     free = engine.rows.free(w) + 0.05
     templates = engine.templates(w, [handle])
-    look = engine.look(free, engine.box([handle]))
+    look = engine.look(free)
     ours = look.gradient([handle], [target], [True], templates)
 
     free = free.clone().requires_grad_(True)
@@ -136,7 +136,7 @@ def test_tracking_finds_what_was_shifted(net, w):
     engine = motion.Engine(net, w, options)
     handles = [(20.0, 30.0), (40.5, 22.0)]
     templates = engine.templates(w, handles)
-    look = engine.look(engine.rows.free(w), None)
+    look = engine.look(engine.rows.free(w))
     assert all(math.dist(a, b) < 1e-3 for a, b in zip(look.track(handles, templates), handles, strict=True))
     whole = look.features
     for dx, dy in ((1, 0), (-1, 1), (0.5, -1.5), (0.3, 0.8)):
@@ -163,7 +163,6 @@ def test_stopped_and_continued_is_not_stopped_at_all(net, w, kind):
 def test_windows_of_the_features_are_no_different_after_a_stop(wide):
     w, how = stylegan2.latent(wide, seed=1), {"handles": [(40, 60), (90, 60)], "targets": [(60, 60), (110, 60)]}
     whole = run(wide, w, 4, **how)
-    assert whole[2].state.box is not None
     stopped = pickle.loads(pickle.dumps(whole[2]))
     rest = run(wide, None, 2, handles=stopped.handles, targets=how["targets"], resume=stopped)
     for a, b in zip(whole[2:], rest, strict=True):
@@ -172,10 +171,15 @@ def test_windows_of_the_features_are_no_different_after_a_stop(wide):
 
 def test_windows_of_the_features_are_what_the_whole_map_has(wide, monkeypatch):
     w, how = stylegan2.latent(wide, seed=1), {"handles": [(40, 60)], "targets": [(60, 60)]}
+    boxes, found = [], motion.Look._pulled_box
+    monkeypatch.setattr(
+        motion.Look, "_pulled_box", lambda look, handles: boxes.append(found(look, handles)) or boxes[-1]
+    )
     cut = run(wide, w, 3, **how)
+    assert len(boxes) == 3 and None not in boxes
     monkeypatch.setattr(motion, "WORTH_CUTTING", 1000)
     whole = run(wide, w, 3, **how)
-    assert cut[1].state.box is not None and whole[1].state.box is None
+    assert boxes[3:] == [None] * 3
     assert math.dist(cut[-1].handles[0], whole[-1].handles[0]) < 0.01
     # The first steps of Adam do not know the size of a gradient: entries of next to none may go either way.
     assert ((cut[-1].w - whole[-1].w).abs() > 1e-3).float().mean() < 0.01
@@ -277,6 +281,33 @@ def test_how_far_a_latent_lies_from_those_of_the_network(net):
     steps = run(net, start, 3, show_every=2)
     assert steps[0].away == away(net, start) and not steps[0].strayed
     assert [s.away is None for s in steps] == [s.image is None for s in steps]
+
+
+def test_steps_go_along_the_principal_axes_of_w(net, w):
+    """As long in each as w varies there: ``steps`` is a root of the covariance, in units in which w_dim are 1."""
+    principal = principal_axes(net)
+    steps = principal.steps().double()
+    z = torch.randn(4096, net.z_dim, generator=torch.Generator().manual_seed(1))
+    samples = net.mapping(z)[:, 0].double()
+    least = LEAST * torch.cov(samples.T).diagonal().mean() * torch.eye(net.w_dim)
+    wanted = torch.cov(samples.T) + least
+    wanted *= net.w_dim / wanted.trace()
+    assert (steps.T @ steps - wanted).abs().max() < 0.15 * wanted.abs().max()
+    moved = run(net, w, 8)[-1]
+    usual = moved.w[0, :3].double() - w[0, :3].cpu()
+    assert (usual @ principal.axes).square().mean(dim=0)[-net.w_dim // 4 :].sum() > 0.5 * usual.square().mean(
+        dim=0
+    ).sum()
+
+
+def test_one_that_is_stuck_pulls_on(net, w):
+    """What the others do may free it: patience only says when to end."""
+    handles, targets = [(20, 30), (45, 45)], [(50, 30), (2, 60)]
+    patient = run(net, w, 40, handles=handles, targets=targets, patience=500)
+    hasty = run(net, w, 40, handles=handles, targets=targets, patience=5)
+    for a, b in zip(patient, hasty, strict=False):
+        assert torch.equal(a.w, b.w)
+    assert any(any(step.stuck) for step in hasty[:-1])
 
 
 def test_a_drag_says_that_its_picture_has_strayed(net, monkeypatch):

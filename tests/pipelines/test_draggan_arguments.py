@@ -50,7 +50,7 @@ def test_colours_are_held_as_autograd_says(net, w):
     w0 = w if w.ndim == 3 else w[:, None].repeat(1, net.num_ws, 1)
     engine = motion.Engine(net, w0, options)
     free = engine.rows.free(w0) + 0.05
-    found = engine.look(free, None).gradient([(8.0, 8.0)], [(8.0, 8.0)], [False], [None])
+    found = engine.look(free).gradient([(8.0, 8.0)], [(8.0, 8.0)], [False], [None])
     free = free.clone().requires_grad_(True)
     averages = [
         torch.nn.functional.avg_pool2d(net.synthesis(rows, noise_mode="const", last=32), 2)[:, :, :, :8]

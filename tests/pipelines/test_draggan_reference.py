@@ -71,7 +71,7 @@ def test_every_step_from_the_stored_latent(net, trace, case):
     targets = xy(trace[f"{case}_targets"])
     handles, templates = xy(trace[f"{case}_points0"]), None
     for t, expected in enumerate(trace[f"{case}_points"]):
-        look = drag.look(stored(trace, case, t), None)
+        look = drag.look(stored(trace, case, t))
         if t == 0:
             templates = drag.templates(look.ws, handles)
             assert np.abs(torch.stack(templates).numpy() - trace[f"{case}_feat_refs"]).max() < 1e-4
@@ -93,7 +93,7 @@ def test_every_step_from_the_stored_latent(net, trace, case):
 def test_pictures_of_the_first_and_the_last_step(net, trace, case):
     drag = engine(net, trace, case)
     for name, t in (("first", 0), ("last", len(trace[f"{case}_points"]) - 1)):
-        image = drag.look(stored(trace, case, t), None).image()[0].permute(1, 2, 0)
+        image = drag.look(stored(trace, case, t)).image()[0].permute(1, 2, 0)
         levels = (image * 127.5 + 128).clamp(0, 255).to(torch.uint8).numpy()
         assert np.abs(levels.astype(int) - trace[f"{case}_img_{name}"].astype(int)).max() <= 1
 
