@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import weights
 from benchmarks import __main__ as command
-from benchmarks import drag_accuracy, drag_landmarks, draggan, kept
+from benchmarks import drag_accuracy, draggan, kept
 from models.pullback import Pullback
 from models.stylegan2 import Generator
 
@@ -138,35 +138,6 @@ def test_entries_are_lines_of_json(tmp_path):
     path = tmp_path / "kept.jsonl"
     path.write_text(json.dumps({"key": "a", "result": {"x": 1}}) + "\n\nnonsense\n[]\n")
     assert kept.read(path) == {"a": {"x": 1}} and kept.read(tmp_path / "nowhere") == {}
-
-
-def test_landmarks_are_dragged_and_judged_by_what_is_seen(tmp_path, monkeypatch):
-    pytest.importorskip("dlib", reason="the judge is installed by requirements-bench.txt alone")
-    net, path = weights.load("stylegan2/faces"), tmp_path / "kept.jsonl"
-    seed, w, start, goal = next(drag_landmarks.pairs(net, 1))
-    assert start.shape == goal.shape == (68, 2) and not np.array_equal(start, goal)
-    still = drag_landmarks.one(net, "fast", 5, w, start, start)  # each where it is: nothing moves
-    assert still["far"] == 0 and still["done"] == "arrived" and still["left"] < 0.01 and still["apart"] < 0.01
-    monkeypatch.setattr(drag_landmarks, "STEPS", 3)
-    first = drag_landmarks.measured(net, "fast", 68, 1, path)
-    far = np.linalg.norm(start - goal, axis=1).mean()
-    assert first[0]["far"] == pytest.approx(far) and first[0]["steps"] == 3 and 0 < first[0]["left"] < 1.2 * far
-    monkeypatch.setattr(drag_landmarks, "one", lambda *a: pytest.fail("measured twice"))
-    assert drag_landmarks.measured(net, "fast", 68, 1, path) == first
-
-
-def test_a_lost_face_counts_as_not_having_moved(monkeypatch):
-    pytest.importorskip("dlib", reason="the judge is installed by requirements-bench.txt alone")
-    from training import judges
-
-    net = weights.load("stylegan2/faces")
-    _seed, w, start, goal = next(drag_landmarks.pairs(net, 1))
-    monkeypatch.setattr(judges, "landmarks", lambda x: (np.stack([start, goal]), np.array([True, False])))
-    monkeypatch.setattr(drag_landmarks, "STEPS", 1)
-    found = drag_landmarks.one(net, "fast", 1, w, start, goal)
-    assert found["left"] == found["far"] > 0 and not found["detected"]
-    both = drag_landmarks.summary([found, {**found, "left": 0.0, "apart": 0.7}])
-    assert both["share"] == pytest.approx(0.5) and both["same"] == 0.5
 
 
 def test_a_network_of_the_published_size_has_its_block():
