@@ -81,9 +81,10 @@ class PrincipalAxes:
         return ((w.double().cpu() - self.mean) @ self.axes * scale).square().mean(dim=1).sqrt()
 
     def steps(self) -> Tensor:
-        """``[w_dim, w_dim]``: coordinates ``[..., w_dim]`` times this are changes of w, as long as w varies there.
+        """``[w_dim, w_dim]``: coordinates ``[..., w_dim]`` times this are a change of w.
 
-        Random coordinates change w by as much as their own size, in the mean.
+        A coordinate is that of an axis, in its deviations over their root mean square: of random coordinates the change
+        is as large as they are, in the mean.
         """
         mean = self.deviations.square().mean().sqrt()
         return (self.axes * self.deviations / mean.clamp_min(1e-12)).T.float()
