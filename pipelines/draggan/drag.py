@@ -64,8 +64,8 @@ class DragStep:
     ``step``: updates of the latent so far. ``w`` [1, num_ws, w_dim], on the CPU. ``handles`` (where they are now) and
     ``targets``, (x, y). ``distances``: how far each handle is from its target in pixels, ``distance`` the largest.
     ``arrived`` and ``stuck``: of each handle. ``done``: None while it goes on, else ``"arrived"`` (all handles have),
-    ``"stuck"`` (those left do not come nearer) or ``"steps"`` (as many as asked for). ``image`` belongs to ``w``;
-    None on steps that are not shown. ``away``: how far ``w`` lies from what the mapping network makes, 1 for the
+    ``"stuck"`` (those left do not come nearer) or ``"steps"`` (as many as asked for). ``image``: that of ``w``, None on
+    steps that are not shown; the last one equals ``stylegan2.picture``, those before may round a value otherwise. ``away``: how far ``w`` lies from what the mapping network makes, 1 for the
     farthest that it makes itself (``latents.away``); None on steps that are neither shown nor the last. ``strayed``:
     that is so far that the picture may no longer look like one of the network's.
     """
@@ -192,7 +192,7 @@ def drag(
             elif step == last:
                 done = "steps"
             shown = show_every and (done or (step - first) % show_every == 0)
-            image = to_pil(look.image())[0] if shown else None  # [1, 3, H, W]
+            image = _picture(net, look, done, options.noise_mode) if shown else None
 
             # Supervise: what the features ahead of each handle differ from those at it (equation 1).
             if done is None:
@@ -228,6 +228,11 @@ def drag(
             step += 1
 
     return iterate()
+
+
+def _picture(net: Generator, look, done: str | None, noise_mode: str) -> Image.Image:
+    """The last is the whole network's, as everything else draws it; the others go on from the features at hand."""
+    return stylegan2.picture(net, look.ws, noise_mode) if done else to_pil(look.image())[0]  # [1, 3, H, W]
 
 
 @dataclass

@@ -92,6 +92,8 @@ class Handlers(Picture):
                         meter = far(pull, step, first)
                         updates = (gr.update(frame=live), meter, "", gr.update(visible=False))
                         yield dict(zip(watched, updates, strict=True))
+            if pull.steps:
+                pull.last = jobs.settled(start.reference, pull.last, arguments)
         except UserError:  # such as: the time that is allowed here is over
             pull.running = False
             yield self.result(state, folder, points_of(pull.last))
@@ -133,6 +135,7 @@ class Handlers(Picture):
         if pull is None:
             yield {self.part["news"]: note("The picture has not strayed.")}
             return
+        pull.last = jobs.settled(state.start.reference, pull.last, pull.arguments)
         with results.folder() as folder:
             yield self.result(state, folder, drawn=drawn_at(pull))
 

@@ -74,6 +74,21 @@ def pulled(reference: Reference, w, resume, arguments: dict) -> Iterator:
 
 
 @in_worker
+def _pictured(reference: Reference, w, noise_mode: str) -> Iterator:
+    from pipelines import stylegan2
+
+    yield stylegan2.picture(reference.open(), w, noise_mode)
+
+
+def settled(reference: Reference, step, arguments: dict):
+    """A step at which a drag was ended, with the picture that it would have as the last of a shorter drag."""
+    if step.done:
+        return step
+    [image] = _pictured(reference, step.w, arguments.get("noise_mode", "const"))
+    return replace(step, image=image)
+
+
+@in_worker
 def inverted(reference: Reference, photo, arguments: dict) -> Iterator:
     """Every step of the search for a photograph's latent."""
     from pipelines import inversion
