@@ -45,7 +45,6 @@ from .editing import psnr, reconstructed, sheet, success
 from .losses import discriminator_loss, generator_loss, r1_penalty
 from .projected import ProjectedDiscriminator
 from .reconstruction import identity_loss
-from .supervised import PRECISIONS
 
 COMMAND = "AttGAN: encoder, decoder and discriminator"
 
@@ -116,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
     add("--r1-gamma", type=float, default=1.0)
     add("--r1-every", type=int, default=8)
     add("--ema-half-life", type=float, default=10_000, help="in images, ours")
-    add("--precision", default="bf16", choices=tuple(PRECISIONS))
+    add("--precision", default="bf16", choices=tuple(loop.PRECISIONS))
     add("--device", default="auto")
     add("--threads", type=int, default=None)
     add("--seed", type=int, default=0)
@@ -139,7 +138,7 @@ class AttGANRun:
         if self.ours and classifier is None:
             raise ValueError("the recipe ours needs --classifier, a run of `python -m training attributes`")
         self.device = loop.resolve(args.device)
-        self.dtype = PRECISIONS[args.precision]
+        self.dtype = loop.dtype_of(args.precision, self.device)
         torch.manual_seed(args.seed)
         self.G = Generator(
             n_attrs=len(args.attrs),

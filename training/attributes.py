@@ -23,7 +23,7 @@ from weights.attributes import ATTRS
 
 from . import loop
 from .data import Images, load_images
-from .supervised import PRECISIONS, Supervised, load_trained
+from .supervised import Supervised, load_trained
 
 COMMAND = "classifier of a face's attributes"
 
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         "--robust", type=float, default=0.0, help="L2 distance, at 64 px and colours in [-1, 1], of what deceives least"
     )
     add("--robust-steps", type=int, default=2, help="steps in which the worst such picture is looked for")
-    add("--precision", default="bf16", choices=tuple(PRECISIONS))
+    add("--precision", default="bf16", choices=tuple(loop.PRECISIONS))
     add("--device", default="auto")
     add("--threads", type=int, default=None)
     add("--seed", type=int, default=0)

@@ -24,7 +24,6 @@ from .data import Images, load_images
 
 COMMAND = "DCGAN generator and discriminator, for the iGAN tab"
 
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 SETTLE_BATCHES = 40  # of the batch size; statistics of that many pictures no longer change what is seen
 
 
@@ -50,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     add("--ada-target", type=float, default=0.6, help="adaptive augmentation; 0 switches it off")
     add("--ada-images", type=float, default=300_000, help="images that take p from 0 to 1")
     add("--no-xflip", dest="xflip", action="store_false", help="do not mirror the images")
-    add("--precision", default="bf16", choices=tuple(PRECISIONS))
+    add("--precision", default="bf16", choices=tuple(loop.PRECISIONS))
     add("--device", default="auto")
     add("--threads", type=int, default=None)
     add("--seed", type=int, default=0)
@@ -91,7 +90,7 @@ class DCGANRun:
         self.args, self.batch = args, args.batch
         self.device = loop.resolve(args.device)
         self.images = images.to(self.device)
-        self.dtype = PRECISIONS[args.precision]
+        self.dtype = loop.dtype_of(args.precision, self.device)
         torch.manual_seed(args.seed)
         widths = discriminators.halving_widths(args.width, args.resolution)[::-1]
         self.G = Generator(args.z_dim, widths, kernel=args.kernel, prior=args.prior)

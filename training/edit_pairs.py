@@ -16,7 +16,7 @@ from models.stylegan2 import Generator
 from weights import container, latent_directions, paths, store
 from weights.errors import UserError
 
-from .supervised import PRECISIONS
+from . import loop
 
 ENCODER = "faces"
 STATISTICS = 4096  # latents from which the spread along a direction is taken
@@ -146,7 +146,7 @@ def options(p: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def run_options(p: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """How long, on what and on how much of the data a trainer runs: of all trainers for photographs out of domain."""
     add = p.add_argument
-    add("--precision", default="fp32", choices=tuple(PRECISIONS))
+    add("--precision", default="fp32", choices=tuple(loop.PRECISIONS))
     add("--minutes", type=float, default=None)
     add("--device", default="auto")
     add("--threads", type=int, default=None)

@@ -23,7 +23,7 @@ from weights import CheckpointInfo, hub
 from . import loop, sheets
 from .data import Images, load_images
 from .stylegan2_state import load_run
-from .supervised import PRECISIONS, Supervised
+from .supervised import Supervised
 
 COMMAND = "network that says the latent w+ of a photograph, for a StyleGAN2 that ships"
 
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     add("--lambda-delta", type=float, default=0.02, help="of what rows differ from the one w")
     add("--lambda-stay", type=float, default=0.005, help="of the distance of that w from those of the mapping network")
     add("--no-xflip", dest="xflip", action="store_false", help="do not mirror the photographs")
-    add("--precision", default="fp32", choices=tuple(PRECISIONS))
+    add("--precision", default="fp32", choices=tuple(loop.PRECISIONS))
     add("--device", default="auto")
     add("--threads", type=int, default=None)
     add("--seed", type=int, default=0)

@@ -21,7 +21,7 @@ from models.landmarks import LandmarkNet, template
 
 from . import loop
 from .data import Images, load_images
-from .supervised import PRECISIONS, Supervised
+from .supervised import Supervised
 
 COMMAND = "network that finds the landmarks of a face"
 
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add("--batch", type=int, default=64)
     add("--lr", type=float, default=2e-3)
     add("--decay", type=float, default=0.02, help="weight decay of AdamW")
-    add("--precision", default="bf16", choices=tuple(PRECISIONS))
+    add("--precision", default="bf16", choices=tuple(loop.PRECISIONS))
     add("--device", default="auto")
     add("--threads", type=int, default=None)
     add("--seed", type=int, default=0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +24,7 @@ from . import parallel
 RUNTIME_OPTIONS = ("threads", "tick", "device", "minutes", "impl", "images", "metric_images", "judged_images")
 
 SAVE_SECONDS = 180
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 
 
 class Steps(Protocol):
@@ -49,6 +51,26 @@ def use_threads(threads: int | None, device: str) -> None:
 
 def resolve(device: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def dtype_of(precision: str, device: str) -> torch.dtype | None:
+    """What a run computes in, None for float32: one of ``PRECISIONS``, or fp16.
+
+    A processor without instructions for bf16 computes it number by number, about a hundred times as slowly, so there
+    bf16 becomes float32, and a warning says so.
+    """
+    if precision == "bf16" and device == "cpu" and not _has_bf16():
+        warnings.warn("this processor has no instructions for bf16: the run computes in fp32", stacklevel=2)
+        return None
+    return torch.float16 if precision == "fp16" else PRECISIONS[precision]
+
+
+def _has_bf16() -> bool:
+    """Whether the processor and this build of torch have instructions for bf16."""
+    try:
+        return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    except (AttributeError, RuntimeError):  # a build without oneDNN
+        return False
 
 
 def random_of_step(seed: int, step: int) -> torch.Generator:

@@ -19,7 +19,7 @@ from . import loop, sheets
 from .data import Images, load_images
 from .dcgan import load_run
 from .discriminators import halving_widths
-from .supervised import PRECISIONS, Supervised, load_trained
+from .supervised import Supervised, load_trained
 
 COMMAND = "network that says the latent of a photograph, for a DCGAN"
 
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     add("--lambda-features", type=float, default=0.02, help="of the discriminator's features, in units of their size")
     add("--lambda-latent", type=float, default=0.1, help="of the known latents of generated pictures")
     add("--no-xflip", dest="xflip", action="store_false", help="do not mirror the images")
-    add("--precision", default="bf16", choices=tuple(PRECISIONS))
+    add("--precision", default="bf16", choices=tuple(loop.PRECISIONS))
     add("--device", default="auto")
     add("--threads", type=int, default=None)
     add("--seed", type=int, default=0)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-import torch
-
 from models.layers import channel_widths
 
-from . import features
+from . import features, loop
 from .commands import change_words, command_line, data_and_out
-
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--ada-images", type=float, default=500_000, help="images that take p from 0 to 1")
     add("--no-xflip", dest="xflip", action="store_false", help="do not mirror the images")
-    add("--precision", default="bf16", choices=tuple(PRECISIONS))
+    add("--precision", default="bf16", choices=(*loop.PRECISIONS, "fp16"), help="bf16: fp32 where a processor lacks it")
     add("--device", default="auto")
     add("--threads", type=int, default=None)
     add("--seed", type=int, default=0)

@@ -25,7 +25,7 @@ from .energy import EnergyDistance
 from .growing import Growth, fade_in, growing_images
 from .projected import ProjectedDiscriminator
 from .reconstruction import Reconstruction
-from .stylegan2_options import PRECISIONS, widths
+from .stylegan2_options import widths
 from .stylegan2_state import KeptRun
 from .supervised import load_trained
 
@@ -44,7 +44,7 @@ class StyleGAN2Run(KeptRun):
         self.device = loop.resolve(args.device)
         parallel.share(args.batch)
         self.images = images.to(self.device)
-        self.dtype = PRECISIONS[args.precision]
+        self.dtype = loop.dtype_of(args.precision, self.device)
         c_dim = len(images.classes) if images.classes else 0
         clamp = 256.0 if args.precision == "fp16" else None
         torch.manual_seed(args.seed)

@@ -15,8 +15,6 @@ from weights import store
 
 from . import loop
 
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
-
 
 class Supervised:
     """A run whose ``step`` only has to say the loss; ``average`` is the network that counts.
@@ -41,7 +39,7 @@ class Supervised:
         self.shown_before, self.seconds_before = begin_with(net, start_from) if start_from else (0, 0.0)
         self.args, self.batch, self.images, self.half_life = args, args.batch, images, half_life
         self.device = loop.resolve(args.device)
-        self.dtype = PRECISIONS[args.precision]
+        self.dtype = loop.dtype_of(args.precision, self.device)
         self.net = net.to(self.device)
         self.average = copy.deepcopy(self.net).requires_grad_(False).eval()
         self.optimizer = torch.optim.AdamW(self.net.parameters(), args.lr, weight_decay=args.decay)

@@ -19,6 +19,20 @@ SHARED = ROOT.parent / "shared" / "data"
 EVERYTHING = "--pl-weight 2 --pl-every 2 --style-mixing 0.9 --r1-every 2 --ada-target 0.6 --ada-images 400".split()
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_bf16_is_for_machines_that_have_it(monkeypatch, device):
+    """Emulated, it is a hundred times as slow as float32."""
+    monkeypatch.setattr(loop, "_has_bf16", lambda: True)
+    assert loop.dtype_of("bf16", device) == torch.bfloat16 and loop.dtype_of("fp32", device) is None
+    monkeypatch.setattr(loop, "_has_bf16", lambda: False)
+    assert loop.dtype_of("fp16", device) == torch.float16
+    if device == "cpu":
+        with pytest.warns(UserWarning, match="computes in fp32"):
+            assert loop.dtype_of("bf16", device) is None
+    else:
+        assert loop.dtype_of("bf16", device) == torch.bfloat16
+
+
 @pytest.mark.parametrize("more", [EVERYTHING, ["--precision", "bf16"]], ids=["everything", "bf16"])
 def test_a_resumed_run_takes_the_same_steps(tmp_path, more):
     args = options(tmp_path, *more)
