@@ -120,7 +120,7 @@ def summary(results: list[dict]) -> dict[str, float]:
     from training.judges import SAME_PERSON
 
     found = {name: float(np.mean([r[name] for r in results])) for name in MEANS}
-    found["tracker"] = float(np.mean([r.get("tracker", 0.0) for r in results]))
+    found["tracker"] = measure.mean(r.get("tracker") for r in results)  # a warp has none
     found["share"] = found["left"] / max(found["far"], 1e-9)
     found["detected"] = float(np.mean([r["detected"] for r in results]))
     found["same"] = float(np.mean([r["apart"] < SAME_PERSON for r in results]))
@@ -166,7 +166,7 @@ def main(device: str = "cpu", quick: bool = False, count: int | None = None, pat
                     f"{found['left']:.1f}",
                     f"{found['share']:.0%}",
                     f"{PUBLISHED[points]:.0%}",
-                    f"{found['tracker']:.1f}" if mode != "warp" else "",
+                    measure.cell(found["tracker"], ".1f"),
                     f"{found['same']:.0%}",
                     f"{after:.3f} ({before:.3f})",
                     f"{found['detected']:.0%}",

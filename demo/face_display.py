@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import gradio as gr
+from PIL import Image
 
-from . import results
-from .lifecycle import PRIVATE
+from . import networks, results
+from .controls import faces_of
+from .lifecycle import PRIVATE, going, note
 
 
 class FaceDisplay:
@@ -36,6 +38,33 @@ class FaceDisplay:
     def everything(self) -> list:
         """All components that the first cell changes."""
         return [*self.part.values(), *self.sliders]
+
+    def nothing(self) -> dict:
+        """No face."""
+        return {self.part[name]: None for name in ("whole", *self.FILES)} | {
+            self.part["ticks"]: gr.update(choices=[], value=[]),
+            self.part["status"]: "",
+            self.part["code"]: self.part["code"].value,
+            self.part["faces"]: faces_of([]),
+            self.part["middle"]: gr.update(visible=False),
+            **{slider: gr.update(visible=False) for slider in self.sliders},
+        }
+
+    def no_face(self) -> dict:
+        """A photograph in which no face was found; its middle is on offer."""
+        from pipelines import faces
+
+        middle, news = gr.update(visible=True), note(faces.NO_FACE, "nb-error")
+        return self.nothing() | {self.part["middle"]: middle, self.part["news"]: news}
+
+    def searched(self, reference: networks.Reference, photo: Image.Image) -> Iterator[dict]:
+        """Yields how far the network and the search have come; returns the faces, most prominent first."""
+        from pipelines import faces
+
+        for far in networks.fetching(reference):
+            yield {self.part["news"]: far}
+        yield {self.part["news"]: going("Looking for faces …")}
+        return faces.detect(photo)
 
     def writes(self, event, session) -> None:
         """After an event that changes the face come its files, which it need not wait for."""

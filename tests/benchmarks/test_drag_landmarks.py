@@ -35,6 +35,8 @@ def test_a_lost_face_counts_as_not_having_moved(monkeypatch):
     assert found["left"] == found["far"] > 0 and not found["detected"]
     both = drag_landmarks.summary([found, {**found, "left": 0.0, "apart": 0.7}])
     assert both["share"] == pytest.approx(0.5) and both["same"] == 0.5
+    warp = drag_landmarks.summary([{name: value for name, value in found.items() if name != "tracker"}])
+    assert np.isnan(warp["tracker"]) and not np.isnan(both["tracker"]), "a warp has no tracker"
 
 
 def test_a_mirrored_face_has_its_landmarks_on_the_other_side():

@@ -74,17 +74,7 @@ class Display(FaceDisplay):
         return made
 
     def nothing(self) -> dict:
-        """No face."""
-        empty = ("crop", "made", "whole", "sheet", "full", "recipe")
-        return {self.part[name]: None for name in empty} | {
-            self.part["ticks"]: gr.update(choices=[], value=[]),
-            self.part["odds"]: "",
-            self.part["status"]: "",
-            self.part["code"]: self.part["code"].value,
-            self.part["faces"]: faces_of([]),
-            self.part["middle"]: gr.update(visible=False),
-            **{slider: gr.update(visible=False) for slider in self.sliders},
-        }
+        return super().nothing() | {self.part["crop"]: None, self.part["made"]: None, self.part["odds"]: ""}
 
     def state(self, visitor) -> State:
         return state_of(visitor)

@@ -12,7 +12,6 @@ from weights.errors import UserError
 
 from ... import networks, photographs, uploads
 from ...controls import faces_of
-from ...lifecycle import going, note
 from ...pictures import CENTRE, UPLOADED, crop_of, number_of, pictures_of, source_of
 from ...session import Sent
 from . import jobs
@@ -55,20 +54,12 @@ class Handlers(Display):
     def _look(
         self, state: State, mine: int, reference, photo: Image.Image, which=None, has=None, source: str = UPLOADED
     ) -> Iterator[dict]:
-        from pipelines import faces
-
-        for far in networks.fetching(reference):
-            yield {self.part["news"]: far}
-        yield {self.part["news"]: going("Looking for faces …")}
-        there = faces.detect(photo)
+        there = yield from self.searched(reference, photo)
         if state.number != mine:  # something newer was asked for meanwhile
             return
         if not there and which != CENTRE:
             state.put(photo, [], source)
-            yield self.nothing() | {
-                self.part["middle"]: gr.update(visible=True),
-                self.part["news"]: note(faces.NO_FACE, "nb-error"),
-            }
+            yield self.no_face()
             return
         yield from self._take(state, mine, reference, photo, there, number_of(which, len(there)), has, source)
 

@@ -79,18 +79,8 @@ class Display(FaceDisplay):
         return made
 
     def nothing(self) -> dict:
-        """No face."""
-        empty = ("stages", "whole", "sheet", "full", "mask_file", "recipe")
-        return {self.part[name]: None for name in empty} | {
-            self.part["ticks"]: gr.update(choices=[], value=[]),
-            self.part["board"]: gr.update(frame=canvas.frame(None)),
-            self.part["status"]: "",
-            self.part["missing"]: "",
-            self.part["code"]: self.part["code"].value,
-            self.part["faces"]: faces_of([]),
-            self.part["middle"]: gr.update(visible=False),
-            **{slider: gr.update(visible=False) for slider in self.sliders},
-        }
+        empty = gr.update(frame=canvas.frame(None))
+        return super().nothing() | {self.part["stages"]: None, self.part["board"]: empty, self.part["missing"]: ""}
 
     # -- what can be taken away, and brought back
 

@@ -13,7 +13,7 @@ from weights.errors import UserError
 
 from ... import gpu, networks, uploads
 from ...controls import faces_of, number_or_none
-from ...lifecycle import going, note
+from ...lifecycle import note
 from ...pictures import CENTRE, UPLOADED, crop_of, number_of, pictures_of, source_of
 from . import examples, jobs
 from .display import state_of
@@ -53,20 +53,12 @@ class Handlers(Edits):
     def _look(
         self, state: State, mine: int, reference, photo: Image.Image, method, steps, which=None, source: str = UPLOADED
     ) -> Iterator[dict]:
-        from pipelines import faces
-
-        for far in networks.fetching(reference):
-            yield {self.part["news"]: far}
-        yield {self.part["news"]: going("Looking for faces …")}
-        there = [] if which == CENTRE else faces.detect(photo)
+        there = yield from self.searched(reference, photo)
         if state.number != mine:  # something newer was asked for meanwhile
             return
         if not there and which != CENTRE:
             state.put(photo, [], None)
-            yield self.nothing() | {
-                self.part["middle"]: gr.update(visible=True),
-                self.part["news"]: note(faces.NO_FACE, "nb-error"),
-            }
+            yield self.no_face()
             return
         number = number_of(which, len(there))
         yield from self._take(state, mine, reference, photo, there, number, method, steps, source)
