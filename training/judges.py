@@ -25,7 +25,7 @@ from torch import Tensor
 
 from weights.atomic import replacing
 
-from . import features, metrics, sheets, tfjs_layers
+from . import features, loop, metrics, sheets, tfjs_layers
 from .data import load_images
 
 FEWEST = 200  # pictures: below that the distances say little
@@ -130,7 +130,8 @@ class Inception:
 
     def __init__(self):
         graph = tfjs_layers.read(features.folder() / self.package, [self.layer])
-        self.graph = graph.to(torch.bfloat16).to(memory_format=torch.channels_last)
+        self.dtype = torch.bfloat16 if loop.has_bf16() else torch.float32
+        self.graph = graph.to(self.dtype).to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def judge(self, pixels: Tensor) -> Judged:
@@ -146,7 +147,7 @@ class Inception:
                     align_corners=False,
                     antialias=x.shape[2] > self.size,
                 ).clamp(0, 255)
-            x = (x / 127.5 - 1).to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+            x = (x / 127.5 - 1).to(self.dtype).contiguous(memory_format=torch.channels_last)
             parts.append(self.graph(x)[0].float().mean((2, 3)))
         return Judged(torch.cat(parts).numpy())
 

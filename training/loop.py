@@ -59,13 +59,13 @@ def dtype_of(precision: str, device: str) -> torch.dtype | None:
     A processor without instructions for bf16 computes it number by number, about a hundred times as slowly, so there
     bf16 becomes float32, and a warning says so.
     """
-    if precision == "bf16" and device == "cpu" and not _has_bf16():
+    if precision == "bf16" and device == "cpu" and not has_bf16():
         warnings.warn("this processor has no instructions for bf16: the run computes in fp32", stacklevel=2)
         return None
     return torch.float16 if precision == "fp16" else PRECISIONS[precision]
 
 
-def _has_bf16() -> bool:
+def has_bf16() -> bool:
     """Whether the processor and this build of torch have instructions for bf16."""
     try:
         return torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -65,9 +65,10 @@ class DragStep:
     ``targets``, (x, y). ``distances``: how far each handle is from its target in pixels, ``distance`` the largest.
     ``arrived`` and ``stuck``: of each handle. ``done``: None while it goes on, else ``"arrived"`` (all handles have),
     ``"stuck"`` (those left do not come nearer) or ``"steps"`` (as many as asked for). ``image``: that of ``w``, None on
-    steps that are not shown; the last one equals ``stylegan2.picture``, those before may round a value otherwise. ``away``: how far ``w`` lies from what the mapping network makes, 1 for the
-    farthest that it makes itself (``latents.away``); None on steps that are neither shown nor the last. ``strayed``:
-    that is so far that the picture may no longer look like one of the network's.
+    steps that are not shown; the last one equals ``stylegan2.picture``, those before may round a value otherwise.
+    ``away``: how far ``w`` lies from what the mapping network makes, 1 for the farthest that it makes itself
+    (``latents.away``); None on steps that are neither shown nor the last. ``strayed``: that is so far that the picture
+    may no longer look like one of the network's.
     """
 
     step: int

@@ -22,9 +22,9 @@ EVERYTHING = "--pl-weight 2 --pl-every 2 --style-mixing 0.9 --r1-every 2 --ada-t
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_bf16_is_for_machines_that_have_it(monkeypatch, device):
     """Emulated, it is a hundred times as slow as float32."""
-    monkeypatch.setattr(loop, "_has_bf16", lambda: True)
+    monkeypatch.setattr(loop, "has_bf16", lambda: True)
     assert loop.dtype_of("bf16", device) == torch.bfloat16 and loop.dtype_of("fp32", device) is None
-    monkeypatch.setattr(loop, "_has_bf16", lambda: False)
+    monkeypatch.setattr(loop, "has_bf16", lambda: False)
     assert loop.dtype_of("fp16", device) == torch.float16
     if device == "cpu":
         with pytest.warns(UserWarning, match="computes in fp32"):
