@@ -139,6 +139,9 @@ def parser() -> argparse.ArgumentParser:
         default=0,
         help="images before the generator learns from the discriminators, which begin after --autoencoder-images",
     )
+    add("--teacher", default=None, help="a finished generator's .safetensors, whose pictures this one draws at first")
+    add("--teacher-images", type=int, default=0, help="images at the beginning that are the teacher's")
+    add("--teacher-pictures", type=int, default=8192, help="pictures of the teacher, drawn once and seen repeatedly")
     add("--encoder-widths", type=int, nargs=4, default=[64, 128, 192, 256])
     add(
         "--encoder-from",
@@ -151,8 +154,8 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the encoder's norms keep the statistics of many photographs, taken when the run begins or is given this",
     )
-    add("--lambda-pixels", type=float, default=30.0, help="of the reconstructions")
-    add("--lambda-features", type=float, default=2.0, help="of the reconstructions, in the features of --perceptual")
+    add("--lambda-pixels", type=float, default=30.0, help="of reconstructions, and of a teacher's pictures")
+    add("--lambda-features", type=float, default=2.0, help="of the same, in the features of --perceptual")
     add("--perceptual", default="efficientnet-lite0", choices=networks)
     add("--lambda-identity", type=float, default=0.3, help="of the reconstructions, in the embedding of --identity")
     add(

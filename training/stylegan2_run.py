@@ -17,7 +17,7 @@ from models.encoders import Encoder
 from models.stylegan2 import Discriminator, Generator
 from weights import store
 
-from . import discriminators, features, loop, losses, parallel, projected, reconstruction
+from . import discriminators, features, loop, losses, parallel, projected, reconstruction, teaching
 from .augment import AdaptiveProbability, augment, moved
 from .data import Images
 from .detail import DetailDiscriminator
@@ -28,6 +28,7 @@ from .reconstruction import Reconstruction
 from .stylegan2_options import widths
 from .stylegan2_state import KeptRun
 from .supervised import load_trained
+from .teaching import Teacher
 
 STATISTICS = 2048  # photographs of which the norms of a steady encoder take theirs
 
@@ -78,6 +79,11 @@ class StyleGAN2Run(KeptRun):
                 self.reconstruction.start(_encoder(args.encoder_from))
             if args.steady_encoder:
                 self._take_statistics()
+        self.teacher = None
+        if args.teacher_images:
+            # Once for every run of a folder: its pictures lie beside the runs.
+            self.teacher = Teacher(args.teacher, self.G, args.teacher_pictures, Path(args.out).resolve().parent)
+            self.perceptual = features.load(args.perceptual).to(self.device)
         self.growth = Growth(args.resolution, args.growing_stage) if args.architecture == "growing" else None
         self.step_number = self.shown = 0
         self.shown_before = 0  # by the runs that this one grew or started from
@@ -243,6 +249,9 @@ class StyleGAN2Run(KeptRun):
         if self.shown < args.autoencoder_images:
             self._reconstruct_only(n, rng, stats)
             return
+        if self.shown < args.teacher_images:
+            self._learn_from_teacher(n, rng)
+            return
 
         # Make pictures.
         self.G.requires_grad_(learns)
@@ -367,6 +376,20 @@ class StyleGAN2Run(KeptRun):
         self._average(self.args.batch)
         self._count()
         self.stats.update(stats)
+
+    def _learn_from_teacher(self, n: int, rng: torch.Generator) -> None:
+        """A step of the beginning: the pictures of the teacher for the same w; the mapping network is the teacher's."""
+        self.G.requires_grad_(True)
+        ws, wanted = (x.to(self.device) for x in self.teacher.batch(n, rng))
+        if self.growth is not None:
+            wanted = growing_images(wanted, *self.G.synthesis.growth)
+        made = self._synthesis(ws, rng)
+        with self._autocast():
+            loss = teaching.loss(made, wanted, self.perceptual, self.args.lambda_pixels, self.args.lambda_features)
+        self._update(loss, self.opt_G)
+        self._average(self.args.batch)
+        self._count()
+        self.stats["teacher"] = loss.item()
 
     def _reconstruction_loss(
         self, real: Tensor, fake: Tensor, encoded: dict, rng: torch.Generator, stats: dict

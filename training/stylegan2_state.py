@@ -14,6 +14,7 @@ from . import loop
 from .growing import grow_discriminator, grow_generator, keep_fromrgb, widen_generator
 from .stylegan2_options import summary
 
+FROM_FILES = ("grow_from", "start_from", "encoder_from", "teacher")  # options that name a run or a network
 COUNTERS = ("step_number", "shown", "shown_before", "seconds", "seconds_before", "pl_mean")
 
 
@@ -98,7 +99,7 @@ class KeptRun:
     def _origin(self) -> str:
         """The options that name the run or networks from which this one began, without the folders of a machine."""
         origins = []
-        for option in ("grow_from", "start_from", "encoder_from"):
+        for option in FROM_FILES:
             if path := getattr(self.args, option):
                 own = Path(path)
                 name = f"runs/{own.parent.name}" if own.suffix == ".pt" else f"weights/embedded/{own.parent.name}"
@@ -106,7 +107,7 @@ class KeptRun:
         return " ".join(origins)
 
     def _options(self) -> dict:
-        places = ("data", "out", "grow_from", "start_from", "encoder_from")
+        places = ("data", "out", *FROM_FILES)
         return {k: v for k, v in vars(self.args).items() if k not in places}
 
     def restore(self, state: dict) -> None:

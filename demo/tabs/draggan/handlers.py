@@ -92,7 +92,7 @@ class Handlers(Picture):
                         meter = far(pull, step, first)
                         updates = (gr.update(frame=live), meter, "", gr.update(visible=False))
                         yield dict(zip(watched, updates, strict=True))
-            if pull.steps:
+            if pull.steps and any(pull is kept for kept in state.pulls):
                 pull.last = jobs.settled(start.reference, pull.last, arguments)
         except UserError:  # such as: the time that is allowed here is over
             pull.running = False
