@@ -91,4 +91,3 @@ def loss(made: Tensor, wanted: Tensor, perceptual, pixels: float, features: floa
     return pixels * reconstruction.pixel_loss(made, wanted) + features * reconstruction.feature_loss(
         perceptual(made), maps
     )
-
