@@ -6,40 +6,20 @@ import zipfile
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-import weights
 from benchmarks import __main__ as command
 from benchmarks import od_speed, out_of_domain, projection
 from models import regions
-from models.encoders import Encoder
-from models.stylegan2 import Generator
 from pipelines import out_of_domain as ood
 from training import judges
-from weights import loading, paths, store
 
 
 @pytest.fixture
-def room(tmp_path, monkeypatch):
-    """Tiny faces that ship with an encoder, and three photographs."""
-    monkeypatch.setattr(paths, "EMBEDDED", tmp_path / "embedded")
-    monkeypatch.setattr(loading, "_kept", type(loading._kept)())
+def room(tmp_path, monkeypatch, tiny_faces):
+    """Tiny faces that ship, and three photographs."""
     monkeypatch.setattr(out_of_domain, "DATA", tmp_path)
-    torch.manual_seed(0)
-    net = Generator(z_dim=16, w_dim=16, img_resolution=32, mapping_layers=2, channel_base=256, channel_max=16)
-    store.save(paths.embedded("stylegan2/faces"), net, "stylegan2", "generator")
-    with zipfile.ZipFile(tmp_path / out_of_domain.FILE, "w") as archive:
-        for i in range(3):
-            Image.new("RGB", (32, 32), (90 * i, 20, 30)).save(tmp_path / "one.png")
-            archive.write(tmp_path / "one.png", f"images/{i}.png")
-        archive.writestr("labels.csv", "file,split\n" + "\n".join(f"{i}.png,test" for i in range(3)))
-
-
-def encoder():
-    net = Encoder("stylegan2/faces", 32, 8, 16, (8, 8, 8, 8), 16)
-    card = {"generator_sha256": weights.sha256("stylegan2/faces")}
-    store.save(paths.embedded("encoder/faces"), net, "encoder", "encoder", card)
+    tiny_faces(tmp_path / out_of_domain.FILE)
 
 
 def test_they_are_in_the_list():
@@ -111,8 +91,8 @@ def test_no_number_gets_better_when_the_mask_grows():
     assert small.apart < whole.apart
 
 
-def test_every_way_has_its_outcomes(room, monkeypatch):
-    encoder()
+def test_every_way_has_its_outcomes(room, tiny_encoder, monkeypatch):
+    tiny_encoder()
     nets = ood.load("faces")
     drawn = np.zeros((32, 32), bool)
     drawn[:4] = True

@@ -11,6 +11,7 @@ from PIL import Image
 from models.stylegan2 import Discriminator, Generator
 from training import augment, data, loop, losses, metrics, stylegan2, stylegan2_options
 
+from .resuming import differ, stopped_and_straight
 from .stylegan2_helpers import blobs, folder_of, options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,21 +37,10 @@ def test_bf16_is_for_machines_that_have_it(monkeypatch, device):
 @pytest.mark.parametrize("more", [EVERYTHING, ["--precision", "bf16"]], ids=["everything", "bf16"])
 def test_a_resumed_run_takes_the_same_steps(tmp_path, more):
     args = options(tmp_path, *more)
-    straight = stylegan2.StyleGAN2Run(args, blobs())
-    for _ in range(6):
-        straight.step()
-    first = stylegan2.StyleGAN2Run(args, blobs())
-    for _ in range(3):
-        first.step()
-    loop.save_state(first, tmp_path / "state.pt")
-    second = stylegan2.StyleGAN2Run(args, blobs())
-    second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
-    for _ in range(3):
-        second.step()
+    straight, second = stopped_and_straight(lambda: stylegan2.StyleGAN2Run(args, blobs()), tmp_path, 3, 3)
     assert second.shown == straight.shown == 48 and second.ada.p == straight.ada.p
     for name in ("G", "D", "G_ema"):
-        a, b = getattr(straight, name).state_dict(), getattr(second, name).state_dict()
-        assert all(torch.equal(a[k], b[k]) for k in a), name
+        assert not differ(getattr(straight, name), getattr(second, name)), name
     if more is EVERYTHING:
         assert straight.ada.p > 0 and straight.pl_mean > 0
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from models.stylegan2 import Generator
-from training import features, loop, stylegan2, teaching
+from training import features, stylegan2, teaching
 from weights import store
 from weights.errors import UserError
 
+from .resuming import differ, stopped_and_straight
 from .stylegan2_helpers import blobs, options
 
 
@@ -80,17 +81,8 @@ def test_pictures_are_drawn_once_for_all_runs_of_a_folder(tmp_path, teacher, mon
 
 
 def test_a_resumed_pupil_takes_the_same_steps(tmp_path, teacher):
-    straight, first, second = (run_of(tmp_path, teacher) for _ in range(3))
-    for _ in range(4):
-        straight.step()
-    for _ in range(2):
-        first.step()
-    loop.save_state(first, tmp_path / "state.pt")
-    second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
-    for _ in range(2):
-        second.step()
-    a, b = straight.G.state_dict(), second.G.state_dict()
-    assert all(torch.equal(a[k], b[k]) for k in a)
+    straight, second = stopped_and_straight(lambda: run_of(tmp_path, teacher), tmp_path, 2, 2)
+    assert not differ(straight.G, second.G)
     assert "--teacher weights/embedded/" in straight.state()["origin"]
     assert "teacher" not in straight.state()["args"]  # where it lies on this machine
 
