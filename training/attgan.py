@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import math
 from pathlib import Path
 
 import torch
@@ -213,7 +212,7 @@ class AttGANRun:
         done = self.shown / (self.args.rate_images or self.args.images)
         if not self.ours:
             return self.args.lr * (1.0 if done < 0.5 else 0.1)
-        return self.args.lr * (1.0 if done < 0.6 else 0.5 * (1 + math.cos(math.pi * min((done - 0.6) / 0.4, 1))) + 0.02)
+        return self.args.lr * (1.0 if done < 0.6 else loop.half_cosine(min((done - 0.6) / 0.4, 1)) + 0.02)
 
     def step(self) -> None:
         rng = loop.random_of_step(self.args.seed, self.step_number)

@@ -7,6 +7,7 @@ A run offers ``step()``, ``state()``, ``restore(state)``, ``shown`` (images seen
 from __future__ import annotations
 
 import json
+import math
 import signal
 import time
 import warnings
@@ -77,6 +78,11 @@ def random_of_step(seed: int, step: int) -> torch.Generator:
     """The random numbers of a step: the same whenever it is taken, others in each process and for each seed."""
     # The CPU's generator looks at 32 bits only; an odd factor scatters the seeds' sequences of steps over them.
     return torch.Generator().manual_seed((seed * 0x9E3779B1 + (parallel.rank() << 28) + step) & 0xFFFFFFFF)
+
+
+def half_cosine(done: float) -> float:
+    """Share of a learning rate, from 1 down to 0, after a share ``done`` in [0, 1] of the steps."""
+    return 0.5 * (1 + math.cos(math.pi * done))
 
 
 @torch.no_grad()

@@ -141,6 +141,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--teacher", default=None, help="a finished generator's .safetensors, whose pictures this one draws at first")
     add("--teacher-images", type=int, default=0, help="images at the beginning that are the teacher's")
+    add("--teacher-lr", type=float, default=1e-2, help="of these; it falls to nothing along half a cosine")
     add("--teacher-pictures", type=int, default=8192, help="pictures of the teacher, drawn once and seen repeatedly")
     add("--encoder-widths", type=int, nargs=4, default=[64, 128, 192, 256])
     add(

@@ -100,6 +100,10 @@ class StyleGAN2Run(KeptRun):
         self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
         self.opt_G = self._adam(self.G, args.lr, args.pl_every if args.pl_weight else None)
         self.opt_D = self._optimizer_of_D()
+        self.opt_teacher = None
+        if self.teacher:
+            learns = self.G.synthesis.parameters()
+            self.opt_teacher = torch.optim.Adam(learns, args.teacher_lr, (0.9, 0.99), foreach=True)
         self.opt_projected = self._adam(self.projected, args.projected_lr, None) if args.projected else None
         self.opt_encoder = self.opt_latent = None
         if self.reconstruction:
@@ -386,7 +390,9 @@ class StyleGAN2Run(KeptRun):
         made = self._synthesis(ws, rng)
         with self._autocast():
             loss = teaching.loss(made, wanted, self.perceptual, self.args.lambda_pixels, self.args.lambda_features)
-        self._update(loss, self.opt_G)
+        for group in self.opt_teacher.param_groups:
+            group["lr"] = self.args.teacher_lr * loop.half_cosine(self.shown / self.args.teacher_images)
+        self._update(loss, self.opt_teacher)
         self._average(self.args.batch)
         self._count()
         self.stats["teacher"] = loss.item()

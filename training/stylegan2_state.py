@@ -91,6 +91,8 @@ class KeptRun:
             names.append("energy")
         if self.reconstruction:
             names += ["reconstruction", "opt_encoder", "opt_latent"]
+        if self.teacher:
+            names.append("opt_teacher")
         parts = {name: getattr(self, name) for name in names}
         if self.detail:
             parts |= {"detail": self.detail.net, "opt_detail": self.detail.optimizer}

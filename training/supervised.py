@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import math
 from pathlib import Path
 
 import torch
@@ -53,7 +52,7 @@ class Supervised:
     def rate(self) -> float:
         """Warm-up over the first hundredth, then half a cosine down to nothing."""
         done = min(self.shown / self.args.images, 1.0)
-        return self.args.lr * min(done / 0.01, 1.0) * 0.5 * (1 + math.cos(math.pi * done))
+        return self.args.lr * min(done / 0.01, 1.0) * loop.half_cosine(done)
 
     def autocast(self):
         return torch.autocast(self.device, self.dtype, enabled=self.dtype is not None)

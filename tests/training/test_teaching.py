@@ -32,7 +32,7 @@ def teacher(tmp_path, monkeypatch):
 
 def run_of(tmp_path, teacher, *more):
     where = tmp_path / "runs" / "pupil"
-    given = ("--teacher", str(teacher), "--teacher-images", "800", "--teacher-pictures", "64", "--lr", "0.005")
+    given = ("--teacher", str(teacher), "--teacher-images", "800", "--teacher-pictures", "64", "--teacher-lr", "0.02")
     return stylegan2.StyleGAN2Run(options(where, *given, *more), blobs())
 
 
