@@ -34,11 +34,13 @@ from torch import Tensor
 import weights
 from models.attgan import HEADS, NORMS, Discriminator, Generator
 from models.attributes import Classifier
+from weights import store
 
 from . import features, loop, projected
 from .attgan_batches import Batch, Edits, told, typical_logits, typical_targets
 from .attgan_regions import parts_of
 from .attributes import ATTGAN, classifier_name, load_classifier, vary
+from .commands import placed
 from .data import Images, load_images
 from .editing import psnr, reconstructed, sheet, success
 from .losses import discriminator_loss, generator_loss, r1_penalty
@@ -86,7 +88,8 @@ def parser() -> argparse.ArgumentParser:
     add("--classifier-share", type=float, default=0.5, help="of --lambda-cls; the discriminator has the rest, ours")
     add("--max-dim", type=int, default=1024)
     add("--d-norm", default="instancenorm", choices=NORMS, help="of the discriminator; with none it sees tints, too")
-    add("--start-from", default=None, help="state.pt of a run whose generator this one begins with")
+    add("--start-from", default=None, help="state.pt or .safetensors of the generator to begin with")
+    add("--warm-up", type=int, default=0, help="images that new discriminators see before the generator learns, ours")
     add("--head", default="image", choices=HEADS, help="what the decoder makes: a picture, or a change with its mask")
     add("--refine", type=int, default=0, help="channels at full size before the change")
     add("--difference", action="store_true", help="tell the decoder what is to change, not how the result is to be")
@@ -197,11 +200,21 @@ class AttGANRun:
 
     def _begin(self, path: str) -> tuple[int, float]:
         """Takes the averaged generator of another run; how many images, and seconds, that run had."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["G_config"] != self.G.config:
+        if path.endswith(".safetensors"):
+            net, card = store.load(path), store.header(path)["card"]
+            config, given = net.config, net.state_dict()
+            before = card.get("images", 0), card.get("seconds", 0.0)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            config, given = state["G_config"], state["G_ema"]
+            before = (
+                state["shown"] + state.get("shown_before", 0),
+                state["seconds"] + state.get("seconds_before", 0.0),
+            )
+        if config != self.G.config:
             raise weights.UserError(f"The generator in {path} has other sizes than these options make.")
-        self.G.load_state_dict(state["G_ema"])
-        return state["shown"] + state.get("shown_before", 0), state["seconds"] + state.get("seconds_before", 0.0)
+        self.G.load_state_dict(given)
+        return before
 
     # -- one step ----------------------------------------------------------------------------------------------------
 
@@ -248,7 +261,8 @@ class AttGANRun:
         args, source = self.args, told(a)
         # A change that is told nothing has little to learn from it.
         count = len(x) if args.head == "image" else max(1, len(x) // 4)
-        with self._autocast():  # both decodings in one pass
+        learns = self.shown >= args.warm_up
+        with self._autocast(), torch.set_grad_enabled(learns):  # both decodings in one pass
             zs = [torch.cat([z[:count], z]) for z in self.G.encode(x)]
             asked = self.G.told(torch.cat([source[:count], values]), torch.cat([source[:count], source]))
             made, mask = self.G.made(zs, asked)
@@ -269,6 +283,9 @@ class AttGANRun:
 
         self.tells_apart.requires_grad_(False)
         maps = self._learn_projected(x, edited, rng)
+        if not learns:
+            self._note(loss_D=loss_D)
+            return
         before = rng.get_state()
         with self._autocast():
             fake, named = self._told_apart(edited, changed, shown)
@@ -405,7 +422,7 @@ class AttGANRun:
             "data": Path(self.args.data).name,
             "train_images": len(self.images),
             "args": {k: v for k, v in vars(self.args).items() if k not in ("data", "out", "classifier")}
-            | {"start_from": self.args.start_from and f"runs/{Path(self.args.start_from).parent.name}/state.pt"},
+            | {"start_from": self.args.start_from and placed(self.args.start_from)},
             "classifier": classifier_name(self.args.classifier),
         }
 

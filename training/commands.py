@@ -16,6 +16,13 @@ def command_line(parser: argparse.ArgumentParser, fixed: str, given: dict, defau
     return " ".join([parser.prog, fixed, *words_of(given, defaults, switches)])
 
 
+def placed(path: str) -> str:
+    """A run's state or a network that ships as a command names it, without the folders of a machine."""
+    own = Path(path)
+    folder = "runs" if own.suffix == ".pt" else "weights/embedded"
+    return f"{folder}/{own.parent.name}/{own.name}"
+
+
 def data_and_out(data: str) -> str:
     return f"--data {Path(data).name} --out runs/NAME"
 

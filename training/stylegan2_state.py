@@ -11,6 +11,7 @@ from models.stylegan2 import Generator
 from weights import store
 
 from . import loop
+from .commands import placed
 from .growing import grow_discriminator, grow_generator, keep_fromrgb, widen_generator
 from .stylegan2_options import summary
 
@@ -103,9 +104,7 @@ class KeptRun:
         origins = []
         for option in FROM_FILES:
             if path := getattr(self.args, option):
-                own = Path(path)
-                name = f"runs/{own.parent.name}" if own.suffix == ".pt" else f"weights/embedded/{own.parent.name}"
-                origins.append(f"--{option.replace('_', '-')} {name}/{own.name}")
+                origins.append(f"--{option.replace('_', '-')} {placed(path)}")
         return " ".join(origins)
 
     def _options(self) -> dict:

@@ -14,6 +14,7 @@ import weights
 from models.attributes import Classifier
 from training import attgan, attributes, editing
 from training.data import Images, load_images
+from weights import store
 
 from .resuming import differ, stopped_and_straight
 
@@ -179,6 +180,26 @@ def test_a_run_begins_with_the_generator_of_another(tmp_path):
     assert (third.shown, third.shown_before) == (4, 12)
     with pytest.raises(weights.UserError, match="other sizes"):
         attgan.AttGANRun(options(*more, "--enc-dim", "8"), blobs(), classifier())
+
+
+def test_a_run_begins_with_a_generator_that_ships_and_its_discriminator_learns_first(tmp_path):
+    first = attgan.AttGANRun(options(), blobs(), classifier())
+    path = tmp_path / "attgan" / "faces.safetensors"
+    path.parent.mkdir()
+    store.save(path, first.G_ema, "attgan", "generator", card={"images": 100, "seconds": 5}, dtype=torch.float32)
+    run = attgan.AttGANRun(options("--start-from", str(path), "--warm-up", "8"), blobs(), classifier())
+    assert (run.shown_before, run.seconds_before) == (100, 5)
+    assert run.state()["args"]["start_from"] == "weights/embedded/attgan/faces.safetensors"
+    given, told = [v.clone() for v in run.G.parameters()], [v.clone() for v in run.D.parameters()]
+
+    def same(net, kept):
+        return all(torch.equal(a, b) for a, b in zip(net.parameters(), kept, strict=True))
+
+    assert same(first.G_ema, given)
+    run.step(), run.step()
+    assert same(run.G, given) and same(run.G_ema, given) and not same(run.D, told)
+    run.step()
+    assert not same(run.G, given)
 
 
 def test_the_classifier_may_be_one_that_ships():
